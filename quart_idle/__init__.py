@@ -1,0 +1,27 @@
+"""Server-side sessions for Quart that end when nobody is there any more."""
+
+from .config import Options
+from .exceptions import (
+    ConfigError,
+    QuartIdleError,
+    SessionEnded,
+    SessionTooLarge,
+    StoreUnavailable,
+)
+from .extension import QuartIdle
+from .session import Session
+from .stores.base import Store
+from .stores.memory import MemoryStore
+
+__all__ = [
+    "ConfigError",
+    "MemoryStore",
+    "Options",
+    "QuartIdle",
+    "QuartIdleError",
+    "Session",
+    "SessionEnded",
+    "SessionTooLarge",
+    "Store",
+    "StoreUnavailable",
+]

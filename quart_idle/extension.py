@@ -1,0 +1,145 @@
+"""`QuartIdle`: puts the parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar, Unpack
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
+from markupsafe import Markup
+from quart import Quart, has_request_context, request
+from quart.globals import request_ctx, websocket_ctx
+
+from .config import Options, Settings, read
+from .exceptions import ConfigError, StoreUnavailable
+from .interface import PASSIVE, QuartIdleSessionInterface
+from .policy import Activity
+from .presence import Presence
+from .renewals import Renewals
+from .routes import CLIENT, Routes
+from .session import Session
+from .stores.base import Ended, Live, ask
+
+_NAME = "quart_idle"
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+_Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+
+
+class QuartIdle:
+    """Server-side sessions that end when nobody is there any more, and never while somebody is.
+
+    Args:
+        app: the application; without it, call `init_app` later.
+        **options: the configuration's keys, lower-case and without ``QUART_IDLE_``; they go before
+            the application's configuration. Durations are a `timedelta` or seconds.
+
+    Raises:
+        ConfigError: a setting is unknown or wrong.
+    """
+
+    def __init__(self, app: Quart | None = None, **options: Unpack[Options]) -> None:
+        self._options = options
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Quart) -> None:
+        """Give an application its sessions. Its configuration is read here, once.
+
+        Raises:
+            ConfigError: a setting is unknown or wrong, or the application has the extension.
+        """
+        if _NAME in app.extensions:
+            raise ConfigError("this application has its QuartIdle already")
+        settings = read(app.config, self._options)
+
+        async def renew(
+            activities: Mapping[str, Activity],
+        ) -> Mapping[str, Live | Ended | None]:
+            return await ask(settings.store.renew(activities), settings.store_timeout)
+
+        renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
+        interface = QuartIdleSessionInterface(settings, renewals)
+        cookie_name = interface.get_cookie_name(app)
+        presence = Presence(settings, renewals, cookie_name)
+        settings.store.bind(settings.limits, presence.ended)
+
+        app.session_interface = interface  # type: ignore[assignment]
+        app.extensions[_NAME] = self
+        app.jinja_env.globals[_NAME] = partial(_script, settings)
+        _note_arrivals(app, interface)
+        _answer_routes(app, settings, presence, Routes(settings, presence, cookie_name))
+
+        @app.after_serving
+        async def close() -> None:
+            presence.close()
+            with suppress(StoreUnavailable):  # the log has it
+                await renewals.flush()
+                await ask(settings.store.close(), settings.store_timeout)
+
+    @staticmethod
+    def passive(view: _View) -> _View:
+        """Mark a view whose requests are not activity, such as one that a page polls.
+
+        It works above or below the decorator that routes it, on an application or a blueprint.
+        """
+        setattr(view, PASSIVE, True)
+        return view
+
+
+def _script(settings: Settings, nonce: str | None = None) -> Markup:
+    """What ``{{ quart_idle() }}`` is: the client, or nothing in a page without a live session.
+
+    Args:
+        settings: the application's settings.
+        nonce: for the page's content security policy.
+    """
+    current = request_ctx.session if has_request_context() else None
+    if not isinstance(current, Session) or not current._is_live():
+        return Markup("")
+    attributes = {
+        "src": f"{request.root_path}{settings.url_prefix}{CLIENT}",
+        "nonce": nonce,
+        "data-expired-url": settings.expired_url,
+        "data-sign-out-url": settings.sign_out_url,
+        "data-sign-in-url": settings.sign_in_url,
+    }
+    pairs = (Markup(' {}="{}"').format(*pair) for pair in attributes.items() if pair[1])
+    return Markup('<script type="module"{}></script>').format(Markup("").join(pairs))
+
+
+def _note_arrivals(app: Quart, interface: QuartIdleSessionInterface) -> None:
+    async def arrived() -> None:
+        interface.arrived(app, request_ctx.request, request_ctx.session)
+
+    async def arrived_on_websocket() -> None:
+        interface.arrived(app, websocket_ctx.websocket, websocket_ctx.session)
+
+    # Before the hooks of the application, which may answer in the view's place.
+    app.before_request_funcs[None].insert(0, arrived)
+    app.before_websocket_funcs[None].insert(0, arrived_on_websocket)
+
+
+def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: Routes) -> None:
+    """Answer below the URL prefix, in front of the application and behind its ASGI middleware."""
+    http_class, websocket_class = app.asgi_http_class, app.asgi_websocket_class
+
+    def route_of(scope: WWWScope) -> str:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        return path[len(settings.url_prefix) :] if path.startswith(settings.url_prefix) else ""
+
+    def http(app: Quart, scope: Any) -> _Connection:
+        route = route_of(scope)
+        if route in routes.methods:
+            return partial(routes, route, scope)
+        return http_class(app, scope)
+
+    def websocket(app: Quart, scope: Any) -> _Connection:
+        if route_of(scope) == "/presence":
+            return partial(presence.socket, scope)
+        return websocket_class(app, scope)
+
+    app.asgi_http_class = http  # type: ignore[assignment]
+    app.asgi_websocket_class = websocket  # type: ignore[assignment]

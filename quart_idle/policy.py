@@ -1,0 +1,119 @@
+"""The clocks of a session: pure, with no I/O and no clock of its own.
+
+``deadline = min(active + timeout, created + lifetime, seen + closed_timeout)``
+
+A clock that is not configured is left out. ``active`` and ``seen`` only ever grow, so a renewal is
+a max-merge: late, repeated, reordered or batched, the result is the same.
+
+All times here are seconds on one clock, the store's.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
+
+#: The clock that ends a session: the idle timeout, the lifetime or the closed timeout.
+Clock = Literal["idle", "lifetime", "closed"]
+
+# A century: what is longer is a mistake, and more than dates and timers can express.
+_LONGEST: Final = 36_525 * 86_400.0
+
+
+class Limits(NamedTuple):
+    """The application's settings, in seconds."""
+
+    timeout: float
+    lifetime: float | None = None
+    closed_timeout: float | None = None
+
+
+class Clocks(NamedTuple):
+    """What one session's deadline is reckoned from, in seconds on the store's clock."""
+
+    created: float
+    #: The last activity.
+    active: float
+    #: The last request, or answer from a page.
+    seen: float
+    #: Whether a page was ever open: from then on the closed timeout counts.
+    paged: bool = False
+    #: The session's own idle timeout; None: the application's.
+    timeout: float | None = None
+
+
+class Activity(NamedTuple):
+    """A sign of life, told by how long ago it was, in seconds: workers' clocks may disagree.
+
+    Attributes:
+        seen: the age of the last request, or answer from a page.
+        active: the age of the last activity; None: there was none.
+        paged: whether a page was open.
+    """
+
+    seen: float
+    active: float | None
+    paged: bool = False
+
+
+def seconds(value: object) -> float | None:
+    """A duration in seconds; None for what is not one of more than 0 and at most a century."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value <= _LONGEST else None
+
+
+def timeout_of(clocks: Clocks, limits: Limits) -> float:
+    """The idle timeout that counts for this session, in seconds."""
+    return limits.timeout if clocks.timeout is None else clocks.timeout
+
+
+def lifetime_end(clocks: Clocks, limits: Limits) -> float | None:
+    """When the session's lifetime is over; None: never."""
+    return None if limits.lifetime is None else clocks.created + limits.lifetime
+
+
+def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
+    """When the session ends unless it is renewed, and by which clock."""
+    end: float = clocks.active + timeout_of(clocks, limits)
+    why: Clock = "idle"
+    if limits.closed_timeout is not None and clocks.paged:
+        closed = clocks.seen + limits.closed_timeout
+        if closed < end:
+            end, why = closed, "closed"
+    # On a tie the lifetime is what ends it: no renewal could have helped.
+    if limits.lifetime is not None and clocks.created + limits.lifetime <= end:
+        end, why = clocks.created + limits.lifetime, "lifetime"
+    return end, why
+
+
+def renewed(clocks: Clocks, activity: Activity, now: float) -> Clocks:
+    """The clocks after a sign of life, merged by maximum; data is not concerned."""
+    active = clocks.active if activity.active is None else now - activity.active
+    return clocks._replace(
+        active=max(clocks.active, active),
+        seen=max(clocks.seen, now - activity.seen),
+        paged=clocks.paged or activity.paged,
+    )
+
+
+class Left(NamedTuple):
+    """What a session has left, in seconds."""
+
+    #: Until the deadline.
+    deadline: float
+    #: Until the lifetime is over; None: no lifetime is configured.
+    total: float | None
+
+    @property
+    def extendable(self) -> bool:
+        """Whether activity would move the deadline: not if the lifetime is what ends."""
+        return self.total is None or self.deadline < self.total
+
+
+def time_left(clocks: Clocks, limits: Limits, now: float) -> Left:
+    """What a session has left."""
+    end = lifetime_end(clocks, limits)
+    return Left(deadline(clocks, limits)[0] - now, None if end is None else end - now)

@@ -1,0 +1,522 @@
+"""This worker's open pages: pinged, warned and sent away.
+
+A page's socket is an ASGI callable in front of Quart's own handling of connections, so no hook of
+the application's stands in its way, and an open page costs one coroutine. Nobody else waits for
+it: pings go out from a wheel that turns once in a ping interval, signs of life go to `Renewals`,
+and what needs an answer from the store gets a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Generator
+from contextlib import suppress
+from time import monotonic
+from types import coroutine
+from typing import Any, Final
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketScope, WWWScope
+from werkzeug.http import parse_cookie
+
+from . import protocol
+from .config import Settings, origin
+from .exceptions import FrameError, StoreUnavailable
+from .policy import Activity, Left, Limits, time_left, timeout_of
+from .renewals import Renewals
+from .session import named_by
+from .stores.base import Ended, Live, Record, ask
+
+# Frames that a page may send between two pings.
+_MOST_FRAMES: Final = 100
+# Pings that a page may leave without an answer.
+_MOST_UNANSWERED: Final = 2
+# How often the wheel moves on, in seconds.
+_TICK: Final = 0.05
+# How long before a warning or an end its pages are asked once more, in seconds.
+_LAST_CALL: Final = 1.0
+# How long a page may take to read a frame, or to answer a close frame, in seconds.
+_PATIENCE: Final = 5.0
+# How long to wait after the store has failed, in seconds.
+_RETRY: Final = 1.0
+# The window over which pages are to come back: seconds for each page, at least, at most.
+_RETURN: Final = (0.004, 1.0, 30.0)
+
+_log = logging.getLogger("quart_idle")
+
+#: What "stay signed in" is.
+STAY: Final = Activity(seen=0.0, active=0.0, paged=True)
+
+
+def header(scope: WWWScope, name: bytes) -> str | None:
+    """A request's header; None where it is missing, or there more than once."""
+    values = [value for key, value in scope["headers"] if key.lower() == name]
+    return values[0].decode("latin-1") if len(values) == 1 else None
+
+
+def named_in(scope: WWWScope, cookie_name: str) -> str | None:
+    """The id that a request's cookie names; None where it names none."""
+    # HTTP/2 may send each cookie in a header of its own: RFC 9113, section 8.2.3.
+    cookies = "; ".join(
+        value.decode("latin-1") for key, value in scope["headers"] if key.lower() == b"cookie"
+    )
+    return named_by(parse_cookie(cookies).get(cookie_name))
+
+
+def from_own_page(scope: WWWScope, settings: Settings) -> bool:
+    """Whether a request's ``Origin`` is its own or an allowed one, compared whole."""
+    theirs = origin(header(scope, b"origin") or "")
+    secure = scope["scheme"] in ("https", "wss")
+    own = origin(f"{'https' if secure else 'http'}://{header(scope, b'host')}")
+    return theirs is not None and (theirs == own or theirs in settings.allowed_origins)
+
+
+class Page:
+    """One open page's socket."""
+
+    __slots__ = (
+        "accepted",
+        "answering",
+        "frames",
+        "goodbye",
+        "limit",
+        "send",
+        "slot",
+        "stuck",
+        "unanswered",
+        "wants",
+        "watch",
+    )
+
+    def __init__(self, watch: Watch, send: ASGISendCallable, slot: set[Page]) -> None:
+        self.watch = watch
+        self.send = send
+        self.slot = slot
+        # Ends the page's coroutine, wherever it waits, when it is given a time.
+        self.limit = asyncio.timeout(None)
+        self.accepted = False
+        self.goodbye: tuple[int, str] | None = None  # the close code and reason it was sent
+        self.unanswered = 0
+        self.frames = 0
+        self.wants: set[type[protocol.Frame]] = set()
+        self.answering: asyncio.Task[None] | None = None
+        self.stuck: asyncio.Task[None] | None = None  # a frame that the page does not read
+
+
+class Watch:
+    """A session with open pages here; times by this process's monotonic clock, in seconds."""
+
+    __slots__ = ("deadline", "id", "pages", "probed", "timeout", "timer", "total", "warned")
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.pages: set[Page] = set()
+        # As the store last told.
+        self.deadline = 0.0
+        self.total: float | None = None
+        self.timeout = 0.0
+        self.warned = False
+        self.probed = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def learn(self, live: Live | Record, limits: Limits) -> None:
+        """Take in what the store says."""
+        now = monotonic()
+        left = time_left(live.clocks, limits, live.now)
+        self.deadline = now + left.deadline
+        self.total = None if left.total is None else now + left.total
+        self.timeout = timeout_of(live.clocks, limits)
+
+    def left(self) -> Left:
+        now = monotonic()
+        return Left(self.deadline - now, None if self.total is None else self.total - now)
+
+
+@coroutine
+def _finish(step: Generator[Any, None, None], waits_for: object) -> Generator[Any, None, None]:
+    """Go on with a call that was begun outside a task, and waits."""
+    try:
+        yield waits_for
+    except BaseException:
+        step.close()
+        raise
+    yield from step
+
+
+async def _read_away(receive: ASGIReceiveCallable) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            while (await receive())["type"] == "websocket.receive":
+                pass
+
+
+class Presence:
+    """The open pages of one worker.
+
+    Args:
+        settings: the application's settings, with the store.
+        renewals: where signs of life go.
+        cookie_name: the session cookie's.
+    """
+
+    def __init__(self, settings: Settings, renewals: Renewals, cookie_name: str) -> None:
+        self._settings = settings
+        self._store = settings.store
+        self._renewals = renewals
+        self._cookie_name = cookie_name
+        self._watches: dict[str, Watch] = {}
+        self._pages = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        ticks = max(1, round(settings.ping_interval / _TICK))
+        self._tick = settings.ping_interval / ticks
+        self._slots: list[set[Page]] = [set() for _ in range(ticks)]
+        self._hand = 0
+        self._wheel: asyncio.TimerHandle | None = None
+
+    # A page's socket.
+
+    async def socket(
+        self, scope: WebsocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        await receive()  # websocket.connect
+        if not from_own_page(scope, self._settings):
+            # Before it is accepted, a socket that is closed is refused with 403.
+            await send({"type": "websocket.close", "code": protocol.POLICY_VIOLATION, "reason": ""})
+            return
+        id = named_in(scope, self._cookie_name)
+        if id is None:
+            page = Page(Watch(""), send, set())
+            page.goodbye = protocol.ENDED, "unknown"
+        else:
+            page = self._join(id, send)
+        try:
+            async with page.limit:
+                if page.goodbye is None:
+                    await self._open(page)
+                await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+                page.accepted = True
+                if page.goodbye is None:
+                    self._greet(page)
+                else:
+                    self._say_goodbye(page, *page.goodbye)
+                await self._listen(page, receive)
+        except TimeoutError:
+            # Hypercorn tells a socket's end to the queue that was read here, and waits until it
+            # takes it: one that a flood has filled is to be read until then.
+            self._spawn(_read_away(receive))
+        finally:
+            self._leave(page)
+
+    async def _open(self, page: Page) -> None:
+        """Read the page's session. The page has joined: it hears of an end in the meantime."""
+        try:
+            found = await self.look(page.watch.id)
+        except StoreUnavailable:
+            self._close(page, protocol.TRY_AGAIN, "the session store is not available")
+            return
+        if not isinstance(found, Record):
+            self._send_off(page, found)
+        elif page.goodbye is None:
+            self.tell(page.watch.id, found)
+
+    def _greet(self, page: Page) -> None:
+        watch = page.watch
+        self._renewals.note(watch.id, active=False, left=watch.left().deadline, paged=True)
+        self._push(page, self._state(watch))
+        if watch.warned:
+            self._push(page, protocol.warn(watch.left()))
+
+    async def _listen(self, page: Page, receive: ASGIReceiveCallable) -> None:
+        while True:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                break
+            if page.goodbye is not None:
+                # Hypercorn sees the other side's close frame only when what came before it has
+                # been read.
+                continue
+            page.frames += 1
+            if page.frames > _MOST_FRAMES:
+                self._close(page, protocol.POLICY_VIOLATION, "too many frames")
+                continue
+            try:
+                frame = protocol.parse(
+                    message.get("bytes") if message.get("text") is None else message["text"]
+                )
+            except FrameError as error:
+                _log.debug("a page sent %s", error)
+                self._close(page, error.code, error.why)
+                continue
+            if isinstance(frame, protocol.Pong):
+                page.unanswered = 0
+                self._renewals.note(
+                    page.watch.id,
+                    active=True,
+                    idle=0.0 if self._settings.keepalive == "presence" else frame.idle,
+                    left=page.watch.left().deadline,
+                    paged=True,
+                )
+            else:
+                page.wants.add(type(frame))
+                if page.answering is None:
+                    page.answering = self._spawn(self._answer(page))
+        if page.goodbye is None:
+            # The page was there until now.
+            self._renewals.note(
+                page.watch.id, active=False, left=page.watch.left().deadline, paged=True
+            )
+
+    async def _answer(self, page: Page) -> None:
+        """Answer what the page wants; what it wants in the meantime is answered together."""
+        watch = page.watch
+        try:
+            while page.wants and page.goodbye is None:
+                extend = protocol.Extend in page.wants
+                page.wants.clear()
+                warned = watch.warned
+                if extend:
+                    await self.renew(watch.id, STAY)
+                else:
+                    self.tell(watch.id, await self.look(watch.id))
+                if page.goodbye is None and watch.warned == warned:  # else all pages were told
+                    self._push(page, self._state(watch))
+        except StoreUnavailable:
+            self._close(page, protocol.TRY_AGAIN, "the session store is not available")
+        finally:
+            page.answering = None
+
+    def _join(self, id: str, send: ASGISendCallable) -> Page:
+        watch = self._watches.get(id)
+        if watch is None:
+            watch = self._watches[id] = Watch(id)
+        page = Page(watch, send, random.choice(self._slots))  # noqa: S311  (no secret)
+        watch.pages.add(page)
+        page.slot.add(page)
+        self._pages += 1
+        if self._wheel is None:
+            self._turn()
+        return page
+
+    def _leave(self, page: Page) -> None:
+        """The page does not count any more; it may be told so still."""
+        if page not in page.slot:
+            return
+        page.slot.discard(page)
+        self._pages -= 1
+        watch = page.watch
+        watch.pages.discard(page)
+        if not watch.pages:
+            if watch.timer is not None:
+                watch.timer.cancel()
+            del self._watches[watch.id]
+
+    def _close(self, page: Page, code: int, reason: str) -> None:
+        """Send the page away; one that is not accepted yet is told when it is."""
+        if page.goodbye is None:
+            page.goodbye = code, reason
+            self._leave(page)
+            if page.accepted:
+                self._say_goodbye(page, code, reason)
+
+    def _say_goodbye(self, page: Page, code: int, reason: str) -> None:
+        reason = protocol.close_reason(reason)
+        self._push(page, {"type": "websocket.close", "code": code, "reason": reason})
+        self._limit(page, 0.0 if page.stuck else _PATIENCE)
+
+    def _limit(self, page: Page, patience: float) -> None:
+        """Have the page's coroutine end after this many seconds at the latest."""
+        with suppress(RuntimeError):  # it has ended already
+            page.limit.reschedule(asyncio.get_running_loop().time() + patience)
+
+    def _send_off(self, page: Page, ended: Ended | None) -> None:
+        if ended is not None and ended.superseded:
+            self._close(page, protocol.TOKEN_CHANGED, ended.reason)
+        else:
+            self._close(page, protocol.ENDED, "unknown" if ended is None else ended.reason)
+
+    # Sending, without waiting for the reader.
+
+    def _push(self, page: Page, message: str | dict[str, Any]) -> None:
+        """Send a frame, in a task of its own only if the page is slow to read.
+
+        A task for each frame would cost more than the frame. So the call is begun here; almost
+        always it is over at once, since the frame fits into what the system buffers.
+        """
+        if page.stuck is not None:
+            return
+        if isinstance(message, str):
+            message = {"type": "websocket.send", "bytes": None, "text": message}
+        step = page.send(message).__await__()  # type: ignore[arg-type]
+        try:
+            waits_for = next(step)
+        except StopIteration:
+            pass
+        except Exception as error:  # whatever a server says of a connection that is gone
+            _log.debug("a page could not be sent to: %r", error)
+        else:
+            page.stuck = self._spawn(self._unstick(page, step, waits_for))
+
+    async def _unstick(
+        self, page: Page, step: Generator[Any, None, None], waits_for: object
+    ) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await _finish(step, waits_for)
+        except TimeoutError:
+            _log.debug("a page does not read what it is sent")
+            self._leave(page)
+            self._limit(page, 0.0)
+        except Exception as error:
+            _log.debug("a page could not be sent to: %r", error)
+        finally:
+            page.stuck = None
+
+    def _spawn(self, call: Any) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(call)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # The wheel of pings.
+
+    def _turn(self) -> None:
+        """Ping the pages whose turn it is."""
+        for page in tuple(self._slots[self._hand]):
+            self._ping(page)
+        self._hand = (self._hand + 1) % len(self._slots)
+        self._wheel = None
+        if self._pages:
+            self._wheel = asyncio.get_running_loop().call_later(self._tick, self._turn)
+
+    def _ping(self, page: Page) -> None:
+        if page.unanswered >= _MOST_UNANSWERED:
+            self._close(page, protocol.GOING_AWAY, "two pings were not answered")
+        elif page.accepted:
+            page.unanswered += 1
+            page.frames = 0
+            self._push(page, protocol.ping(page.watch.left().deadline, self._retry))
+
+    @property
+    def _retry(self) -> float:
+        """The window over which this worker wants its pages back, in seconds."""
+        each, least, most = _RETURN
+        return max(least, min(most, each * self._pages))
+
+    def _state(self, watch: Watch) -> str:
+        return protocol.state(
+            watch.left(), self._warning(watch), self._settings.keepalive, self._retry
+        )
+
+    # Warnings and ends.
+
+    def _warning(self, watch: Watch) -> float:
+        """How long before the end the session's pages are warned; its own timeout may be short."""
+        return min(self._settings.warning, watch.timeout / 2)
+
+    def tell(self, id: str, outcome: Live | Record | Ended | None) -> None:
+        """Take in what the store said of a session."""
+        watch = self._watches.get(id)
+        if watch is None:
+            return
+        if not isinstance(outcome, Live | Record):
+            self.ended(id, outcome)
+            return
+        watch.learn(outcome, self._settings.limits)
+        if watch.warned and watch.left().deadline > self._warning(watch):
+            watch.warned = False
+            self._tell_pages(watch, self._state(watch))
+        self._arm(watch)
+
+    def ended(self, id: str, ended: Ended | None) -> None:
+        """A session is over, or has another token: its pages are sent away."""
+        watch = self._watches.get(id)
+        if watch is not None:
+            for page in tuple(watch.pages):
+                self._send_off(page, ended)
+
+    def _tell_pages(self, watch: Watch, frame: str) -> None:
+        for page in tuple(watch.pages):
+            if page.accepted:
+                self._push(page, frame)
+
+    def _until_due(self, watch: Watch) -> float:
+        """How long until something is to be done about a session, in seconds."""
+        wait = watch.left().deadline
+        if not watch.warned:
+            wait -= self._warning(watch)
+        if not watch.probed:
+            wait -= min(_LAST_CALL, self._warning(watch) / 4)
+        return max(0.0, wait)
+
+    def _arm(self, watch: Watch) -> None:
+        """See to it that `_due` is called in time. It may come early: it looks again."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + self._until_due(watch)
+        if watch.timer is not None:
+            if watch.timer.when() <= when:
+                return
+            watch.timer.cancel()
+        watch.timer = loop.call_at(when, self._due, watch)
+
+    def _due(self, watch: Watch) -> None:
+        watch.timer = None
+        if self._until_due(watch) > 0.0:
+            watch.probed = False
+            self._arm(watch)
+        elif not watch.probed:
+            # Is anybody there? What the pages answer now is in time.
+            watch.probed = True
+            for page in tuple(watch.pages):
+                self._ping(page)
+            self._arm(watch)
+        else:
+            self._spawn(self._settle(watch))
+
+    async def _settle(self, watch: Watch) -> None:
+        """Warn or end, if that is what the store says too."""
+        try:
+            await self._renewals.flush()
+            outcome = await self.look(watch.id)
+        except StoreUnavailable:
+            if watch.pages:
+                watch.timer = asyncio.get_running_loop().call_later(_RETRY, self._due, watch)
+            return
+        watch.probed = False
+        if isinstance(outcome, Record):
+            watch.learn(outcome, self._settings.limits)
+            left = watch.left()
+            if not watch.warned and left.deadline <= self._warning(watch):
+                watch.warned = True
+                self._tell_pages(watch, protocol.warn(left))
+        self.tell(watch.id, outcome)
+
+    # Asking the store.
+
+    async def look(self, id: str) -> Record | Ended | None:
+        """What a session has left. Renews nothing.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        return await ask(self._store.load(id), self._settings.store_timeout)
+
+    async def renew(self, id: str, activity: Activity) -> Live | Ended | None:
+        """Renew a session at once, and tell its pages.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        outcomes = await ask(self._store.renew({id: activity}), self._settings.store_timeout)
+        outcome = outcomes.get(id)
+        self.tell(id, outcome)
+        return outcome
+
+    def close(self) -> None:
+        """The worker stops: send its pages away, to come back to another."""
+        for watch in tuple(self._watches.values()):
+            for page in tuple(watch.pages):
+                self._close(page, protocol.GOING_AWAY, "the server stops")
+        if self._wheel is not None:
+            self._wheel.cancel()
+            self._wheel = None

@@ -1,0 +1,416 @@
+"""The mapping that handlers see: what a session holds, and what a request changed in it.
+
+Nothing here talks to a store. The session interface fills a `Session`, asks it for its changes and
+writes them; the names that begin with an underscore are between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from time import monotonic
+from typing import Any, Protocol
+
+from flask.sessions import SessionMixin
+
+from .codec import IMMUTABLE, decode, encode
+from .policy import Clocks, Limits, deadline, seconds
+
+#: The reason of an end that the user asked for.
+SIGNED_OUT = "signed out"
+
+# Flask's key for `permanent`: how long the cookie lasts, and no data to make a session for.
+_PERMANENT = "_permanent"
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def new_token() -> str:
+    """A secret for a cookie: 256 random bits, base64url, 43 characters."""
+    return secrets.token_urlsafe(32)
+
+
+def id_of(token: str) -> str:
+    """The id that stores, logs and lists know a token by."""
+    return sha256(token.encode()).hexdigest()
+
+
+def named_by(cookie: str | None) -> str | None:
+    """The id that a cookie's value names; None where it cannot be a token."""
+    return id_of(cookie) if cookie is not None and _TOKEN.fullmatch(cookie) else None
+
+
+class Keeper(Protocol):
+    """Who reads and writes sessions."""
+
+    limits: Limits
+
+    async def save(self, session: Session) -> None: ...
+
+    async def reload(self, session: Session) -> None: ...
+
+
+class Session(SessionMixin):
+    """A user's session: a mapping of ``str`` keys to values.
+
+    It holds ``str``, ``int``, ``float``, ``bool``, ``None``, ``list``, ``dict`` with ``str`` keys,
+    ``tuple``, ``bytes``, ``Markup``, ``UUID`` and aware ``datetime``; anything else is a
+    ``TypeError`` that names the key. A change inside a value is noticed and stored.
+
+    Attributes:
+        new: whether the request came without a live session.
+        accessed: whether anything looked at the session: the response varies with the cookie.
+    """
+
+    new = True
+    accessed = False
+
+    # The stored session, as it was read; `_id` is None where there is none.
+    _id: str | None = None
+    _base: Mapping[str, bytes] = {}
+    _base_user_id: str | None = None
+    _clocks: Clocks | None = None
+    # The store's clock less this process's monotonic clock.
+    _offset = 0.0
+    # The id that the cookie names; why that session is over; and whether the client has a newer
+    # cookie, or is about to get one, which only a sign-in may replace.
+    _named: str | None = None
+    _ended: str | None = None
+    _superseded = False
+
+    # What was done to it since. `_dirty` has the keys that were set or deleted (None).
+    _user_id: str | None = None
+    _own_timeout: float | None = None
+    _timeout_set = False
+    _marked_modified = False
+    _cleared = False
+    _token_wanted = False
+    _over: tuple[str, str] | None = None  # the id that `end` was called for, and its reason
+
+    # What the response is to carry: a new token, or that there is none any more.
+    _token: str | None = None
+    _forget_cookie = False
+
+    # Whether a new token can still reach the client: not from a WebSocket, nor after the response.
+    _answerable = True
+    _secure = False
+    # Whether the request counts as activity; None until its route is known.
+    _active: bool | None = None
+    # Why the session cannot be looked at.
+    _fault: Exception | None = None
+    # Whether saving failed for good, so that the error's own response does not try again.
+    _spoiled = False
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        # One save at a time: a background task has the same session as its request.
+        self._saving = asyncio.Lock()
+        self._values: dict[str, Any] = {}
+        self._dirty: dict[str, bytes | None] = {}
+
+    # The mapping.
+
+    def _touch(self) -> None:
+        self.accessed = True
+        if self._fault is not None:
+            raise self._fault
+
+    def __getitem__(self, key: str) -> Any:
+        self._touch()
+        values = self._values
+        if key not in values:
+            if key in self._dirty:
+                raise KeyError(key)
+            values[key] = decode(self._base[key])
+        return values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._touch()
+        if type(key) is not str:
+            raise TypeError(f"session[{key!r}]: the keys of a session are str")
+        self._dirty[key] = encode(key, value)
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._values.pop(key, None)
+        self._dirty[key] = None
+
+    def __contains__(self, key: object) -> bool:
+        self._touch()
+        return key in self._values or (key in self._base and key not in self._dirty)
+
+    def __iter__(self) -> Iterator[str]:
+        self._touch()
+        return iter(self._keys())
+
+    def __len__(self) -> int:
+        self._touch()
+        return len(self._keys())
+
+    def _keys(self) -> list[str]:
+        base, values, dirty = self._base, self._values, self._dirty
+        kept = [key for key in base if key in values or key not in dirty]
+        return kept + [key for key in values if key not in base]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._id or 'without an id'}>"  # no values: logs are read
+
+    def clear(self) -> None:
+        """Forget everything, the user included.
+
+        Nothing more ends the session; new data after it goes on under a new token.
+        """
+        self._touch()
+        self._forget()
+        self._cleared = self._id is not None
+
+    def _forget(self) -> None:
+        self._base = {}
+        self._values = {}
+        self._dirty = {}
+        self._user_id = None
+        self._set_own_timeout(None)
+
+    def _set_own_timeout(self, own: float | None) -> None:
+        self._own_timeout = own
+        if self._clocks is not None:
+            self._clocks = self._clocks._replace(timeout=own)
+
+    # What Quart users know.
+
+    @property
+    def modified(self) -> bool:
+        """Whether there is anything to save. Setting it is allowed, and not needed."""
+        self._touch()
+        return (
+            self._marked_modified
+            or self._cleared
+            or self._token_wanted
+            or self._over is not None
+            or self._timeout_set
+            or self._user_id != self._base_user_id
+            or bool(self._changes())
+        )
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._marked_modified = value
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser: it then lasts as long as the session can."""
+        return bool(self.get(_PERMANENT, False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        if self.permanent is not bool(value):  # often set at every request: no reason to write
+            self[_PERMANENT] = bool(value)
+
+    # What is more.
+
+    @property
+    def id(self) -> str | None:
+        """The id, safe to log; None before the session exists."""
+        self._touch()
+        return self._id
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose session this is.
+
+        Setting another value binds the session to that user, and changes the token.
+
+        Raises:
+            TypeError: it is set to something that is neither a str of one character or more
+                nor None.
+        """
+        self._touch()
+        return self._user_id
+
+    @user_id.setter
+    def user_id(self, value: str | None) -> None:
+        self._touch()
+        if value is not None and (type(value) is not str or not value):
+            raise TypeError(f"session.user_id is {value!r}; allowed: a str that is not empty, None")
+        self._user_id = value
+
+    @property
+    def timeout(self) -> timedelta:
+        """This session's idle timeout. It can be set, to a timedelta or seconds; None: the default.
+
+        Raises:
+            ValueError: it is set to something else, or to nothing or less.
+        """
+        self._touch()
+        own = self._own_timeout
+        return timedelta(seconds=self._keeper.limits.timeout if own is None else own)
+
+    @timeout.setter
+    def timeout(self, value: timedelta | float | None) -> None:
+        self._touch()
+        own = None if value is None else seconds(value)
+        if own is None and value is not None:
+            raise ValueError(
+                f"session.timeout is {value!r}; "
+                "allowed: a timedelta or seconds, more than 0 and at most a century, or None"
+            )
+        self._timeout_set = True
+        self._set_own_timeout(own)
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the session was made, by the store's clock; None before it exists."""
+        self._touch()
+        return None if self._clocks is None else datetime.fromtimestamp(self._clocks.created, UTC)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the session ends if nothing more happens, by the store's clock.
+
+        None before the session exists. In a request that is activity it is reckoned from there.
+        """
+        self._touch()
+        if self._clocks is None:
+            return None
+        return datetime.fromtimestamp(deadline(self._clocks, self._keeper.limits)[0], UTC)
+
+    @property
+    def remaining(self) -> timedelta | None:
+        """How long until `expires_at`; None before the session exists."""
+        self._touch()
+        if self._clocks is None:
+            return None
+        left = deadline(self._clocks, self._keeper.limits)[0] - self._offset - monotonic()
+        return timedelta(seconds=max(0.0, left))
+
+    @property
+    def ended(self) -> str | None:
+        """Why the session that this request's cookie names is over.
+
+        ``"idle"``, ``"lifetime"``, ``"closed"``, ``"regenerated"`` or the reason given to `end`,
+        for an hour after; ``"unknown"`` for what is not known (any more); None when the cookie
+        names none, or a live one.
+        """
+        self._touch()
+        return self._ended
+
+    def regenerate(self) -> None:
+        """Change the token, with this response: same session, same data."""
+        self._touch()
+        self._token_wanted = self._id is not None
+
+    def end(self, reason: str = SIGNED_OUT) -> None:
+        """End the session, with this response: everywhere, and for good.
+
+        What is set after it goes into a new session.
+
+        Args:
+            reason: what `ended` tells for an hour after, and open pages show.
+
+        Raises:
+            TypeError: the reason is not a str of one character or more.
+        """
+        self._touch()
+        if type(reason) is not str or not reason:
+            raise TypeError(f"the reason is {reason!r}; allowed: a str that is not empty")
+        if self._id is not None:
+            self._over = self._id, reason
+            self._ended = reason
+        self._detach()
+
+    async def save(self) -> None:
+        """Write the changes now: for WebSocket handlers, streaming bodies and background tasks.
+
+        Raises:
+            SessionEnded: the session ended, or its token changed, in the meantime.
+            SessionTooLarge: the data is larger than ``QUART_IDLE_MAX_SIZE``.
+            StoreUnavailable: the store did not answer.
+            TypeError: a value was changed into one that a session cannot hold.
+            RuntimeError: the change needs a new token, and no response can carry it any more.
+        """
+        self._touch()
+        await self._keeper.save(self)
+
+    async def reload(self) -> None:
+        """Read the session again now, and drop changes that were not saved.
+
+        If it is over, this session is empty from then on, and `ended` says why.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        self.accessed = True
+        await self._keeper.reload(self)
+
+    # For the session interface.
+
+    def _attach(
+        self, id: str, data: Mapping[str, bytes], user_id: str | None, clocks: Clocks, now: float
+    ) -> None:
+        """Take on what is stored."""
+        self._id = id
+        self._base = data
+        self._user_id = self._base_user_id = user_id
+        self._clocks = clocks
+        self._own_timeout = clocks.timeout
+        self._offset = now - monotonic()
+        self._ended = None
+
+    def _detach(self) -> None:
+        """Have nothing stored from now on; changes are dropped."""
+        self._id = self._clocks = self._base_user_id = None
+        self._forget()
+        self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
+
+    def _changes(self) -> dict[str, bytes | None]:
+        """The fields to write, encoded; None: to delete.
+
+        Raises:
+            TypeError: a value was changed into one that a session cannot hold.
+        """
+        changes = {
+            key: raw for key, raw in self._dirty.items() if raw is not None or key in self._base
+        }
+        for key, value in self._values.items():
+            if type(value) not in IMMUTABLE:
+                raw = encode(key, value)
+                if key in self._dirty or raw != self._base[key]:
+                    changes[key] = self._dirty[key] = raw
+        return changes
+
+    def _written(self, changes: Mapping[str, bytes | None]) -> None:
+        """These changes are in the store, and the attributes; what was changed since is not."""
+        self._base_user_id = self._user_id
+        self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
+        base = dict(self._base)
+        for key, raw in changes.items():
+            if raw is None:
+                base.pop(key, None)
+            else:
+                base[key] = raw
+            if key in self._dirty and self._dirty[key] is raw:
+                del self._dirty[key]
+        self._base = base
+
+    def _is_live(self) -> bool:
+        """Whether there is a session now, or will be with this response."""
+        self._touch()
+        if self._id is not None:
+            return not self._cleared or self._holds_data()
+        return self._holds_data() and not (self._superseded and self._user_id is None)
+
+    def _holds_data(self) -> bool:
+        return self._user_id is not None or any(key != _PERMANENT for key in self._keys())
+
+    def _size(self, changes: Mapping[str, bytes | None]) -> int:
+        """What the session's data takes after these changes, in bytes."""
+        data = {**self._base, **changes}
+        return len(self._user_id or "") + sum(
+            len(key) + len(raw) for key, raw in data.items() if raw is not None
+        )

@@ -1,0 +1,155 @@
+"""What a store is.
+
+A store keeps sessions by id and owns the clock that counts. It is small on purpose: it knows no
+cookie, no page and no value, only bytes under keys, three moments in time and a reason.
+
+The contract, held by ``tests/store_contract.py``:
+
+- An ended session stays ended. `Store.save`, `Store.regenerate` and `Store.renew` change a session
+  that is alive or do nothing; only `Store.create` makes one.
+- A session ends at its deadline (`quart_idle.policy.deadline`, on the store's own clock): from then
+  on it is not loaded, saved or renewed, its data is gone, and the reason is the clock's name.
+- The reason of an end is told for `REASON_KEPT` seconds, then forgotten.
+- `Store.save` writes the fields it is given and no others, so concurrent saves of different fields
+  all last.
+- A call that is cancelled happened whole or not at all. A call that is made twice does no harm.
+- Every call fails with an exception or returns; a failure is never told as a missing session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
+
+from ..exceptions import StoreUnavailable
+from ..policy import Activity, Clocks, Limits
+
+#: How long the reason of an end is told, in seconds.
+REASON_KEPT: Final = 3600.0
+
+#: The reason of a session whose token was changed: it goes on under another id.
+REGENERATED: Final = "regenerated"
+
+# How long a token that was changed is taken for one that is under way, in seconds.
+_GRACE: Final = 10.0
+
+_T = TypeVar("_T")
+_log = logging.getLogger("quart_idle")
+
+
+class Ended(NamedTuple):
+    """A session that is over."""
+
+    reason: str
+    #: How long ago, in seconds.
+    ago: float = 0.0
+
+    @property
+    def superseded(self) -> bool:
+        """Whether the token was changed so lately that its client may not know the new one yet."""
+        return self.reason == REGENERATED and self.ago < _GRACE
+
+
+class Live(NamedTuple):
+    """A session that is alive."""
+
+    clocks: Clocks
+    #: The store's clock when this was read, in seconds.
+    now: float
+
+
+class Record(NamedTuple):
+    """A session as it is stored."""
+
+    #: Encoded values by key; not to be changed by whoever gets it.
+    data: Mapping[str, bytes]
+    user_id: str | None
+    clocks: Clocks
+    #: The store's clock when this was read, in seconds.
+    now: float
+
+
+class Attributes(TypedDict, total=False):
+    """What a session has beside its data; a key that is missing stays as it is."""
+
+    user_id: str | None
+    #: The session's own idle timeout in seconds; None: the application's.
+    timeout: float | None
+
+
+class Change(NamedTuple):
+    """What a write does to a session."""
+
+    #: Encoded values to set by key; None deletes the key.
+    fields: Mapping[str, bytes | None]
+    attributes: Attributes
+    #: Whether every other field is deleted.
+    clear: bool = False
+
+
+#: Told of a session that has ended, or gone on under another id (reason `REGENERATED`).
+Listener = Callable[[str, Ended], None]
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Sessions by id. See the module's text for the contract that every method keeps."""
+
+    def bind(self, limits: Limits, listener: Listener) -> None:
+        """Learn the limits and whom to tell of ends; called before all else, and not in a loop.
+
+        The listener is quick, raises nothing and is called in the event loop that uses the store.
+        A store that is shared by several applications is bound once by each, with equal limits.
+        """
+
+    async def load(self, id: str) -> Record | Ended | None:
+        """The session; why it is over; or None for an id that was never one, or is forgotten."""
+
+    async def create(self, id: str, change: Change) -> Clocks:
+        """Make a session: created, active and seen now."""
+
+    async def save(self, id: str, change: Change) -> bool:
+        """Change a living session's data, and not its clocks. False: there is none."""
+
+    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
+        """Change a living session and give it a new id. False: there is none, nothing happened.
+
+        The old id has ended, with the reason `REGENERATED`.
+        """
+
+    async def end(self, id: str, reason: str) -> bool:
+        """End a session. False: there is none.
+
+        An id that was regenerated passes the end on to the id that the session has now, so that a
+        sign-out is not lost to a concurrent change of token.
+        """
+
+    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+        """Merge signs of life into the sessions' clocks, in one call; the answer is by id.
+
+        An activity's age is reckoned from the moment at which the store handles the call.
+        """
+
+    async def close(self) -> None:
+        """Give back connections and the like. Sessions that outlive the process stay."""
+
+
+async def ask(call: Awaitable[_T], timeout: float) -> _T:
+    """What a store's method answers within ``timeout`` seconds.
+
+    Raises:
+        StoreUnavailable: the store failed, or did not answer in time; the log says which.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            return await call
+    except TimeoutError:
+        _log.error("the store did not answer within %g s", timeout)
+    except StoreUnavailable as error:
+        _log.error("the store is not available: %s", error)
+    except Exception:
+        # Whatever a store stumbles over, the session that it holds is not over.
+        _log.exception("the store failed")
+    raise StoreUnavailable

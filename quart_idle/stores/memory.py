@@ -1,0 +1,185 @@
+"""Sessions in this process: gone with it, and known to it alone.
+
+Nothing here waits, so every method is atomic.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
+from math import inf
+
+from ..exceptions import ConfigError
+from ..policy import Activity, Clocks, Limits, deadline, renewed
+from .base import REASON_KEPT, REGENERATED, Change, Ended, Listener, Live, Record
+
+# A clock that no one sets: a correction of the machine's time must not end sessions, or prolong
+# them. Where the system has one, it goes on while the machine sleeps.
+try:
+    _ticks: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+except AttributeError:
+    _ticks = time.monotonic
+_EPOCH = time.time() - _ticks()
+
+
+def steady_time() -> float:
+    """Seconds since the epoch, as the wall clock had it at the start, and counted from there."""
+    return _EPOCH + _ticks()
+
+
+@dataclass(slots=True)
+class _Entry:
+    data: Mapping[str, bytes]  # replaced at a change: readers keep the one that they got
+    user_id: str | None
+    clocks: Clocks
+    #: When the session is looked at next; never after its deadline.
+    due: float = inf
+
+    def apply(self, change: Change) -> None:
+        data = {} if change.clear else dict(self.data)
+        for key, value in change.fields.items():
+            if value is None:
+                data.pop(key, None)
+            else:
+                data[key] = value
+        self.data = data
+        if "user_id" in change.attributes:
+            self.user_id = change.attributes["user_id"]
+        if "timeout" in change.attributes:
+            self.clocks = self.clocks._replace(timeout=change.attributes["timeout"])
+
+
+class MemoryStore:
+    """A `Store` for a single process.
+
+    Args:
+        clock: the clock that counts, in seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float] = steady_time) -> None:
+        self._clock = clock
+        self._limits: Limits | None = None
+        self._listeners: list[Listener] = []
+        self._entries: dict[str, _Entry] = {}
+        # When to look at which session. A renewal that moves the deadline away leaves this alone:
+        # the session is looked at when it would have ended, and then at its new deadline.
+        self._due: list[tuple[float, str]] = []
+        # Id to reason, moment and the id that the session has now; oldest first.
+        self._ended: dict[str, tuple[str, float, str | None]] = {}
+
+    def bind(self, limits: Limits, listener: Listener) -> None:
+        if self._limits not in (None, limits):
+            raise ConfigError("this MemoryStore serves an application with other limits already")
+        self._limits = limits
+        self._listeners.append(listener)
+
+    def _deadline(self, entry: _Entry) -> tuple[float, str]:
+        if self._limits is None:
+            raise RuntimeError("a store is bound before it is used")
+        return deadline(entry.clocks, self._limits)
+
+    def _tidy(self) -> float:
+        """End what is due, forget old reasons; the time."""
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            due, id = heappop(self._due)
+            entry = self._entries.get(id)
+            if entry is None or entry.due != due:
+                continue
+            end, reason = self._deadline(entry)
+            if end <= now:
+                self._finish(id, reason, end, now)
+            else:
+                entry.due = inf
+                self._watch(id, entry)
+        while self._ended:
+            id = next(iter(self._ended))
+            if self._ended[id][1] > now - REASON_KEPT:
+                break
+            del self._ended[id]
+        return now
+
+    def _watch(self, id: str, entry: _Entry) -> None:
+        """See to it that the session is looked at by its deadline, wherever that moved."""
+        end, _ = self._deadline(entry)
+        if end < entry.due:
+            entry.due = end
+            heappush(self._due, (end, id))
+
+    def _finish(
+        self, id: str, reason: str, at: float, now: float, new_id: str | None = None
+    ) -> None:
+        del self._entries[id]
+        self._ended[id] = (reason, at, new_id)
+        for listener in self._listeners:
+            listener(id, Ended(reason, now - at))
+
+    def _why(self, id: str, now: float) -> Ended | None:
+        if id not in self._ended:
+            return None
+        reason, at, _ = self._ended[id]
+        return Ended(reason, now - at) if now - at < REASON_KEPT else None
+
+    async def load(self, id: str) -> Record | Ended | None:
+        now = self._tidy()
+        entry = self._entries.get(id)
+        if entry is None:
+            return self._why(id, now)
+        return Record(entry.data, entry.user_id, entry.clocks, now)
+
+    async def create(self, id: str, change: Change) -> Clocks:
+        now = self._tidy()
+        entry = _Entry({}, None, Clocks(now, now, now))
+        entry.apply(change)
+        self._entries[id] = entry
+        self._watch(id, entry)
+        return entry.clocks
+
+    async def save(self, id: str, change: Change) -> bool:
+        self._tidy()
+        entry = self._entries.get(id)
+        if entry is None:
+            return False
+        entry.apply(change)
+        self._watch(id, entry)
+        return True
+
+    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
+        now = self._tidy()
+        entry = self._entries.get(id)
+        if entry is None:
+            return False
+        entry.apply(change)
+        self._entries[new_id] = entry
+        entry.due = inf
+        self._watch(new_id, entry)
+        self._finish(id, REGENERATED, now, now, new_id)
+        return True
+
+    async def end(self, id: str, reason: str) -> bool:
+        now = self._tidy()
+        while id in self._ended and (new_id := self._ended[id][2]) is not None:
+            id = new_id
+        if id not in self._entries:
+            return False
+        self._finish(id, reason, now, now)
+        return True
+
+    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+        now = self._tidy()
+        answer: dict[str, Live | Ended | None] = {}
+        for id, activity in activities.items():
+            entry = self._entries.get(id)
+            if entry is None:
+                answer[id] = self._why(id, now)
+            else:
+                entry.clocks = renewed(entry.clocks, activity, now)
+                self._watch(id, entry)
+                answer[id] = Live(entry.clocks, now)
+        return answer
+
+    async def close(self) -> None:
+        pass
