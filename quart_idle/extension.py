@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Unpack
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
-from quart.globals import request_ctx, websocket_ctx
+from quart.globals import request_ctx
 
 from .config import Options, Settings, read
 from .exceptions import ConfigError, StoreUnavailable
@@ -69,7 +69,6 @@ class QuartIdle:
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
         app.jinja_env.globals[_NAME] = partial(_script, settings)
-        _note_arrivals(app, interface)
         _answer_routes(app, settings, presence, Routes(settings, presence, cookie_name))
 
         @app.after_serving
@@ -108,18 +107,6 @@ def _script(settings: Settings, nonce: str | None = None) -> Markup:
     }
     pairs = (Markup(' {}="{}"').format(*pair) for pair in attributes.items() if pair[1])
     return Markup('<script type="module"{}></script>').format(Markup("").join(pairs))
-
-
-def _note_arrivals(app: Quart, interface: QuartIdleSessionInterface) -> None:
-    async def arrived() -> None:
-        interface.arrived(app, request_ctx.request, request_ctx.session)
-
-    async def arrived_on_websocket() -> None:
-        interface.arrived(app, websocket_ctx.websocket, websocket_ctx.session)
-
-    # Before the hooks of the application, which may answer in the view's place.
-    app.before_request_funcs[None].insert(0, arrived)
-    app.before_websocket_funcs[None].insert(0, arrived_on_websocket)
 
 
 def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: Routes) -> None:

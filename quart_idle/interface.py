@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from functools import partial
 from inspect import isawaitable
 from math import ceil
 from time import monotonic
@@ -16,16 +18,19 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .config import Settings
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
-from .policy import Activity, deadline, lifetime_end, renewed
+from .policy import deadline, lifetime_end
 from .renewals import Renewals
-from .session import Session, id_of, named_by, new_token
-from .stores.base import Attributes, Change, Record, ask
+from .session import Session, id_of, named_in, new_token
+from .stores.base import Attributes, Change, Ended, Record, ask
 
 #: The attribute by which a view says that its requests are not activity.
 PASSIVE: Final = "quart_idle_passive"
 
 # The longest that browsers keep a cookie, in seconds (RFC 6265bis, section 5.6.2).
 _LONGEST_COOKIE: Final = 400 * 86_400
+
+# How long a request takes for its end to be worth another note, in seconds.
+_SLOW: Final = 1.0
 
 _log = logging.getLogger("quart_idle")
 
@@ -42,6 +47,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self.limits = settings.limits
         self._settings = settings
         self._store = settings.store
+        self._timeout = settings.store_timeout
         self._renewals = renewals
         self._static_paths: tuple[str, ...] | None = None
 
@@ -51,7 +57,7 @@ class QuartIdleSessionInterface(SessionInterface):
         session = Session(self)
         session._secure = request.is_secure
         session._answerable = not isinstance(request, Websocket)
-        session._named = named_by(request.cookies.get(self.get_cookie_name(app)))
+        session._named = named_in(request.scope, self.get_cookie_name(app))
         if session._named is None:
             return session
         if self._is_plain_static(app, request):
@@ -60,25 +66,38 @@ class QuartIdleSessionInterface(SessionInterface):
             )
             return session
         try:
-            await self.reload(session)
+            found = await ask(self._store.load(session._named), self._timeout)
         except StoreUnavailable as error:
             # Raised when the session is touched: raised here, it would pass by the application's
             # error handlers, and fail requests that need no session.
             session._fault = error
+        else:
+            self._take(session, session._named, found)
+            if session._clocks is not None:
+                # Now, and not when it is done: a slow view is within the time that it renewed.
+                session._is_activity = partial(self._is_activity, app, request)
+                left = deadline(session._clocks, self.limits)[0] - session._offset - monotonic()
+                session._arrived = self._renewals.note_arrival(
+                    session._named, session._is_activity, left
+                )
         return session
 
     async def reload(self, session: Session) -> None:
         id = session._id or session._named
-        found = None if id is None else await self._ask(self._store.load(id))
+        found = None if id is None else await ask(self._store.load(id), self._timeout)
         session._fault = None
         session._detach()
-        if id is not None and isinstance(found, Record):
-            session._attach(id, *found)
-            session.new = False
+        if id is not None:
+            self._take(session, id, found)
+
+    def _take(self, session: Session, id: str, found: Record | Ended | None) -> None:
+        """Fill a session that has nothing in it."""
+        if isinstance(found, Record):
+            session._attach(id, found.data, found.user_id, found.clocks, found.now)
         elif found is not None:
             session._ended = found.reason
             session._superseded = found.superseded
-        elif id is not None:
+        else:
             session._ended = "unknown"
 
     def _is_plain_static(self, app: Quart, request: BaseRequestWebsocket) -> bool:
@@ -95,8 +114,7 @@ class QuartIdleSessionInterface(SessionInterface):
             )
         if not request.path.startswith(self._static_paths):
             return False
-        before, after = app.before_request_funcs.values(), app.after_request_funcs.values()
-        if sum(map(len, before)) + sum(map(len, after)) > 1:  # one is the extension's own
+        if any(app.before_request_funcs.values()) or any(app.after_request_funcs.values()):
             return False
         adapter = app.create_url_adapter(request)
         try:
@@ -105,30 +123,16 @@ class QuartIdleSessionInterface(SessionInterface):
             return False
         return endpoint.rpartition(".")[2] == "static"
 
-    def arrived(
-        self, app: Quart, request: BaseRequestWebsocket, session: SessionMixin | None
-    ) -> None:
-        """Take note of a request whose route is known by now, before its view runs.
-
-        So a slow view is within the time that its own request has renewed.
-        """
-        if not isinstance(session, Session) or session._id is None or session._clocks is None:
-            return
+    @staticmethod
+    def _is_activity(app: Quart, request: BaseRequestWebsocket) -> bool:
         view = app.view_functions.get(request.endpoint or "")
-        session._active = view is not None and not getattr(view, PASSIVE, False)
-        self._note(session)
-        now = session._offset + monotonic()
-        activity = Activity(0.0, 0.0 if session._active else None)
-        session._clocks = renewed(session._clocks, activity, now)
-
-    def _note(self, session: Session) -> None:
-        if session._active is not None and session._id is not None and session._clocks is not None:
-            left = deadline(session._clocks, self.limits)[0] - session._offset - monotonic()
-            self._renewals.note(session._id, active=session._active, left=left)
+        return view is not None and not getattr(view, PASSIVE, False)
 
     # Writing.
 
     async def save(self, session: Session) -> None:
+        if session._saving is None:
+            session._saving = asyncio.Lock()
         async with session._saving:
             await self._save(session)
 
@@ -145,7 +149,7 @@ class QuartIdleSessionInterface(SessionInterface):
             await self._change(session, session._id)
 
     async def _end(self, session: Session, id: str, reason: str) -> None:
-        ended = await self._ask(self._store.end(id, reason))
+        ended = await ask(self._store.end(id, reason), self._timeout)
         session._over = session._token = None
         # If it was over before, a newer cookie may be on its way.
         session._forget_cookie = ended
@@ -155,7 +159,7 @@ class QuartIdleSessionInterface(SessionInterface):
         change = self._change_of(session)
         token = self._new_token(session)
         id = id_of(token)
-        clocks = await self._ask(self._store.create(id, change))
+        clocks = await ask(self._store.create(id, change), self._timeout)
         session._written(change.fields)
         session._id, session._token = id, token
         session._clocks = clocks
@@ -167,11 +171,11 @@ class QuartIdleSessionInterface(SessionInterface):
         if session._token_wanted or session._cleared or "user_id" in change.attributes:
             token = self._new_token(session)
             new_id = id_of(token)
-            if not await self._ask(self._store.regenerate(id, new_id, change)):
+            if not await ask(self._store.regenerate(id, new_id, change), self._timeout):
                 raise SessionEnded(f"the session {id} was over before its token could be changed")
             session._id, session._token = new_id, token
         elif change.fields or change.attributes:
-            if not await self._ask(self._store.save(id, change)):
+            if not await ask(self._store.save(id, change), self._timeout):
                 raise SessionEnded(f"the session {id} was over before it could be saved")
         else:
             return
@@ -184,8 +188,7 @@ class QuartIdleSessionInterface(SessionInterface):
         if session._timeout_set or session._cleared:
             attributes["timeout"] = session._own_timeout
         fields = session._changes()
-        size = session._size(fields)
-        if size > self._settings.max_size and (fields or attributes):
+        if (fields or attributes) and (size := session._size(fields)) > self._settings.max_size:
             raise SessionTooLarge(
                 f"the session's data takes {size} bytes; "
                 f"QUART_IDLE_MAX_SIZE allows {self._settings.max_size}"
@@ -200,17 +203,14 @@ class QuartIdleSessionInterface(SessionInterface):
             )
         return new_token()
 
-    async def _ask(self, call: Any) -> Any:
-        return await ask(call, self._settings.store_timeout)
-
     # Answering.
 
     async def save_session(
         self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
     ) -> None:
-        if not isinstance(session, Session):
+        if type(session) is not Session:
             return
-        if session._fault is None and not session._spoiled:
+        if session._fault is None and not session._spoiled and session._may_have_changed():
             try:
                 await self.save(session)
             except SessionEnded as error:
@@ -225,9 +225,15 @@ class QuartIdleSessionInterface(SessionInterface):
                 raise
         if response is None:
             return
-        self._note(session)
+        is_activity, took = session._is_activity, monotonic() - session._arrived
+        if is_activity is not None and session._id is not None and took > _SLOW:
+            # Whoever waited for this was there until now.
+            self._renewals.note(session._id, active=is_activity(), left=0.0)
         if session.accessed:
-            response.vary.add("Cookie")
+            if "Vary" in response.headers:
+                response.vary.add("Cookie")
+            else:  # the same, and quicker
+                response.headers.add("Vary", "Cookie")
             if isinstance(session._fault, StoreUnavailable) and response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(session._fault.RETRY_AFTER))
         if session._fault is None and not session._spoiled and session._answerable:

@@ -14,19 +14,17 @@ import random
 from collections.abc import Generator
 from contextlib import suppress
 from time import monotonic
-from types import coroutine
 from typing import Any, Final
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketScope, WWWScope
-from werkzeug.http import parse_cookie
 
 from . import protocol
 from .config import Settings, origin
 from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, Left, Limits, time_left, timeout_of
 from .renewals import Renewals
-from .session import named_by
-from .stores.base import Ended, Live, Record, ask
+from .session import named_in
+from .stores.base import Ended, Live, Record, ask, resume
 
 # Frames that a page may send between two pings.
 _MOST_FRAMES: Final = 100
@@ -53,15 +51,6 @@ def header(scope: WWWScope, name: bytes) -> str | None:
     """A request's header; None where it is missing, or there more than once."""
     values = [value for key, value in scope["headers"] if key.lower() == name]
     return values[0].decode("latin-1") if len(values) == 1 else None
-
-
-def named_in(scope: WWWScope, cookie_name: str) -> str | None:
-    """The id that a request's cookie names; None where it names none."""
-    # HTTP/2 may send each cookie in a header of its own: RFC 9113, section 8.2.3.
-    cookies = "; ".join(
-        value.decode("latin-1") for key, value in scope["headers"] if key.lower() == b"cookie"
-    )
-    return named_by(parse_cookie(cookies).get(cookie_name))
 
 
 def from_own_page(scope: WWWScope, settings: Settings) -> bool:
@@ -133,21 +122,10 @@ class Watch:
         return Left(self.deadline - now, None if self.total is None else self.total - now)
 
 
-@coroutine
-def _finish(step: Generator[Any, None, None], waits_for: object) -> Generator[Any, None, None]:
-    """Go on with a call that was begun outside a task, and waits."""
-    try:
-        yield waits_for
-    except BaseException:
-        step.close()
-        raise
-    yield from step
-
-
 async def _read_away(receive: ASGIReceiveCallable) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            while (await receive())["type"] == "websocket.receive":
+            while (await receive())["type"] != "websocket.disconnect":
                 pass
 
 
@@ -179,7 +157,6 @@ class Presence:
     async def socket(
         self, scope: WebsocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        await receive()  # websocket.connect
         if not from_own_page(scope, self._settings):
             # Before it is accepted, a socket that is closed is refused with 403.
             await send({"type": "websocket.close", "code": protocol.POLICY_VIOLATION, "reason": ""})
@@ -230,6 +207,8 @@ class Presence:
     async def _listen(self, page: Page, receive: ASGIReceiveCallable) -> None:
         while True:
             message = await receive()
+            if message["type"] == "websocket.connect":
+                continue
             if message["type"] != "websocket.receive":
                 break
             if page.goodbye is not None:
@@ -362,7 +341,7 @@ class Presence:
     ) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await _finish(step, waits_for)
+                await resume(step, waits_for)
         except TimeoutError:
             _log.debug("a page does not read what it is sent")
             self._leave(page)
@@ -391,7 +370,9 @@ class Presence:
 
     def _ping(self, page: Page) -> None:
         if page.unanswered >= _MOST_UNANSWERED:
-            self._close(page, protocol.GOING_AWAY, "two pings were not answered")
+            # Where the end is near the page may still read that, though it counts no more.
+            if page.watch.left().deadline > 2 * self._settings.ping_interval:
+                self._close(page, protocol.GOING_AWAY, "two pings were not answered")
         elif page.accepted:
             page.unanswered += 1
             page.frames = 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 from .exceptions import StoreUnavailable
 from .policy import Activity
@@ -22,12 +23,18 @@ _GATHER: Final = 0.5
 _RETRY: Final = 1.0
 
 
-class _Sign(NamedTuple):
-    """A sign of life by this process's monotonic clock."""
+@dataclass(slots=True)
+class _Sign:
+    """Signs of life of one session, merged; by this process's monotonic clock."""
 
     seen: float
     active: float
     paged: bool
+
+    def merge(self, seen: float, active: float, paged: bool) -> None:
+        self.seen = max(self.seen, seen)
+        self.active = max(self.active, active)
+        self.paged = self.paged or paged
 
 
 _NEVER: Final = float("-inf")
@@ -49,6 +56,8 @@ class Renewals:
         self._renew = renew
         self._tell = tell
         self._signs: dict[str, _Sign] = {}
+        # Requests whose route was not known when they came: id, moment, whether it is activity.
+        self._arrivals: list[tuple[str, float, Callable[[], bool]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -72,8 +81,24 @@ class Renewals:
             paged: whether it comes from an open page.
         """
         now = monotonic()
-        self._merge(id, _Sign(now, now - idle if active else _NEVER, paged))
+        self._merge(id, now, now - idle if active else _NEVER, paged)
         self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
+
+    def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> float:
+        """Take in a request that is not routed yet.
+
+        Args:
+            id: the session's.
+            is_activity: whether the request is activity; called once it is routed.
+            left: how long the session has left if this is not written, in seconds.
+
+        Returns:
+            When that was, by this process's monotonic clock.
+        """
+        now = monotonic()
+        self._arrivals.append((id, now, is_activity))
+        self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
+        return now
 
     async def flush(self) -> None:
         """Write what there is.
@@ -81,6 +106,9 @@ class Renewals:
         Raises:
             StoreUnavailable: the store did not answer; nothing is lost.
         """
+        arrivals, self._arrivals = self._arrivals, []
+        for id, moment, is_activity in arrivals:
+            self._merge(id, moment, moment if is_activity() else _NEVER, False)
         signs, self._signs = self._signs, {}
         if not signs:
             return
@@ -88,31 +116,34 @@ class Renewals:
         try:
             outcomes = await self._renew(
                 {
-                    id: Activity(now - seen, None if active == _NEVER else now - active, paged)
-                    for id, (seen, active, paged) in signs.items()
+                    id: Activity(
+                        now - sign.seen,
+                        None if sign.active == _NEVER else now - sign.active,
+                        sign.paged,
+                    )
+                    for id, sign in signs.items()
                 }
             )
         except BaseException:
             for id, sign in signs.items():
-                self._merge(id, sign)
+                self._merge(id, sign.seen, sign.active, sign.paged)
             raise
         for id, outcome in outcomes.items():
             self._tell(id, outcome)
 
-    def _merge(self, id: str, sign: _Sign) -> None:
+    def _merge(self, id: str, seen: float, active: float, paged: bool) -> None:
         known = self._signs.get(id)
-        if known is not None:
-            sign = _Sign(
-                max(sign.seen, known.seen),
-                max(sign.active, known.active),
-                sign.paged or known.paged,
-            )
-        self._signs[id] = sign
+        if known is None:
+            self._signs[id] = _Sign(seen, active, paged)
+        else:
+            known.merge(seen, active, paged)
 
     def _schedule(self, delay: float) -> None:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a test client's earlier loop is gone, with its timers
             self._loop, self._timer, self._flushing = loop, None, None
+        if delay == _GATHER and self._timer is not None:
+            return  # it is due in less
         when = loop.time() + delay
         if self._timer is not None:
             if self._timer.when() <= when:
@@ -134,5 +165,5 @@ class Renewals:
         finally:
             self._flushing = None
         # What came in while the store was busy, or could not be written.
-        if self._signs:
+        if self._signs or self._arrivals:
             self._schedule(delay)

@@ -19,7 +19,8 @@ from . import protocol
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, time_left
-from .presence import STAY, Presence, from_own_page, header, named_in
+from .presence import STAY, Presence, from_own_page, header
+from .session import named_in
 from .stores.base import Ended, Live, Record
 
 _CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()

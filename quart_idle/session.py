@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from time import monotonic
 from typing import Any, Protocol
 
 from flask.sessions import SessionMixin
+from hypercorn.typing import WWWScope
 
 from .codec import IMMUTABLE, decode, encode
-from .policy import Clocks, Limits, deadline, seconds
+from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
 
 #: The reason of an end that the user asked for.
 SIGNED_OUT = "signed out"
@@ -39,9 +41,22 @@ def id_of(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def named_by(cookie: str | None) -> str | None:
-    """The id that a cookie's value names; None where it cannot be a token."""
-    return id_of(cookie) if cookie is not None and _TOKEN.fullmatch(cookie) else None
+def named_in(scope: WWWScope, cookie_name: str) -> str | None:
+    """The id that a request's cookie names; None where it names none that could be one."""
+    # Every request comes by here, and a parser of all cookies takes as long as all of the rest.
+    # HTTP/2 may send each cookie in a header of its own: RFC 9113, section 8.2.3.
+    pattern = _cookie(cookie_name)
+    for key, value in scope["headers"]:
+        if key.lower() == b"cookie" and (match := pattern.search(value)) is not None:
+            token = match[1].decode("latin-1")
+            return id_of(token) if _TOKEN.fullmatch(token) else None
+    return None
+
+
+@cache
+def _cookie(name: str) -> re.Pattern[bytes]:
+    """A cookie of this name: of several, the first, since browsers send the closest path first."""
+    return re.compile(rb"(?:^|;)[ \t]*%b=([^;]*)" % re.escape(name.encode()))
 
 
 class Keeper(Protocol):
@@ -83,6 +98,7 @@ class Session(SessionMixin):
     _superseded = False
 
     # What was done to it since. `_dirty` has the keys that were set or deleted (None).
+    _lent = False  # whether a value that can change in place was given out
     _user_id: str | None = None
     _own_timeout: float | None = None
     _timeout_set = False
@@ -98,8 +114,12 @@ class Session(SessionMixin):
     # Whether a new token can still reach the client: not from a WebSocket, nor after the response.
     _answerable = True
     _secure = False
-    # Whether the request counts as activity; None until its route is known.
-    _active: bool | None = None
+    # Whether the request counts as activity, to be asked once it is routed; and when it came, by
+    # this process's monotonic clock.
+    _is_activity: Callable[[], bool] | None = None
+    _arrived = 0.0
+    # One save at a time: a background task has the same session as its request.
+    _saving: asyncio.Lock | None = None
     # Why the session cannot be looked at.
     _fault: Exception | None = None
     # Whether saving failed for good, so that the error's own response does not try again.
@@ -107,8 +127,6 @@ class Session(SessionMixin):
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
-        # One save at a time: a background task has the same session as its request.
-        self._saving = asyncio.Lock()
         self._values: dict[str, Any] = {}
         self._dirty: dict[str, bytes | None] = {}
 
@@ -125,7 +143,10 @@ class Session(SessionMixin):
         if key not in values:
             if key in self._dirty:
                 raise KeyError(key)
-            values[key] = decode(self._base[key])
+            value = values[key] = decode(self._base[key])
+            if type(value) not in IMMUTABLE:
+                self._lent = True
+            return value
         return values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -134,6 +155,8 @@ class Session(SessionMixin):
             raise TypeError(f"session[{key!r}]: the keys of a session are str")
         self._dirty[key] = encode(key, value)
         self._values[key] = value
+        if type(value) not in IMMUTABLE:
+            self._lent = True
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
@@ -188,14 +211,9 @@ class Session(SessionMixin):
     def modified(self) -> bool:
         """Whether there is anything to save. Setting it is allowed, and not needed."""
         self._touch()
-        return (
-            self._marked_modified
-            or self._cleared
-            or self._token_wanted
-            or self._over is not None
-            or self._timeout_set
-            or self._user_id != self._base_user_id
-            or bool(self._changes())
+        return self._marked_modified or (
+            self._may_have_changed()
+            and (self._attributes_changed() or self._over is not None or bool(self._changes()))
         )
 
     @modified.setter
@@ -276,18 +294,27 @@ class Session(SessionMixin):
         None before the session exists. In a request that is activity it is reckoned from there.
         """
         self._touch()
-        if self._clocks is None:
-            return None
-        return datetime.fromtimestamp(deadline(self._clocks, self._keeper.limits)[0], UTC)
+        end = self._deadline()
+        return None if end is None else datetime.fromtimestamp(end, UTC)
 
     @property
     def remaining(self) -> timedelta | None:
         """How long until `expires_at`; None before the session exists."""
         self._touch()
-        if self._clocks is None:
+        end = self._deadline()
+        if end is None:
             return None
-        left = deadline(self._clocks, self._keeper.limits)[0] - self._offset - monotonic()
-        return timedelta(seconds=max(0.0, left))
+        return timedelta(seconds=max(0.0, end - self._offset - monotonic()))
+
+    def _deadline(self) -> float | None:
+        """When the session ends, on the store's clock; the request that came counts."""
+        clocks = self._clocks
+        if clocks is None:
+            return None
+        if self._is_activity is not None:
+            activity = Activity(0.0, 0.0 if self._is_activity() else None)
+            clocks = renewed(clocks, activity, self._offset + self._arrived)
+        return deadline(clocks, self._keeper.limits)[0]
 
     @property
     def ended(self) -> str | None:
@@ -361,12 +388,27 @@ class Session(SessionMixin):
         self._own_timeout = clocks.timeout
         self._offset = now - monotonic()
         self._ended = None
+        self.new = False
 
     def _detach(self) -> None:
         """Have nothing stored from now on; changes are dropped."""
         self._id = self._clocks = self._base_user_id = None
         self._forget()
         self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
+
+    def _attributes_changed(self) -> bool:
+        return (
+            self._cleared
+            or self._token_wanted
+            or self._timeout_set
+            or self._user_id != self._base_user_id
+        )
+
+    def _may_have_changed(self) -> bool:
+        """Whether saving may come to anything: cheap, since most requests only read."""
+        return bool(
+            self._dirty or self._lent or self._over is not None or self._attributes_changed()
+        )
 
     def _changes(self) -> dict[str, bytes | None]:
         """The fields to write, encoded; None: to delete.

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from types import coroutine
+from typing import Any, Final, NamedTuple, Protocol, TypedDict, TypeVar, cast, runtime_checkable
 
 from ..exceptions import StoreUnavailable
 from ..policy import Activity, Clocks, Limits
@@ -136,15 +137,35 @@ class Store(Protocol):
         """Give back connections and the like. Sessions that outlive the process stay."""
 
 
+@coroutine
+def resume(step: Generator[Any, None, _T], waits_for: object) -> Generator[Any, None, _T]:
+    """Go on with a call that was begun with ``next(call.__await__())``, and waits."""
+    try:
+        while True:
+            try:
+                yield waits_for
+            except BaseException as error:
+                waits_for = step.throw(error)
+            else:
+                waits_for = next(step)
+    except StopIteration as done:
+        return cast("_T", done.value)
+
+
 async def ask(call: Awaitable[_T], timeout: float) -> _T:
     """What a store's method answers within ``timeout`` seconds.
 
     Raises:
         StoreUnavailable: the store failed, or did not answer in time; the log says which.
     """
+    step = call.__await__()
     try:
+        try:
+            waits_for = next(step)
+        except StopIteration as done:  # it did not wait: a timer would be wasted
+            return cast("_T", done.value)
         async with asyncio.timeout(timeout):
-            return await call
+            return await resume(step, waits_for)
     except TimeoutError:
         _log.error("the store did not answer within %g s", timeout)
     except StoreUnavailable as error:
