@@ -1,0 +1,149 @@
+"""The application that the black-box and browser tests talk to, under hypercorn.
+
+Settings come from the environment, as JSON in ``QUART_IDLE_TEST``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import quart
+from quart import Quart, Response, jsonify, render_template_string, request, websocket
+
+from quart_idle import QuartIdle, Session
+
+session = cast(Session, quart.session)
+
+app = Quart(__name__)
+idle = QuartIdle(app, **json.loads(os.environ.get("QUART_IDLE_TEST", "{}")))
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head><title>Test</title>{{ quart_idle(nonce=nonce) }}</head>
+<body><h1>Signed in as {{ session.user_id }}</h1>
+<form><label>Note <input id="note" name="note"></label></form></body>
+</html>
+"""
+
+
+def _facts() -> dict[str, Any]:
+    left = session.remaining
+    return {
+        "id": session.id,
+        "user": session.user_id,
+        "ended": session.ended,
+        "new": session.new,
+        "left": None if left is None else left.total_seconds(),
+        "data": dict(session),
+    }
+
+
+@app.get("/")
+async def index() -> dict[str, Any]:
+    """Activity, and a look at the session."""
+    return _facts()
+
+
+@app.get("/peek")
+@idle.passive
+async def peek() -> dict[str, Any]:
+    """The same, and no activity."""
+    return _facts()
+
+
+@app.get("/untouched")
+async def untouched() -> str:
+    """Activity that does not look at the session."""
+    return "untouched"
+
+
+@app.post("/sign-in/<user>")
+async def sign_in(user: str) -> dict[str, Any]:
+    """Sign in; the query's arguments become data."""
+    session.clear()
+    session.user_id = user
+    session.update(request.args.to_dict())
+    if "timeout" in request.args:
+        session.timeout = float(request.args["timeout"])
+    return {}
+
+
+@app.post("/set")
+async def put() -> dict[str, Any]:
+    """Set the query's arguments, after ``wait`` seconds."""
+    wait = float(request.args.get("wait", 0))
+    session.update({key: value for key, value in request.args.items() if key != "wait"})
+    await asyncio.sleep(wait)
+    return {}
+
+
+@app.post("/regenerate")
+async def regenerate() -> dict[str, Any]:
+    """Change the token."""
+    session.regenerate()
+    return {}
+
+
+@app.post("/sign-out")
+async def sign_out() -> dict[str, Any]:
+    """End the session."""
+    session.end(request.args.get("reason", "signed out"))
+    return {}
+
+
+@app.get("/page")
+async def page() -> Response:
+    """A page that holds its session open; ``csp`` asks for a strict policy."""
+    text = await render_template_string(PAGE, nonce=request.args.get("nonce"))
+    response = Response(text, mimetype="text/html")
+    if "csp" in request.args:
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; "
+            f"connect-src {request.args['csp'] or chr(39) + 'self' + chr(39)}; "
+            "require-trusted-types-for 'script'"
+        )
+    return response
+
+
+@app.get("/stream")
+async def stream() -> Response:
+    """A body that goes on after the response was saved, and writes by ``save``."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"begun "
+        session["streamed"] = "yes"
+        await session.save()
+        yield b"saved"
+
+    return Response(body())
+
+
+@app.websocket("/echo")
+async def echo() -> None:
+    """The application's own socket: sets what it gets as ``key=value``, and says the data."""
+    while True:
+        text = str(await websocket.receive())
+        if text == "reload":
+            await session.reload()
+        elif text == "end":
+            session.end("by socket")
+            await session.save()
+        else:
+            key, _, value = text.partition("=")
+            session[key] = value
+            try:
+                await session.save()
+            except Exception as error:
+                await websocket.send(type(error).__name__)
+                continue
+        await websocket.send(json.dumps({"data": dict(session), "ended": session.ended}))
+
+
+@app.errorhandler(503)
+async def unavailable(_: Exception) -> Any:
+    """The application's own words."""
+    return jsonify(error="come back later"), 503

@@ -1,0 +1,129 @@
+"""What the tests share: servers of their own, on free ports, ended when the test ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+_ROOT = Path(__file__).parent.parent
+_LISTENING = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
+
+
+@dataclass
+class Server:
+    """A hypercorn of the test's own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def text(self) -> str:
+        """What it logged so far."""
+        return self.log.read_text()
+
+    def stop(self) -> int:
+        """End it gently; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+
+def start(
+    target: str,
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+    *arguments: str,
+    port: int = 0,
+) -> Server:
+    """Start a hypercorn and wait until it listens."""
+    log = folder / f"hypercorn-{time.monotonic_ns()}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-X", "dev", "-m", "hypercorn", target),
+                *("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1", *arguments),
+            ],
+            cwd=_ROOT,
+            env={**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {})},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    until = time.monotonic() + 30
+    while time.monotonic() < until and process.poll() is None:
+        if found := _LISTENING.search(log.read_text()):
+            return Server(process, int(found[1]), log)
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise RuntimeError(f"hypercorn did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers; they end with the test, and have logged no traceback."""
+    servers: list[Server] = []
+
+    def begin(
+        settings: dict[str, Any] | None = None, target: str = "tests.app:app", port: int = 0
+    ) -> Server:
+        servers.append(start(target, tmp_path, settings, port=port))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+    for server in servers:
+        assert "Traceback" not in server.text(), server.text()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Callable[[Server], httpx.AsyncClient]]:
+    """Clients that keep cookies, one a user."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(server: Server) -> httpx.AsyncClient:
+        clients.append(httpx.AsyncClient(base_url=server.url, headers={"Origin": server.url}))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+def presence(server: Server, client: httpx.AsyncClient, **options: Any) -> websockets.connect:
+    """A page's socket, with the client's cookies."""
+    cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    options.setdefault("origin", server.url)
+    return websockets.connect(
+        f"ws://127.0.0.1:{server.port}/_idle/presence",
+        additional_headers={"Cookie": cookies} if cookies else {},
+        **options,
+    )
+
+
+async def frame(page: ClientConnection, kind: str | None = None) -> dict[str, Any]:
+    """The next frame, of a kind if one is named; pings on the way are answered."""
+    while True:
+        message: dict[str, Any] = json.loads(await page.recv())
+        if kind is None or message["type"] == kind:
+            return message
+        if message["type"] == "ping":
+            await page.send('{"type": "pong", "idle": 0, "visible": true}')
