@@ -74,6 +74,7 @@ class QuartIdle:
         @app.after_serving
         async def close() -> None:
             presence.close()
+            renewals.release_all()
             with suppress(StoreUnavailable):  # the log has it
                 await renewals.flush()
                 await ask(settings.store.close(), settings.store_timeout)

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .config import Settings
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
-from .policy import deadline, lifetime_end
+from .policy import Activity, deadline, lifetime_end
 from .renewals import Renewals
 from .session import Session, id_of, named_in, new_token
 from .stores.base import Attributes, Change, Ended, Record, ask
@@ -228,7 +228,9 @@ class QuartIdleSessionInterface(SessionInterface):
         is_activity, took = session._is_activity, monotonic() - session._arrived
         if is_activity is not None and session._id is not None and took > _SLOW:
             # Whoever waited for this was there until now.
-            self._renewals.note(session._id, active=is_activity(), left=0.0)
+            self._renewals.note(
+                session._id, Activity(0.0, 0.0 if is_activity() else None), left=0.0
+            )
         if session.accessed:
             if "Vary" in response.headers:
                 response.vary.add("Cookie")

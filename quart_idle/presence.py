@@ -13,6 +13,7 @@ import logging
 import random
 from collections.abc import Generator
 from contextlib import suppress
+from math import inf
 from time import monotonic
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketSco
 from . import protocol
 from .config import Settings, origin
 from .exceptions import FrameError, StoreUnavailable
-from .policy import Activity, Left, Limits, time_left, timeout_of
+from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
 from .session import named_in
 from .stores.base import Ended, Live, Record, ask, resume
@@ -45,6 +46,8 @@ _log = logging.getLogger("quart_idle")
 
 #: What "stay signed in" is.
 STAY: Final = Activity(seen=0.0, active=0.0, paged=True)
+#: A page that is there, and no more.
+SEEN: Final = Activity(seen=0.0, active=None, paged=True)
 
 
 def header(scope: WWWScope, name: bytes) -> str | None:
@@ -88,7 +91,7 @@ class Page:
         self.goodbye: tuple[int, str] | None = None  # the close code and reason it was sent
         self.unanswered = 0
         self.frames = 0
-        self.wants: set[type[protocol.Frame]] = set()
+        self.wants: protocol.Extend | protocol.Ask | None = None
         self.answering: asyncio.Task[None] | None = None
         self.stuck: asyncio.Task[None] | None = None  # a frame that the page does not read
 
@@ -96,30 +99,36 @@ class Page:
 class Watch:
     """A session with open pages here; times by this process's monotonic clock, in seconds."""
 
-    __slots__ = ("deadline", "id", "pages", "probed", "timeout", "timer", "total", "warned")
+    __slots__ = ("clocks", "id", "offset", "pages", "probed", "stored", "timer", "warned")
 
     def __init__(self, id: str) -> None:
         self.id = id
         self.pages: set[Page] = set()
-        # As the store last told.
-        self.deadline = 0.0
-        self.total: float | None = None
-        self.timeout = 0.0
+        # What is known of the session, on the store's clock; that clock less this process's; and
+        # the deadline as the store knows it, without the signs of life that are held back.
+        self.clocks = Clocks(0.0, 0.0, 0.0)
+        self.offset = 0.0
+        self.stored = 0.0
         self.warned = False
         self.probed = False
         self.timer: asyncio.TimerHandle | None = None
 
     def learn(self, live: Live | Record, limits: Limits) -> None:
         """Take in what the store says."""
-        now = monotonic()
-        left = time_left(live.clocks, limits, live.now)
-        self.deadline = now + left.deadline
-        self.total = None if left.total is None else now + left.total
-        self.timeout = timeout_of(live.clocks, limits)
+        self.clocks = live.clocks
+        self.offset = live.now - monotonic()
+        self.stored = deadline(live.clocks, limits)[0] - self.offset
 
-    def left(self) -> Left:
-        now = monotonic()
-        return Left(self.deadline - now, None if self.total is None else self.total - now)
+    def left(self, limits: Limits) -> Left:
+        return time_left(self.clocks, limits, monotonic() + self.offset)
+
+    def stored_left(self) -> float:
+        return self.stored - monotonic()
+
+    def moved(self, activity: Activity, limits: Limits) -> float:
+        """Take in a sign of life; by how much the deadline is ahead of what the store knows."""
+        self.clocks = renewed(self.clocks, activity, monotonic() + self.offset)
+        return deadline(self.clocks, limits)[0] - self.offset - self.stored
 
 
 async def _read_away(receive: ASGIReceiveCallable) -> None:
@@ -151,6 +160,7 @@ class Presence:
         self._slots: list[set[Page]] = [set() for _ in range(ticks)]
         self._hand = 0
         self._wheel: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # A page's socket.
 
@@ -199,10 +209,10 @@ class Presence:
 
     def _greet(self, page: Page) -> None:
         watch = page.watch
-        self._renewals.note(watch.id, active=False, left=watch.left().deadline, paged=True)
+        self._sign(watch, SEEN)
         self._push(page, self._state(watch))
         if watch.warned:
-            self._push(page, protocol.warn(watch.left()))
+            self._push(page, protocol.warn(watch.left(self._settings.limits)))
 
     async def _listen(self, page: Page, receive: ASGIReceiveCallable) -> None:
         while True:
@@ -229,36 +239,45 @@ class Presence:
                 continue
             if isinstance(frame, protocol.Pong):
                 page.unanswered = 0
-                self._renewals.note(
-                    page.watch.id,
-                    active=True,
-                    idle=0.0 if self._settings.keepalive == "presence" else frame.idle,
-                    left=page.watch.left().deadline,
-                    paged=True,
-                )
+                self._sign(page.watch, self.sign_of(frame))
             else:
-                page.wants.add(type(frame))
+                if page.wants is None or isinstance(frame, protocol.Extend):
+                    page.wants = frame
                 if page.answering is None:
                     page.answering = self._spawn(self._answer(page))
-        if page.goodbye is None:
+        if page.goodbye is None and not page.unanswered:
             # The page was there until now.
-            self._renewals.note(
-                page.watch.id, active=False, left=page.watch.left().deadline, paged=True
-            )
+            self._sign(page.watch, SEEN)
+
+    def sign_of(self, pong: protocol.Pong) -> Activity:
+        """What an answer from a page is worth: `QUART_IDLE_KEEPALIVE` says."""
+        idle = 0.0 if self._settings.keepalive == "presence" else pong.idle
+        return Activity(seen=0.0, active=idle, paged=True)
+
+    def _sign(self, watch: Watch, activity: Activity) -> None:
+        """Note a sign of life; it is written only if it moves the deadline by much.
+
+        Until then it is held back: what a worker that is killed takes with it is small beside the
+        session's time, and an open page costs the store next to nothing.
+        """
+        limits = self._settings.limits
+        window = min(timeout_of(watch.clocks, limits), limits.closed_timeout or inf)
+        hold = watch.clocks.paged and watch.moved(activity, limits) < window / 8
+        self._renewals.note(watch.id, activity, left=watch.stored_left(), hold=hold)
 
     async def _answer(self, page: Page) -> None:
         """Answer what the page wants; what it wants in the meantime is answered together."""
         watch = page.watch
         try:
-            while page.wants and page.goodbye is None:
-                extend = protocol.Extend in page.wants
-                page.wants.clear()
+            while page.wants is not None and page.goodbye is None:
+                wants, page.wants = page.wants, None
                 warned = watch.warned
-                if extend:
+                if isinstance(wants, protocol.Extend):
                     await self.renew(watch.id, STAY)
                 else:
                     self.tell(watch.id, await self.look(watch.id))
-                if page.goodbye is None and watch.warned == warned:  # else all pages were told
+                all_told = warned and not watch.warned
+                if page.goodbye is None and not all_told:
                     self._push(page, self._state(watch))
         except StoreUnavailable:
             self._close(page, protocol.TRY_AGAIN, "the session store is not available")
@@ -266,6 +285,12 @@ class Presence:
             page.answering = None
 
     def _join(self, id: str, send: ASGISendCallable) -> Page:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # a test client's earlier loop is gone, with its pages
+            self._loop, self._wheel, self._pages = loop, None, 0
+            self._watches.clear()
+            for slot in self._slots:
+                slot.clear()
         watch = self._watches.get(id)
         if watch is None:
             watch = self._watches[id] = Watch(id)
@@ -285,6 +310,7 @@ class Presence:
         self._pages -= 1
         watch = page.watch
         watch.pages.discard(page)
+        self._renewals.release(watch.id)
         if not watch.pages:
             if watch.timer is not None:
                 watch.timer.cancel()
@@ -371,12 +397,13 @@ class Presence:
     def _ping(self, page: Page) -> None:
         if page.unanswered >= _MOST_UNANSWERED:
             # Where the end is near the page may still read that, though it counts no more.
-            if page.watch.left().deadline > 2 * self._settings.ping_interval:
+            if page.watch.stored_left() > 2 * self._settings.ping_interval:
                 self._close(page, protocol.GOING_AWAY, "two pings were not answered")
         elif page.accepted:
             page.unanswered += 1
             page.frames = 0
-            self._push(page, protocol.ping(page.watch.left().deadline, self._retry))
+            left = page.watch.left(self._settings.limits).deadline
+            self._push(page, protocol.ping(left, self._retry))
 
     @property
     def _retry(self) -> float:
@@ -385,15 +412,15 @@ class Presence:
         return max(least, min(most, each * self._pages))
 
     def _state(self, watch: Watch) -> str:
-        return protocol.state(
-            watch.left(), self._warning(watch), self._settings.keepalive, self._retry
-        )
+        left = watch.left(self._settings.limits)
+        return protocol.state(left, self._warning(watch), self._settings.keepalive, self._retry)
 
     # Warnings and ends.
 
     def _warning(self, watch: Watch) -> float:
         """How long before the end the session's pages are warned; its own timeout may be short."""
-        return min(self._settings.warning, watch.timeout / 2)
+        own = timeout_of(watch.clocks, self._settings.limits)
+        return self._settings.warning if self._settings.warning < own else own / 2
 
     def tell(self, id: str, outcome: Live | Record | Ended | None) -> None:
         """Take in what the store said of a session."""
@@ -404,7 +431,7 @@ class Presence:
             self.ended(id, outcome)
             return
         watch.learn(outcome, self._settings.limits)
-        if watch.warned and watch.left().deadline > self._warning(watch):
+        if watch.warned and watch.stored_left() > self._warning(watch):
             watch.warned = False
             self._tell_pages(watch, self._state(watch))
         self._arm(watch)
@@ -423,7 +450,7 @@ class Presence:
 
     def _until_due(self, watch: Watch) -> float:
         """How long until something is to be done about a session, in seconds."""
-        wait = watch.left().deadline
+        wait = watch.stored_left()
         if not watch.warned:
             wait -= self._warning(watch)
         if not watch.probed:
@@ -448,6 +475,7 @@ class Presence:
         elif not watch.probed:
             # Is anybody there? What the pages answer now is in time.
             watch.probed = True
+            self._renewals.release(watch.id)
             for page in tuple(watch.pages):
                 self._ping(page)
             self._arm(watch)
@@ -457,6 +485,7 @@ class Presence:
     async def _settle(self, watch: Watch) -> None:
         """Warn or end, if that is what the store says too."""
         try:
+            self._renewals.release(watch.id)
             await self._renewals.flush()
             outcome = await self.look(watch.id)
         except StoreUnavailable:
@@ -466,10 +495,9 @@ class Presence:
         watch.probed = False
         if isinstance(outcome, Record):
             watch.learn(outcome, self._settings.limits)
-            left = watch.left()
-            if not watch.warned and left.deadline <= self._warning(watch):
+            if not watch.warned and watch.stored_left() <= self._warning(watch):
                 watch.warned = True
-                self._tell_pages(watch, protocol.warn(left))
+                self._tell_pages(watch, protocol.warn(watch.left(self._settings.limits)))
         self.tell(watch.id, outcome)
 
     # Asking the store.

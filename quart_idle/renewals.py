@@ -1,8 +1,7 @@
 """Activity in, batched renewals out.
 
-Signs of life are merged by session and written together, so an open page costs the store a few
-writes an hour and a busy one no more. A sign of life that comes when its session is about to end is
-written at once.
+Signs of life are merged by session and written together. One that comes when its session is about
+to end is written at once; one that would change little can be held back until it matters.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from .stores.base import Ended, Live
 _GATHER: Final = 0.5
 # How long to wait after the store has failed, in seconds.
 _RETRY: Final = 1.0
+_NEVER: Final = float("-inf")
 
 
 @dataclass(slots=True)
@@ -31,13 +31,14 @@ class _Sign:
     active: float
     paged: bool
 
-    def merge(self, seen: float, active: float, paged: bool) -> None:
-        self.seen = max(self.seen, seen)
-        self.active = max(self.active, active)
-        self.paged = self.paged or paged
+    def merge(self, other: _Sign) -> None:
+        self.seen = max(self.seen, other.seen)
+        self.active = max(self.active, other.active)
+        self.paged = self.paged or other.paged
 
-
-_NEVER: Final = float("-inf")
+    def at(self, now: float) -> Activity:
+        active = None if self.active == _NEVER else now - self.active
+        return Activity(now - self.seen, active, self.paged)
 
 
 class Renewals:
@@ -56,33 +57,30 @@ class Renewals:
         self._renew = renew
         self._tell = tell
         self._signs: dict[str, _Sign] = {}
+        self._held: dict[str, _Sign] = {}
         # Requests whose route was not known when they came: id, moment, whether it is activity.
         self._arrivals: list[tuple[str, float, Callable[[], bool]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def note(
-        self,
-        id: str,
-        *,
-        active: bool,
-        left: float,
-        idle: float = 0.0,
-        paged: bool = False,
-    ) -> None:
+    def note(self, id: str, activity: Activity, *, left: float, hold: bool = False) -> None:
         """Take in a sign of life of a session.
 
         Args:
             id: the session's.
-            active: whether it is activity.
-            left: how long the session has left if it is not written, in seconds.
-            idle: how long ago the activity was, in seconds.
-            paged: whether it comes from an open page.
+            activity: the sign.
+            left: how long the session has left if this is not written, in seconds.
+            hold: keep it until there is another that is not held, or `release` is called.
         """
         now = monotonic()
-        self._merge(id, now, now - idle if active else _NEVER, paged)
-        self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
+        active = _NEVER if activity.active is None else now - activity.active
+        sign = _Sign(now - activity.seen, active, activity.paged)
+        if hold:
+            _merge(self._held, id, sign)
+        else:
+            self._ready(id, sign)
+            self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
 
     def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> float:
         """Take in a request that is not routed yet.
@@ -100,43 +98,43 @@ class Renewals:
         self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
         return now
 
+    def release(self, id: str) -> None:
+        """Have what is held of a session written with the next flush."""
+        if (sign := self._held.pop(id, None)) is not None:
+            self._ready(id, sign)
+            self._schedule(0.0)
+
+    def release_all(self) -> None:
+        """Have everything that is held written with the next flush."""
+        for id in tuple(self._held):
+            self.release(id)
+
     async def flush(self) -> None:
-        """Write what there is.
+        """Write what is not held.
 
         Raises:
             StoreUnavailable: the store did not answer; nothing is lost.
         """
         arrivals, self._arrivals = self._arrivals, []
         for id, moment, is_activity in arrivals:
-            self._merge(id, moment, moment if is_activity() else _NEVER, False)
+            self._ready(id, _Sign(moment, moment if is_activity() else _NEVER, False))
         signs, self._signs = self._signs, {}
         if not signs:
             return
         now = monotonic()
         try:
-            outcomes = await self._renew(
-                {
-                    id: Activity(
-                        now - sign.seen,
-                        None if sign.active == _NEVER else now - sign.active,
-                        sign.paged,
-                    )
-                    for id, sign in signs.items()
-                }
-            )
+            outcomes = await self._renew({id: sign.at(now) for id, sign in signs.items()})
         except BaseException:
             for id, sign in signs.items():
-                self._merge(id, sign.seen, sign.active, sign.paged)
+                self._ready(id, sign)
             raise
         for id, outcome in outcomes.items():
             self._tell(id, outcome)
 
-    def _merge(self, id: str, seen: float, active: float, paged: bool) -> None:
-        known = self._signs.get(id)
-        if known is None:
-            self._signs[id] = _Sign(seen, active, paged)
-        else:
-            known.merge(seen, active, paged)
+    def _ready(self, id: str, sign: _Sign) -> None:
+        if (held := self._held.pop(id, None)) is not None:
+            sign.merge(held)
+        _merge(self._signs, id, sign)
 
     def _schedule(self, delay: float) -> None:
         loop = asyncio.get_running_loop()
@@ -167,3 +165,11 @@ class Renewals:
         # What came in while the store was busy, or could not be written.
         if self._signs or self._arrivals:
             self._schedule(delay)
+
+
+def _merge(signs: dict[str, _Sign], id: str, sign: _Sign) -> None:
+    known = signs.get(id)
+    if known is None:
+        signs[id] = sign
+    else:
+        known.merge(sign)

@@ -109,8 +109,7 @@ class Routes:
     def _sign(self, frame: protocol.Frame) -> Activity:
         if not isinstance(frame, protocol.Pong):
             raise FrameError(protocol.POLICY_VIOLATION, "a frame that is not a pong")
-        idle = 0.0 if self._settings.keepalive == "presence" else frame.idle
-        return Activity(seen=0.0, active=idle, paged=True)
+        return self._presence.sign_of(frame)
 
 
 async def _body(receive: ASGIReceiveCallable) -> str | bytes:
