@@ -35,6 +35,11 @@ _SLOW: Final = 1.0
 _log = logging.getLogger("quart_idle")
 
 
+def _is_static(endpoint: str) -> bool:
+    """Whether this is Quart's endpoint for files, the application's or a blueprint's."""
+    return endpoint.rpartition(".")[2] == "static"
+
+
 class QuartIdleSessionInterface(SessionInterface):
     """Reads a request's session before the view and writes what changed after it.
 
@@ -110,7 +115,7 @@ class QuartIdleSessionInterface(SessionInterface):
             self._static_paths = tuple(
                 rule.rule.partition("<")[0]
                 for rule in app.url_map.iter_rules()
-                if rule.endpoint.rpartition(".")[2] == "static"
+                if _is_static(rule.endpoint)
             )
         if not request.path.startswith(self._static_paths):
             return False
@@ -121,12 +126,13 @@ class QuartIdleSessionInterface(SessionInterface):
             endpoint, _ = adapter.match() if adapter is not None else ("", None)
         except HTTPException:
             return False
-        return endpoint.rpartition(".")[2] == "static"
+        return _is_static(endpoint)
 
     @staticmethod
     def _is_activity(app: Quart, request: BaseRequestWebsocket) -> bool:
-        view = app.view_functions.get(request.endpoint or "")
-        return view is not None and not getattr(view, PASSIVE, False)
+        endpoint = request.endpoint or ""
+        view = app.view_functions.get(endpoint)
+        return view is not None and not _is_static(endpoint) and not getattr(view, PASSIVE, False)
 
     # Writing.
 

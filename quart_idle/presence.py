@@ -262,7 +262,8 @@ class Presence:
         """
         limits = self._settings.limits
         window = min(timeout_of(watch.clocks, limits), limits.closed_timeout or inf)
-        hold = watch.clocks.paged and watch.moved(activity, limits) < window / 8
+        paged, moved = watch.clocks.paged, watch.moved(activity, limits)
+        hold = paged and moved < window / 8
         self._renewals.note(watch.id, activity, left=watch.stored_left(), hold=hold)
 
     async def _answer(self, page: Page) -> None:
@@ -419,8 +420,11 @@ class Presence:
 
     def _warning(self, watch: Watch) -> float:
         """How long before the end the session's pages are warned; its own timeout may be short."""
-        own = timeout_of(watch.clocks, self._settings.limits)
-        return self._settings.warning if self._settings.warning < own else own / 2
+        settings = self._settings
+        own = timeout_of(watch.clocks, settings.limits)
+        warning = settings.warning if settings.warning < own else own / 2
+        # Open pages keep the closed timeout away, ping by ping: it is nothing to warn of.
+        return min(warning, (settings.limits.closed_timeout or inf) / 2)
 
     def tell(self, id: str, outcome: Live | Record | Ended | None) -> None:
         """Take in what the store said of a session."""

@@ -167,7 +167,7 @@ function hear({ extendable, ...frame }) {
   state.warning ??= Math.min(120000, left / 2);
   deadline = performance.now() + left;
   troubled = false;
-  if (type === "state") emit(type, state, false);
+  if (type !== "warn") emit("state", state, false);
   if (left > 0) cover.dialog.close();
   if (type === "warn") warn(extendable);
   else if (left > state.warning) {

@@ -1,0 +1,168 @@
+"""The demo: sessions with timeouts that a person can watch.
+
+Run ``hypercorn examples.demo:app`` and open http://127.0.0.1:8000.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, cast
+
+import quart
+from hypercorn.middleware import DispatcherMiddleware
+from quart import Quart, redirect, render_template, request, url_for
+from quart.typing import ResponseReturnValue
+
+from quart_idle import QuartIdle, Session
+
+Keepalive = Literal["presence", "activity"]
+
+TIMEOUT: Final = timedelta(minutes=1)
+WARNING: Final = timedelta(seconds=20)
+CLOSED_TIMEOUT: Final = timedelta(seconds=30)
+LIFETIME: Final = timedelta(minutes=15)
+PING_INTERVAL: Final = timedelta(seconds=5)
+
+LONGEST_NAME: Final = 40
+LONGEST_NOTE: Final = 4000  # characters
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+# Quart's type for it, Flask's, does not know of users and clocks.
+session = cast(Session, quart.session)
+
+
+def in_words(duration: timedelta) -> str:
+    """A duration of whole minutes, or of seconds."""
+    seconds = round(duration.total_seconds())
+    number, unit = (seconds, "second") if seconds % 60 else (seconds // 60, "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+ENDED: Final = {
+    "idle": f"You were signed out because nothing happened for {in_words(TIMEOUT)}.",
+    "closed": f"You were signed out {in_words(CLOSED_TIMEOUT)} after your last page was closed.",
+    "lifetime": f"You were signed out because a session lasts {in_words(LIFETIME)} at most.",
+    "signed out": "You signed out.",
+    "unknown": "Your last session is over. It is not known any more why.",
+}
+
+
+def why(reason: str | None) -> str | None:
+    """Why a session ended, in plain words; None where there was none."""
+    return None if reason is None else ENDED.get(reason, ENDED["unknown"])
+
+
+def new_app(keepalive: Keepalive | None) -> Quart:
+    """An application with the pages' look and names, and no views yet."""
+    app = Quart(__name__)
+    app.jinja_env.globals.update(
+        timeout=TIMEOUT,
+        warning=WARNING,
+        closed_timeout=CLOSED_TIMEOUT,
+        lifetime=LIFETIME,
+        longest_name=LONGEST_NAME,
+        longest_note=LONGEST_NOTE,
+        keepalive=keepalive,
+    )
+    app.jinja_env.filters.update(in_words=in_words, why=why)
+
+    @app.after_request
+    async def protect(response: quart.Response) -> quart.Response:
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    return app
+
+
+def left() -> dict[str, int | None]:
+    """What the session has left until its deadline, and in all: in milliseconds, as events do."""
+    until_end, ends, began = session.remaining, session.expires_at, session.created_at
+    if until_end is None or ends is None or began is None:
+        return {"left": None, "total": None}
+    total = began + LIFETIME - (ends - until_end)
+    millisecond = timedelta(milliseconds=1)
+    return {"left": until_end // millisecond, "total": total // millisecond}
+
+
+def create_app(keepalive: Keepalive) -> Quart:
+    """The demo in one keepalive mode, to be mounted under the mode's name."""
+    app = new_app(keepalive)
+    # The modes are two applications on one host: neither may take the other's cookie for its own.
+    app.config["SESSION_COOKIE_NAME"] = f"{keepalive}_session"
+    app.config["SESSION_COOKIE_PATH"] = f"/{keepalive}"
+    idle = QuartIdle(
+        app,
+        keepalive=keepalive,
+        timeout=TIMEOUT,
+        warning=WARNING,
+        closed_timeout=CLOSED_TIMEOUT if keepalive == "presence" else None,
+        lifetime=LIFETIME,
+        ping_interval=PING_INTERVAL,
+        sign_in_url=f"/{keepalive}/sign-in",
+        sign_out_url=f"/{keepalive}/sign-out",
+    )
+
+    @app.before_request
+    async def ask_who() -> ResponseReturnValue | None:
+        if request.endpoint in ("note", "overview") and session.user_id is None:
+            return redirect(url_for("sign_in"))
+        return None
+
+    @app.route("/sign-in", methods=["GET", "POST"])
+    async def sign_in() -> ResponseReturnValue:
+        if request.method == "POST":
+            name = (await request.form).get("name", "").strip()[:LONGEST_NAME]
+            if name:
+                previous = session.ended
+                session.clear()
+                session.user_id = name
+                session["previous"] = previous
+                return redirect(url_for("note"))
+        # Whoever signs out keeps no cookie that could tell of it.
+        ended = "signed out" if "signed_out" in request.args else session.ended
+        return await render_template("sign_in.html", ended=ended)
+
+    # GET for the prompt's link: all that another site gains by linking here is a sign-out.
+    @app.route("/sign-out", methods=["GET", "POST"])
+    async def sign_out() -> ResponseReturnValue:
+        session.end()
+        return redirect(url_for("sign_in", signed_out=""))
+
+    @app.route("/", methods=["GET", "POST"])
+    async def note() -> ResponseReturnValue:
+        if request.method == "POST":
+            # Browsers send two characters for a line's end, and count one.
+            text = (await request.form).get("note", "").replace("\r\n", "\n")
+            session["note"] = text[:LONGEST_NOTE]
+            session["saved_at"] = datetime.now(UTC)
+            return redirect(url_for("note"))
+        return await render_template("note.html")
+
+    @app.get("/session")
+    async def overview() -> str:
+        return await render_template("session.html", **left())
+
+    # A page polls this. Were it activity, the page would keep its user signed in on its own.
+    @app.get("/left")
+    @idle.passive
+    async def tell_left() -> dict[str, int | None]:
+        return left()
+
+    return app
+
+
+start = new_app(None)
+
+
+@start.get("/")
+async def choose() -> str:
+    return await render_template("start.html")
+
+
+app = DispatcherMiddleware(
+    {"/presence": create_app("presence"), "/activity": create_app("activity"), "": start}
+)
