@@ -115,8 +115,8 @@ def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: R
     http_class, websocket_class = app.asgi_http_class, app.asgi_websocket_class
 
     def route_of(scope: WWWScope) -> str:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        return path[len(settings.url_prefix) :] if path.startswith(settings.url_prefix) else ""
+        start = scope.get("root_path", "") + settings.url_prefix
+        return scope["path"][len(start) :] if scope["path"].startswith(start) else ""
 
     def http(app: Quart, scope: Any) -> _Connection:
         route = route_of(scope)

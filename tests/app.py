@@ -12,7 +12,16 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import quart
-from quart import Quart, Response, jsonify, render_template_string, request, websocket
+from hypercorn.middleware import ProxyFixMiddleware
+from quart import (
+    Quart,
+    Response,
+    jsonify,
+    render_template_string,
+    request,
+    stream_with_context,
+    websocket,
+)
 
 from quart_idle import QuartIdle, Session
 
@@ -113,6 +122,7 @@ async def page() -> Response:
 async def stream() -> Response:
     """A body that goes on after the response was saved, and writes by ``save``."""
 
+    @stream_with_context
     async def body() -> AsyncIterator[bytes]:
         yield b"begun "
         session["streamed"] = "yes"
@@ -147,3 +157,19 @@ async def echo() -> None:
 async def unavailable(_: Exception) -> Any:
     """The application's own words."""
     return jsonify(error="come back later"), 503
+
+
+@app.post("/later")
+async def later() -> str:
+    """A background task that writes when the response is long gone."""
+
+    async def write() -> None:
+        await asyncio.sleep(0.2)
+        session["later"] = "yes"
+        await session.save()
+
+    app.add_background_task(write)
+    return ""
+
+
+proxied = ProxyFixMiddleware(app)

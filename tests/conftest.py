@@ -88,9 +88,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def begin(
-        settings: dict[str, Any] | None = None, target: str = "tests.app:app", port: int = 0
+        settings: dict[str, Any] | None = None,
+        *arguments: str,
+        target: str = "tests.app:app",
+        port: int = 0,
     ) -> Server:
-        servers.append(start(target, tmp_path, settings, port=port))
+        servers.append(start(target, tmp_path, settings, *arguments, port=port))
         return servers[-1]
 
     yield begin
