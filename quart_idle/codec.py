@@ -73,7 +73,7 @@ def _untag(value: dict[str, Any]) -> Any:
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-_decode = json.JSONDecoder(object_hook=_untag).decode
+_decode = json.JSONDecoder(object_hook=_untag).raw_decode
 
 
 def encode(key: str, value: Any) -> bytes:
@@ -83,6 +83,8 @@ def encode(key: str, value: Any) -> bytes:
         TypeError: the value, or one inside it, cannot be held; the message names ``key``.
     """
     try:
+        if type(value) is int:  # the same as below, and quicker
+            return b"%d" % value
         return _encode(value if type(value) in _SCALARS else _tagged(value)).encode("ascii")
     except TypeError as error:
         why = str(error)
@@ -98,4 +100,4 @@ def encode(key: str, value: Any) -> bytes:
 
 def decode(raw: bytes) -> Any:
     """The value that `encode` was given."""
-    return _decode(raw.decode("ascii"))
+    return _decode(raw.decode("ascii"))[0]

@@ -31,10 +31,12 @@ class _Sign:
     active: float
     paged: bool
 
-    def merge(self, other: _Sign) -> None:
-        self.seen = max(self.seen, other.seen)
-        self.active = max(self.active, other.active)
-        self.paged = self.paged or other.paged
+    def merge(self, seen: float, active: float, paged: bool) -> None:
+        if seen > self.seen:
+            self.seen = seen
+        if active > self.active:
+            self.active = active
+        self.paged |= paged
 
     def at(self, now: float) -> Activity:
         active = None if self.active == _NEVER else now - self.active
@@ -117,7 +119,11 @@ class Renewals:
         """
         arrivals, self._arrivals = self._arrivals, []
         for id, moment, is_activity in arrivals:
-            self._ready(id, _Sign(moment, moment if is_activity() else _NEVER, False))
+            active = moment if is_activity() else _NEVER
+            if (sign := self._signs.get(id)) is not None:
+                sign.merge(moment, active, False)
+            else:
+                self._ready(id, _Sign(moment, active, False))
         signs, self._signs = self._signs, {}
         if not signs:
             return
@@ -133,7 +139,7 @@ class Renewals:
 
     def _ready(self, id: str, sign: _Sign) -> None:
         if (held := self._held.pop(id, None)) is not None:
-            sign.merge(held)
+            sign.merge(held.seen, held.active, held.paged)
         _merge(self._signs, id, sign)
 
     def _schedule(self, delay: float) -> None:
@@ -172,4 +178,4 @@ def _merge(signs: dict[str, _Sign], id: str, sign: _Sign) -> None:
     if known is None:
         signs[id] = sign
     else:
-        known.merge(sign)
+        known.merge(sign.seen, sign.active, sign.paged)

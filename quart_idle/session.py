@@ -453,6 +453,5 @@ class Session(SessionMixin):
     def _size(self, changes: Mapping[str, bytes | None]) -> int:
         """What the session's data takes after these changes, in bytes."""
         data = {**self._base, **changes}
-        return len(self._user_id or "") + sum(
-            len(key) + len(raw) for key, raw in data.items() if raw is not None
-        )
+        size = len(self._user_id or "") + sum(map(len, data))
+        return size + sum(len(raw) for raw in data.values() if raw is not None)

@@ -144,7 +144,8 @@ class MemoryStore:
         if entry is None:
             return False
         entry.apply(change)
-        self._watch(id, entry)
+        if "timeout" in change.attributes:  # the deadline may be nearer than it was
+            self._watch(id, entry)
         return True
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
