@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 
 from ..exceptions import ConfigError
@@ -108,6 +108,10 @@ class MemoryStore:
         if end < entry.due:
             entry.due = end
             heappush(self._due, (end, id))
+        if len(self._due) > 2 * len(self._entries) + 64:
+            # Most are of sessions that ended early, or were to be looked at sooner.
+            self._due = [(entry.due, id) for id, entry in self._entries.items()]
+            heapify(self._due)
 
     def _finish(
         self, id: str, reason: str, at: float, now: float, new_id: str | None = None

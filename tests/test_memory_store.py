@@ -1,0 +1,174 @@
+"""The memory store: a store, and one that gives its memory back."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from quart_idle import ConfigError, MemoryStore, Store
+from quart_idle.policy import Activity, Limits
+from quart_idle.stores.base import REASON_KEPT, Ended
+
+from .store_contract import LIMITS, PAGE, StoreContract, StoreModel, Told, about, change
+from .support import DAY, Clock
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self, clock: Clock) -> Store:
+        return MemoryStore(clock)
+
+
+class Model(StoreModel):
+    def make_store(self) -> Store:
+        self.now = 1_800_000_000.0
+        return MemoryStore(lambda: self.now)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+
+TestModel = Model.TestCase
+
+
+@pytest.fixture
+def told() -> Told:
+    return []
+
+
+@pytest.fixture
+def store(clock: Clock, told: Told) -> MemoryStore:
+    store = MemoryStore(clock)
+    store.bind(LIMITS, lambda id, ended: told.append((id, ended)))
+    return store
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@contextmanager
+def growth_of_at_most(size: int) -> Iterator[None]:
+    """No more memory than this, in bytes, is in use after than was before."""
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    yield
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    assert after - before < size
+
+
+async def test_applications_with_other_limits_cannot_share_one(store: MemoryStore) -> None:
+    with pytest.raises(ConfigError, match="other limits"):
+        store.bind(Limits(61.0), lambda *_: None)
+
+
+async def test_it_is_bound_before_it_is_used() -> None:
+    with pytest.raises(RuntimeError, match="bound before it is used"):
+        await MemoryStore().create("id", change())
+
+
+async def test_the_clock_that_nobody_sets_is_its_own() -> None:
+    store = MemoryStore()
+    store.bind(LIMITS, lambda *_: None)
+    first, second = [(await store.create(id, change())).created for id in ("one", "two")]
+    assert 1_600_000_000 < first <= second < first + 60
+
+
+async def test_the_listener_is_told_of_deadlines_at_the_next_call(
+    store: MemoryStore, clock: Clock, told: Told
+) -> None:
+    for id in ("one", "two"):
+        await store.create(id, change())
+    await clock.advance(70)
+    await store.load("another")
+    assert told == [(id, Ended("idle", about(10))) for id in ("one", "two")]
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("timeout", [60.0, 31 * DAY])
+@pytest.mark.parametrize(
+    "over",
+    [
+        lambda store, id: store.end(id, "signed out"),
+        lambda store, id: end_after_regenerating(store, id),
+        lambda store, id: store.save(id, change(timeout=1.0)),
+    ],
+    ids=["end", "regenerate", "deadline"],
+)
+async def test_it_gives_memory_back_an_hour_after_the_end_however_long_a_session_may_last(
+    clock: Clock, over: Callable[[Store, str], Awaitable[object]], timeout: float
+) -> None:
+    store = MemoryStore(clock)
+    store.bind(Limits(timeout), lambda *_: None)
+
+    async def come_and_go() -> None:
+        for number in range(1000):
+            id = f"{number:064}"
+            await store.create(id, change({"a": bytes(1000)}))
+            await over(store, id)
+        await clock.advance(2)
+        await store.load("another")
+        await clock.advance(REASON_KEPT)
+        await store.load("another")
+
+    await come_and_go()  # once to have made what stays
+    with growth_of_at_most(50_000):
+        await come_and_go()
+
+
+async def end_after_regenerating(store: Store, id: str) -> None:
+    await store.regenerate(id, "new" + id, change())
+    await store.end(id, "signed out")
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(
+    "timeouts",
+    [(5.0, 50.0), (50.0, None), range(500, 50, -1), range(50, 500)],
+    ids=["alternating", "set and taken back", "shrinking", "growing"],
+)
+async def test_it_does_not_grow_when_a_timeout_is_set_at_every_request(
+    store: MemoryStore, timeouts: tuple[float | None, ...]
+) -> None:
+    await store.create("id", change(timeout=500.0))
+    with growth_of_at_most(20_000):
+        for _ in range(3000 // len(timeouts)):
+            for timeout in timeouts:
+                await store.save("id", change(timeout=timeout))
+
+
+@pytest.mark.usefixtures("traced")
+async def test_it_does_not_grow_with_renewals(store: MemoryStore, clock: Clock) -> None:
+    await store.create("id", change())
+    with growth_of_at_most(20_000):
+        for number in range(900):
+            await store.renew({"id": PAGE if number % 2 else Activity(1.0, None)})
+            await clock.advance(1)
+
+
+@pytest.mark.usefixtures("traced")
+async def test_it_does_not_grow_with_saves(store: MemoryStore) -> None:
+    await store.create("id", change())
+    with growth_of_at_most(20_000):
+        for number in range(3000):
+            await store.save("id", change({"a": b"%d" % number, str(number): None}))
+
+
+@pytest.mark.usefixtures("traced")
+async def test_it_does_not_grow_with_what_clients_invent(store: MemoryStore) -> None:
+    with growth_of_at_most(20_000):
+        for number in range(3000):
+            id = str(number)
+            await store.load(id)
+            await store.save(id, change({"a": b"1"}))
+            await store.regenerate(id, "new", change())
+            await store.end(id, "signed out")
+            await store.renew({id: PAGE})
