@@ -464,7 +464,8 @@ class Presence:
     def _arm(self, watch: Watch) -> None:
         """See to it that `_due` is called in time. It may come early: it looks again."""
         loop = asyncio.get_running_loop()
-        when = loop.time() + self._until_due(watch)
+        # A little late, so that it is due by every clock's reckoning.
+        when = loop.time() + self._until_due(watch) + 0.001
         if watch.timer is not None:
             if watch.timer.when() <= when:
                 return

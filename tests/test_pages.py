@@ -1,0 +1,215 @@
+"""Open pages over hours that pass at once: what they cost, and what a failing store does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from quart.testing.connections import WebsocketDisconnectError
+
+from .support import HOUR, MINUTE, Browser, Clock, Site, end, look, regenerate
+
+MakeSite = Callable[..., Site]
+
+
+class Page:
+    """A page that answers pings from a task, and keeps what else it is told."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket = socket
+        self.idle: Callable[[], float] = lambda: 0.0  # seconds since the last input
+        self.answers = True
+        self.told: list[dict[str, Any]] = []
+        self.pings = 0
+        self.code: int | None = None
+
+    async def run(self) -> None:
+        try:
+            while True:
+                frame = json.loads(await self.socket.receive())
+                if frame["type"] != "ping":
+                    self.told.append(frame)
+                    continue
+                self.pings += 1
+                if self.answers:
+                    idle = round(self.idle() * 1000)
+                    await self.socket.send_json({"type": "pong", "idle": idle, "visible": True})
+        except WebsocketDisconnectError as closed:
+            self.code = closed.args[0]
+
+    def kinds(self) -> list[str]:
+        return [frame["type"] for frame in self.told]
+
+
+@asynccontextmanager
+async def open_page(browser: Browser) -> AsyncIterator[Page]:
+    """A page of this browser's, open."""
+    headers = {"Origin": "http://localhost", "Cookie": f"session={browser.token}"}
+    async with browser.client.websocket("/_idle/presence", headers=headers) as socket:
+        page = Page(socket)
+        task = asyncio.get_running_loop().create_task(page.run())
+        await asyncio.sleep(0.01)
+        yield page
+        task.cancel()
+
+
+async def test_an_open_page_costs_a_few_store_writes_an_hour_and_not_one_a_ping(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR / 2, closed_timeout=None)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser) as page:
+        await clock.advance(4 * HOUR)
+        assert page.pings >= 4 * HOUR / 25 - 1
+        assert page.kinds() == ["state"]
+        assert 1 <= here.store.calls.count("renew") <= 4 * 20
+    assert (await browser.visit(look)).value == {"a": 1}
+
+
+async def test_what_was_held_back_is_settled_when_the_page_closes(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser) as page:
+        await clock.advance(5 * MINUTE)  # less than an eighth: nothing was written since it opened
+        assert page.pings
+        assert here.store.calls.count("renew") == 1
+    await clock.advance(HOUR - MINUTE)  # past the deadline that the store knew
+    assert (await browser.visit(look, "/passive/above")).value == {"a": 1}
+
+
+async def test_what_was_held_back_is_settled_before_the_end(site: MakeSite, clock: Clock) -> None:
+    here = site(timeout=HOUR, keepalive="activity")
+    browser = await here.signed_in(a=1)
+    began = clock.monotonic()
+    async with open_page(browser) as page:
+        # Input for five minutes, and none after.
+        page.idle = lambda: max(0.0, clock.monotonic() - began - 5 * MINUTE)
+        await clock.advance(HOUR + 2 * MINUTE)
+        assert page.kinds() == ["state"]
+        await clock.advance(2 * MINUTE)
+        assert page.kinds() == ["state", "warn"]
+        await clock.advance(2 * MINUTE)
+        assert page.code == 4401
+
+
+async def test_user_input_just_before_the_warning_is_no_reason_to_warn(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=10 * MINUTE, warning=MINUTE, keepalive="activity")
+    browser = await here.signed_in(a=1)
+    began = clock.monotonic()
+    async with open_page(browser) as page:
+
+        def idle() -> float:
+            now = clock.monotonic() - began
+            return now - (9 * MINUTE - 2) if now >= 9 * MINUTE - 2 else now
+
+        page.idle = idle
+        await clock.advance(12 * MINUTE)
+        assert page.kinds() == ["state"]
+        await clock.advance(6 * MINUTE)
+        assert page.kinds() == ["state", "warn"]
+
+
+async def test_a_closed_timeout_shorter_than_the_warning_warns_no_open_page(
+    site: MakeSite, clock: Clock
+) -> None:
+    browser = await site(timeout=HOUR, closed_timeout=MINUTE).signed_in(a=1)
+    async with open_page(browser) as page:
+        await clock.advance(HOUR)
+        assert page.kinds() == ["state"]
+        assert page.told[0]["left"] <= MINUTE * 1000
+
+
+async def test_a_page_that_opens_while_the_store_fails_is_told_to_try_again(
+    site: MakeSite,
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+    here.store.fault = ConnectionError("down")
+    async with open_page(browser) as page:
+        assert page.code == 1013
+    here.store.fault = None
+    async with open_page(browser) as page:
+        assert page.kinds() == ["state"]
+
+
+async def test_an_open_page_outlives_a_failing_store_and_its_renewals_are_kept(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=8 * MINUTE)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser) as page:
+        await clock.advance(5 * MINUTE)
+        here.store.fault = ConnectionError("down")
+        await clock.advance(6 * MINUTE)
+        assert (page.code, page.kinds()) == (None, ["state"])
+        here.store.fault = None
+        await clock.advance(MINUTE)
+        assert (page.code, page.kinds()) == (None, ["state"])
+    assert (await browser.visit(look)).value == {"a": 1}
+
+
+async def test_the_end_waits_for_the_store_to_say_so(site: MakeSite, clock: Clock) -> None:
+    here = site(timeout=10 * MINUTE, keepalive="activity")
+    browser = await here.signed_in(a=1)
+    began = clock.monotonic()
+    async with open_page(browser) as page:
+        page.idle = lambda: clock.monotonic() - began
+        await clock.advance(9 * MINUTE)
+        here.store.fault = ConnectionError("down")
+        await clock.advance(5 * MINUTE)
+        assert page.code is None
+        here.store.fault = None
+        await clock.advance(5)
+        assert page.code == 4401
+
+
+@pytest.mark.parametrize(("act", "code"), [(end(), 4401), (regenerate, 4409)])
+async def test_a_page_that_opens_while_its_session_ends_hears_of_it(
+    site: MakeSite, act: Any, code: int
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+    other = browser.copy()
+    held = here.store.hold("load", after=True)
+    opening = asyncio.get_running_loop().create_task(_code_of(browser))
+    await held.reached.wait()
+    await other.visit(act)
+    held.open()
+    assert await opening == code
+
+
+async def _code_of(browser: Browser) -> int | None:
+    async with open_page(browser) as page:
+        await asyncio.sleep(0.1)
+        return page.code
+
+
+async def test_the_retry_window_grows_with_the_pages(site: MakeSite) -> None:
+    here = site(timeout=HOUR, ping_interval=10)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser) as page:
+        assert page.told[0]["retry"] == 1000
+    async with AsyncExitStack() as many:
+        for _ in range(499):
+            await many.enter_async_context(open_page(browser))
+        async with open_page(browser) as last:
+            assert last.told[0]["retry"] == 2000
+
+
+async def test_pages_have_no_tasks_of_their_own_beside_their_connection(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser), open_page(browser):
+        before = asyncio.all_tasks()
+        await clock.advance(60)
+        assert asyncio.all_tasks() == before
