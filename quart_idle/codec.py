@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -57,8 +57,11 @@ def _tagged(value: Any) -> Any:
     if kind is UUID:
         return {" u": value.hex}
     if kind is datetime:
-        if value.utcoffset() is None:
+        offset = value.utcoffset()
+        if offset is None:
             raise TypeError("a datetime without a time zone")
+        if offset.microseconds:  # Python writes them, and does not read them again
+            value = value.astimezone(UTC)
         return {" d": value.isoformat()}
     raise TypeError(f"a value of type {kind.__qualname__}")
 
@@ -90,7 +93,7 @@ def encode(key: str, value: Any) -> bytes:
         why = str(error)
     except RecursionError:
         why = "a value nested too deeply, or containing itself"
-    except ValueError as error:  # an int of more digits than Python converts
+    except (ValueError, OverflowError) as error:  # such as an int of too many digits
         why = f"a value that JSON cannot hold: {error}"
     raise TypeError(
         f"session[{key!r}] cannot hold {why}; a session holds str, int, float, bool, None, list, "

@@ -85,7 +85,7 @@ class Settings:
 
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\\]+)(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _URL = re.compile(r"(/|https?://)[^\s]*", re.IGNORECASE)
 _URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9._:-]+")
@@ -127,7 +127,7 @@ def _like(pattern: re.Pattern[str]) -> Callable[[object], str | None]:
 
 
 def _store(value: object) -> Store:
-    if isinstance(value, Store):
+    if isinstance(value, Store) and not isinstance(value, type):
         return value
     if not isinstance(value, str):
         missing = [name for name in _STORE_METHODS if not hasattr(value, name)]
@@ -138,7 +138,8 @@ def _store(value: object) -> Store:
     if value == "memory://":
         return MemoryStore()
     # A URL can hold a password: only its scheme is repeated.
-    scheme = value.partition("://")[0] if "://" in value else ""
+    match = re.match(r"[a-z][a-z0-9+.-]*(?=://)", value)
+    scheme = match[0] if match else ""
     known = "is not built in yet" if scheme in _LATER_STORES else "is not known"
     raise ConfigError(
         f"{_PREFIX}STORE names a store {scheme + '://' if scheme else 'without a scheme'} that "
@@ -155,19 +156,15 @@ def _wrong(name: str, value: object, allowed: str) -> ConfigError:
 
 def _collect(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The values that are set, by name; a keyword goes before a key."""
-    values = {
-        key.removeprefix(_PREFIX).lower(): value
-        for key, value in config.items()
-        if key.startswith(_PREFIX)
-    }
-    values.update(options)
-    for name in values:
-        if name not in _KNOWN:
-            nearest = get_close_matches(name, _KNOWN, n=1, cutoff=0.0)[0]
-            raise ConfigError(
-                f"{_PREFIX}{name.upper()} is not a setting; "
-                f"did you mean {_PREFIX}{nearest.upper()}?"
-            )
+    keys = {key: value for key, value in config.items() if key.startswith(_PREFIX)}
+    for name, value in options.items():
+        keys[_PREFIX + name.upper() if name in _KNOWN else name] = value
+    names = {_PREFIX + name.upper(): name for name in _KNOWN}
+    for key in keys:
+        if key not in names:
+            nearest = get_close_matches(key.upper(), names, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"{key} is not a setting; did you mean {nearest}?")
+    values = {names[key]: value for key, value in keys.items()}
     return {
         name: value for name, value in values.items() if not (value is None and name in _OPTIONAL)
     }

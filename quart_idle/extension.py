@@ -77,6 +77,7 @@ class QuartIdle:
             renewals.release_all()
             with suppress(StoreUnavailable):  # the log has it
                 await renewals.flush()
+            with suppress(StoreUnavailable):
                 await ask(settings.store.close(), settings.store_timeout)
 
     @staticmethod
