@@ -5,8 +5,8 @@ from quart_idle import QuartIdle
 app = Quart(__name__)
 QuartIdle(app, timeout=15 * 60)
 
-PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}
-<form method="post">Hello {{ session["name"] }} <input name="name"> <button>Sign in</button></form>
+PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}<h1>Hello {{ session["name"] }}</h1>
+<form method="post"><label>Name <input name="name"></label> <button>Sign in</button></form>
 """
 
 
