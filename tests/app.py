@@ -107,11 +107,13 @@ async def sign_out() -> dict[str, Any]:
 @app.get("/page")
 async def page() -> Response:
     """A page that holds its session open; ``csp`` asks for a strict policy."""
-    text = await render_template_string(PAGE, nonce=request.args.get("nonce"))
+    nonce = request.args.get("nonce")
+    text = await render_template_string(PAGE, nonce=nonce)
     response = Response(text, mimetype="text/html")
     if "csp" in request.args:
         response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; "
+            f"default-src 'none'; script-src '{f'nonce-{nonce}' if nonce else 'self'}'; "
+            "style-src 'self'; "
             f"connect-src {request.args['csp'] or chr(39) + 'self' + chr(39)}; "
             "require-trusted-types-for 'script'"
         )

@@ -19,9 +19,14 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+from hypothesis import HealthCheck, settings
 from websockets.asyncio.client import ClientConnection
 
 from .support import Clock, Site, make_site
+
+# That the machine is busy is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _ROOT = Path(__file__).parent.parent
 _LISTENING = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")

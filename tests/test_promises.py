@@ -254,6 +254,27 @@ async def test_a_request_whose_token_changed_while_it_ran_sends_no_cookie(
     assert (await browser.visit(look)).value == {"a": 1, "cart": []}
 
 
+@pytest.mark.parametrize("token", [put(b=1), regenerate, sign_in("bob")])
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_a_token_that_is_over_before_its_response_goes_out_is_not_sent(
+    site: MakeSite, token: Do, signed_in: bool
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1) if signed_in else here.browser()
+
+    async def do(session: Session) -> None:
+        session["a"] = 2
+        token(session)
+        await session.save()
+        assert session.id is not None
+        assert await here.store.end(session.id, "over")
+        session["a"] = 3
+
+    answer = await browser.visit(do)
+    assert answer.status == 200
+    assert answer.cookie is None
+
+
 @pytest.mark.parametrize("held", ["regenerate", "regenerate after"])
 async def test_of_two_that_change_the_token_at_once_one_sends_a_cookie(
     site: MakeSite, held: str

@@ -1,0 +1,25 @@
+"""The demo, with timeouts of seconds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest.mock import patch
+
+from hypercorn.middleware import DispatcherMiddleware
+
+from examples import demo
+
+with patch.multiple(
+    demo,
+    TIMEOUT=timedelta(seconds=5),
+    WARNING=timedelta(seconds=2),
+    CLOSED_TIMEOUT=timedelta(seconds=3),
+    PING_INTERVAL=timedelta(seconds=1),
+):
+    app = DispatcherMiddleware(
+        {
+            "/presence": demo.create_app("presence"),
+            "/activity": demo.create_app("activity"),
+            "": demo.start,
+        }
+    )
