@@ -171,10 +171,10 @@ async def chromium() -> AsyncIterator[Browser]:
         )
         try:
             told = Path(profile, "DevToolsActivePort")
-            lines = await until(
-                lambda: told.exists() and told.read_text().splitlines(), within=60, every=0.02
-            )
             async with async_playwright() as playwright:
+                lines = await until(
+                    lambda: told.exists() and told.read_text().splitlines(), within=60, every=0.02
+                )
                 remote = await playwright.chromium.connect_over_cdp(
                     f"ws://127.0.0.1:{lines[0]}{lines[1]}", no_defaults=True
                 )

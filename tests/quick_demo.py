@@ -11,9 +11,9 @@ from examples import demo
 
 with patch.multiple(
     demo,
-    TIMEOUT=timedelta(seconds=5),
+    TIMEOUT=timedelta(seconds=4),
     WARNING=timedelta(seconds=2),
-    CLOSED_TIMEOUT=timedelta(seconds=3),
+    CLOSED_TIMEOUT=timedelta(seconds=2),
     PING_INTERVAL=timedelta(seconds=1),
 ):
     app = DispatcherMiddleware(

@@ -213,3 +213,15 @@ async def test_pages_have_no_tasks_of_their_own_beside_their_connection(
         before = asyncio.all_tasks()
         await clock.advance(60)
         assert asyncio.all_tasks() == before
+
+
+async def test_what_was_held_back_is_settled_when_the_worker_stops(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    async with here.app.test_app(), open_page(browser):
+        await clock.advance(5 * MINUTE)
+        here.store.calls.clear()
+        await here.app.shutdown()
+        assert here.store.calls == ["renew", "close"]

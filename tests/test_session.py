@@ -622,6 +622,36 @@ async def test_save_makes_a_session_whose_cookie_the_response_carries(site: Make
     assert (await browser.visit(look)).value == {"a": 1, "b": 2}
 
 
+def clear_and_put(session: Session) -> None:
+    session.clear()
+    session["b"] = 2
+
+
+@pytest.mark.parametrize(
+    ("do", "call"),
+    [
+        (put(b=2), "save"),
+        (lambda session: session["cart"].append(1), "save"),
+        (lambda session: setattr(session, "timeout", 5), "save"),
+        (regenerate, "regenerate"),
+        (sign_in("bob"), "regenerate"),
+        (clear_and_put, "regenerate"),
+        (end(), "end"),
+    ],
+)
+async def test_what_was_saved_is_not_saved_again(site: MakeSite, do: Do, call: str) -> None:
+    here = site()
+    browser = await here.signed_in(cart=[])
+
+    async def save(session: Session) -> None:
+        do(session)
+        for _ in range(2):
+            await session.save()
+
+    await browser.visit(save)
+    assert here.store.calls == ["load", call]
+
+
 async def test_reload_reads_now_and_drops_what_was_not_saved(site: MakeSite) -> None:
     browser = await site().signed_in(a=1)
 

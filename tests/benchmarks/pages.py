@@ -371,8 +371,9 @@ async def _round(contender: _Contender) -> _Cost:
             page.leave()
     expected = _PAGES * _WINDOW / _PING_INTERVAL
     if tally.lost or answered < 0.9 * expected:
-        raise RuntimeError(
-            f"{contender.name}: {tally.lost} pages lost, {answered} of {expected:g} pings answered"
+        raise SystemExit(
+            f"no figures: {contender.name} lost {tally.lost} pages, and {answered} of "
+            f"{expected:g} pings were answered; is the machine busy with something else?"
         )
     return _Cost(memory, used / answered * 1e6)
 
@@ -406,4 +407,9 @@ def main() -> None:
     if most != resource.RLIM_INFINITY and most < _PAGES + 100:
         raise SystemExit(f"{_PAGES} pages need more than the {most} open files that are allowed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(_measure())
+    # Told to end, it ends its server too: as an exception, that passes through the `finally`.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        asyncio.run(_measure())
+    finally:
+        signal.signal(signal.SIGTERM, before)
