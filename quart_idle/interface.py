@@ -157,9 +157,9 @@ class QuartIdleSessionInterface(SessionInterface):
     async def _end(self, session: Session, id: str, reason: str) -> None:
         ended = await ask(self._store.end(id, reason), self._timeout)
         session._over = session._token = None
-        # If it was over before, a newer cookie may be on its way.
-        session._forget_cookie = ended
-        session._superseded = not ended
+        # If it was over before, or has another token, a newer cookie may be on its way.
+        session._forget_cookie = ended == id
+        session._superseded = ended != id
 
     async def _create(self, session: Session) -> None:
         change = self._change_of(session)

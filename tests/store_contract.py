@@ -161,7 +161,7 @@ class StoreContract:
         assert await bound.load("id") is None
         assert await bound.save("id", change({"a": b"1"})) is False
         assert await bound.regenerate("id", "new", change({"a": b"1"})) is False
-        assert await bound.end("id", "signed out") is False
+        assert await bound.end("id", "signed out") is None
         assert await bound.renew({"id": PAGE}) == {"id": None}
         assert await bound.load("id") is None
         assert await bound.load("new") is None
@@ -190,7 +190,7 @@ class StoreContract:
         assert isinstance(outcome, Ended)
         assert outcome.reason == ended
         assert await bound.load("another") is None
-        assert await bound.end("id", "again") is (ended == REGENERATED)
+        assert await bound.end("id", "again") == ("new" if ended == REGENERATED else None)
         assert await reason(bound) == ended
 
     @over
@@ -362,10 +362,31 @@ class StoreContract:
         ids = ["id", "second", "third", "fourth"]
         for id, new_id in pairwise(ids):
             assert await bound.regenerate(id, new_id, change())
-        assert await bound.end("id", "signed out")
+        assert await bound.end("id", "signed out") == "fourth"
         assert await reason(bound, "fourth") == "signed out"
         assert [await reason(bound, id) for id in ids[:3]] == [REGENERATED] * 3
-        assert await bound.end("second", "again") is False
+        assert await bound.end("second", "again") is None
+
+    async def test_a_session_can_go_back_to_an_id_that_it_had(self, bound: Store) -> None:
+        await bound.create("id", change({"a": b"1"}))
+        assert await bound.regenerate("id", "new", change())
+        assert await bound.regenerate("new", "id", change())
+        assert (await record(bound)).data == {"a": b"1"}
+        assert await reason(bound, "new") == REGENERATED
+        assert await bound.end("new", "signed out") == "id"
+        assert await reason(bound) == "signed out"
+
+    async def test_a_regeneration_that_is_asked_for_again_has_happened_once(
+        self, bound: Store
+    ) -> None:
+        await bound.create("id", change({"a": b"1"}))
+        assert await bound.regenerate("id", "new", change({"a": b"2"}))
+        await bound.save("new", change({"a": b"3"}))
+        assert await bound.regenerate("id", "new", change({"a": b"2"}))
+        assert (await record(bound, "new")).data == {"a": b"3"}
+        await bound.end("new", "signed out")
+        assert await bound.regenerate("id", "new", change({"a": b"2"})) is False
+        assert await reason(bound, "new") == "signed out"
 
     async def test_nothing_but_an_end_follows_the_session_to_its_new_id(self, bound: Store) -> None:
         await bound.create("id", change({"a": b"1"}))
@@ -461,9 +482,9 @@ class StoreContract:
         found = await record(bound)
         assert dict(found.data) == {"a": b"2", "b": b"2"}
         assert found.clocks.active == about(found.now)
-        assert [await bound.regenerate("id", "new", change()) for _ in range(2)] == [True, False]
+        assert [await bound.regenerate("id", "new", change()) for _ in range(2)] == [True, True]
         assert (await record(bound, "new")).data == found.data
-        assert [await bound.end("new", why) for why in ("first", "second")] == [True, False]
+        assert [await bound.end("new", why) for why in ("first", "second")] == ["new", None]
         assert await reason(bound, "new") == "first"
 
     @pytest.mark.parametrize("steps", range(4))
@@ -676,10 +697,10 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule(id=IDS, why=st.sampled_from(["signed out", "reset"]))
     def end(self, id: str, why: str) -> None:
-        happened = self.ask(self.store.end(id, why))
+        ended = self.ask(self.store.end(id, why))
         current = self.model.current(id)
-        assert happened == (current in self.model.live)
-        if happened:
+        assert ended == (current if current in self.model.live else None)
+        if ended:
             self.model.finish(current, why, self.model.now)
 
     @rule(

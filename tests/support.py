@@ -134,8 +134,8 @@ class Tampered:
     async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
         return cast(bool, await self._pass("regenerate", id, new_id, change))
 
-    async def end(self, id: str, reason: str) -> bool:
-        return cast(bool, await self._pass("end", id, reason))
+    async def end(self, id: str, reason: str) -> str | None:
+        return cast("str | None", await self._pass("end", id, reason))
 
     async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
         answer = await self._pass("renew", activities)

@@ -117,14 +117,15 @@ class Store(Protocol):
     async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
         """Change a living session and give it a new id. False: there is none, nothing happened.
 
-        The old id has ended, with the reason `REGENERATED`.
+        The old id has ended, with the reason `REGENERATED`. Asked again for the same two ids, as
+        after an answer that was lost, it says True and does nothing.
         """
 
-    async def end(self, id: str, reason: str) -> bool:
-        """End a session. False: there is none.
+    async def end(self, id: str, reason: str) -> str | None:
+        """End a session. None: there is none.
 
         An id that was regenerated passes the end on to the id that the session has now, so that a
-        sign-out is not lost to a concurrent change of token.
+        sign-out is not lost to a concurrent change of token; the answer is the id that ended.
         """
 
     async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:

@@ -156,22 +156,23 @@ class MemoryStore:
         now = self._tidy()
         entry = self._entries.get(id)
         if entry is None:
-            return False
+            return new_id in self._entries and id in self._ended and self._ended[id][2] == new_id
         entry.apply(change)
+        self._ended.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
         entry.due = inf
         self._watch(new_id, entry)
         self._finish(id, REGENERATED, now, now, new_id)
         return True
 
-    async def end(self, id: str, reason: str) -> bool:
+    async def end(self, id: str, reason: str) -> str | None:
         now = self._tidy()
         while id in self._ended and (new_id := self._ended[id][2]) is not None:
             id = new_id
         if id not in self._entries:
-            return False
+            return None
         self._finish(id, reason, now, now)
-        return True
+        return id
 
     async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
         now = self._tidy()
