@@ -60,7 +60,7 @@ def from_own_page(scope: WWWScope, settings: Settings) -> bool:
     """Whether a request's ``Origin`` is its own or an allowed one, compared whole."""
     theirs = origin(header(scope, b"origin") or "")
     secure = scope["scheme"] in ("https", "wss")
-    own = origin(f"{'https' if secure else 'http'}://{header(scope, b'host')}")
+    own = origin(f"{'https' if secure else 'http'}://{header(scope, b'host') or ''}")
     return theirs is not None and (theirs == own or theirs in settings.allowed_origins)
 
 
@@ -113,9 +113,9 @@ class Watch:
         self.probed = False
         self.timer: asyncio.TimerHandle | None = None
 
-    def learn(self, live: Live | Record, limits: Limits) -> None:
-        """Take in what the store says."""
-        self.clocks = live.clocks
+    def learn(self, live: Live | Record, unwritten: Clocks, limits: Limits) -> None:
+        """Take in what the store says, and the clocks with what it does not know yet."""
+        self.clocks = unwritten
         self.offset = live.now - monotonic()
         self.stored = deadline(live.clocks, limits)[0] - self.offset
 
@@ -398,7 +398,7 @@ class Presence:
     def _ping(self, page: Page) -> None:
         if page.unanswered >= _MOST_UNANSWERED:
             # Where the end is near the page may still read that, though it counts no more.
-            if page.watch.stored_left() > 2 * self._settings.ping_interval:
+            if page.watch.stored_left() > self._settings.ping_interval:
                 self._close(page, protocol.GOING_AWAY, "two pings were not answered")
         elif page.accepted:
             page.unanswered += 1
@@ -434,11 +434,15 @@ class Presence:
         if not isinstance(outcome, Live | Record):
             self.ended(id, outcome)
             return
-        watch.learn(outcome, self._settings.limits)
+        self._learn(watch, outcome)
         if watch.warned and watch.stored_left() > self._warning(watch):
             watch.warned = False
             self._tell_pages(watch, self._state(watch))
         self._arm(watch)
+
+    def _learn(self, watch: Watch, live: Live | Record) -> None:
+        unwritten = self._renewals.renewed(watch.id, live.clocks, live.now)
+        watch.learn(live, unwritten, self._settings.limits)
 
     def ended(self, id: str, ended: Ended | None) -> None:
         """A session is over, or has another token: its pages are sent away."""
@@ -494,18 +498,23 @@ class Presence:
             await self._renewals.flush()
             outcome = await self.look(watch.id)
         except StoreUnavailable:
-            if watch.pages:
+            if watch.pages and watch.timer is None:
                 watch.timer = asyncio.get_running_loop().call_later(_RETRY, self._due, watch)
             return
         watch.probed = False
         if isinstance(outcome, Record):
-            watch.learn(outcome, self._settings.limits)
+            self._learn(watch, outcome)
             if not watch.warned and watch.stored_left() <= self._warning(watch):
                 watch.warned = True
                 self._tell_pages(watch, protocol.warn(watch.left(self._settings.limits)))
         self.tell(watch.id, outcome)
 
     # Asking the store.
+
+    def left(self, id: str, live: Live | Record) -> Left:
+        """What a session has left, by what the store says and what it does not know yet."""
+        clocks = self._renewals.renewed(id, live.clocks, live.now)
+        return time_left(clocks, self._settings.limits, live.now)
 
     async def look(self, id: str) -> Record | Ended | None:
         """What a session has left. Renews nothing.

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final
 
 from .exceptions import StoreUnavailable
-from .policy import Activity
+from .policy import Activity, Clocks, renewed
 from .stores.base import Ended, Live
 
 # How long signs of life are gathered, in seconds.
@@ -60,10 +60,12 @@ class Renewals:
         self._tell = tell
         self._signs: dict[str, _Sign] = {}
         self._held: dict[str, _Sign] = {}
+        self._writing: dict[str, _Sign] = {}
         # Requests whose route was not known when they came: id, moment, whether it is activity.
         self._arrivals: list[tuple[str, float, Callable[[], bool]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
+        self._one_by_one = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def note(self, id: str, activity: Activity, *, left: float, hold: bool = False) -> None:
@@ -111,12 +113,30 @@ class Renewals:
         for id in tuple(self._held):
             self.release(id)
 
+    def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
+        """A session's clocks with the signs of life that are not written yet.
+
+        Args:
+            id: the session's.
+            clocks: as the store has them.
+            now: the store's clock, in seconds.
+        """
+        moment = monotonic()
+        for signs in (self._signs, self._held, self._writing):
+            if (sign := signs.get(id)) is not None:
+                clocks = renewed(clocks, sign.at(moment), now)
+        return clocks
+
     async def flush(self) -> None:
-        """Write what is not held.
+        """Write what is not held; when this is over, what was being written is written too.
 
         Raises:
             StoreUnavailable: the store did not answer; nothing is lost.
         """
+        async with self._one_by_one:
+            await self._flush()
+
+    async def _flush(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
         for id, moment, is_activity in arrivals:
             active = moment if is_activity() else _NEVER
@@ -128,12 +148,15 @@ class Renewals:
         if not signs:
             return
         now = monotonic()
+        self._writing = signs
         try:
             outcomes = await self._renew({id: sign.at(now) for id, sign in signs.items()})
         except BaseException:
             for id, sign in signs.items():
                 self._ready(id, sign)
             raise
+        finally:
+            self._writing = {}
         for id, outcome in outcomes.items():
             self._tell(id, outcome)
 
@@ -146,6 +169,7 @@ class Renewals:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a test client's earlier loop is gone, with its timers
             self._loop, self._timer, self._flushing = loop, None, None
+            self._one_by_one = asyncio.Lock()
         if delay == _GATHER and self._timer is not None:
             return  # it is due in less
         when = loop.time() + delay

@@ -6,6 +6,7 @@ or CSRF check is no reason to lose a session.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from hashlib import sha256
 from http import HTTPStatus
@@ -18,13 +19,16 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from . import protocol
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
-from .policy import Activity, time_left
+from .policy import Activity
 from .presence import STAY, Presence, from_own_page, header
 from .session import named_in
 from .stores.base import Ended, Live, Record
 
 _CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()
 _VERSION: Final = sha256(_CLIENT).hexdigest()[:12]
+
+# How long a page may take to send a body that fits into one packet, in seconds.
+_BODY_TIMEOUT: Final = 10.0
 
 #: Where the client is, below the URL prefix.
 CLIENT: Final = f"/quart-idle.js?v={_VERSION}"
@@ -78,7 +82,11 @@ class Routes:
         activity = STAY if route == "/extend" else None
         if route == "/presence":
             try:
-                activity = self._sign(protocol.parse(await _body(receive)))
+                async with asyncio.timeout(_BODY_TIMEOUT):
+                    activity = self._sign(protocol.parse(await _body(receive)))
+            except TimeoutError:
+                await _error(send, HTTPStatus.REQUEST_TIMEOUT, "the body did not come")
+                return
             except FrameError as error:
                 too_long = error.code == protocol.TOO_LONG
                 status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_long else HTTPStatus.BAD_REQUEST
@@ -99,12 +107,13 @@ class Routes:
                 retry_after=str(error.RETRY_AFTER),
             )
             return
-        if isinstance(outcome, Live | Record):
-            left = time_left(outcome.clocks, self._settings.limits, outcome.now)
-            await _respond(send, HTTPStatus.OK, protocol.times(left))
+        if id is None or outcome is None:
+            await _respond(send, HTTPStatus.UNAUTHORIZED, {"reason": "unknown"})
+        elif isinstance(outcome, Ended):
+            await _respond(send, HTTPStatus.UNAUTHORIZED, {"reason": outcome.reason})
         else:
-            reason = "unknown" if outcome is None else outcome.reason
-            await _respond(send, HTTPStatus.UNAUTHORIZED, {"reason": reason})
+            left = self._presence.left(id, outcome)
+            await _respond(send, HTTPStatus.OK, protocol.times(left))
 
     def _sign(self, frame: protocol.Frame) -> Activity:
         if not isinstance(frame, protocol.Pong):

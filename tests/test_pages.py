@@ -192,6 +192,51 @@ async def _code_of(browser: Browser) -> int | None:
         return page.code
 
 
+async def test_what_is_left_is_told_with_what_is_held_back(site: MakeSite, clock: Clock) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser) as page:
+        await clock.advance(5 * MINUTE)
+        assert here.store.calls.count("renew") == 1
+        await page.socket.send_json({"type": "ask"})
+        await clock.advance(1)
+        assert page.told[-1]["left"] > (HOUR - 27) * 1000
+        state = await browser.client.get("/_idle/state")
+        assert (await state.get_json())["left"] > (HOUR - 27) * 1000
+        assert here.store.calls.count("renew") == 1
+
+
+async def test_a_request_whose_renewal_is_under_way_is_no_reason_to_warn(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=40, warning=20, keepalive="activity")
+    browser = await here.signed_in(a=1)
+    began = clock.monotonic()
+    async with open_page(browser) as page:
+        page.idle = lambda: clock.monotonic() - began
+        await clock.advance(18.7)
+        held = here.store.hold("renew")
+        await browser.visit(look)
+        await held.reached.wait()
+        await clock.advance(2)  # the deadline that the store knows is nearer than the warning
+        held.open()
+        await clock.advance(10)
+        assert page.kinds() == ["state"]
+
+
+async def test_a_page_that_does_not_answer_is_closed_however_short_the_timeout(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=60, ping_interval=50)
+    browser = await here.signed_in(a=1)
+    async with open_page(browser) as page:
+        page.answers = False
+        for _ in range(20):
+            await clock.advance(10)
+            await browser.visit(look)
+        assert page.code == 1001
+
+
 async def test_the_retry_window_grows_with_the_pages(site: MakeSite) -> None:
     here = site(timeout=HOUR, ping_interval=10)
     browser = await here.signed_in(a=1)
