@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
-from typing import Any
 
 import httpx
 import pytest
@@ -135,13 +135,13 @@ async def test_a_slow_request_that_came_in_time_is_in_time(serve: Serve, client:
 
 
 async def test_passive_requests_and_files_are_no_activity(serve: Serve, client: NewClient) -> None:
-    server = serve({"timeout": 1.5, "warning": 0.5})
+    server = serve(target="tests.quick_demo:app")
     user = client(server)
-    await user.post("/sign-in/ada")
-    for _ in range(10):
+    await user.post("/activity/sign-in", data={"name": "Ada"})
+    for path, _ in itertools.product(("left", "static/demo.css"), range(12)):
         await asyncio.sleep(0.2)
-        facts: dict[str, Any] = (await user.get("/peek")).json()
-    assert (facts["user"], facts["ended"]) == (None, "idle")
+        assert (await user.get(f"/activity/{path}")).status_code == 200
+    assert (await user.get("/activity/_idle/state")).json() == {"reason": "idle"}
 
 
 async def test_a_client_that_leaves_in_the_middle_harms_nothing(
