@@ -14,5 +14,5 @@ PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}<h1>Hello {{ sess
 async def home() -> str:
     if request.method == "POST":
         session.clear()
-        session["name"] = (await request.form)["name"]
+        session["name"] = (await request.form)["name"][:100]
     return await render_template_string(PAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from quart import Quart, render_template_string, session
 
@@ -39,6 +39,7 @@ async def test_the_minimal_example_works() -> None:
 
     browser = app.test_client()
     assert "quart-idle.js" not in await (await browser.get("/")).get_data(as_text=True)
+    assert (await browser.post("/", form={"name": "A" * 70_000})).status_code == 200
     page = await browser.post("/", form={"name": "<Ada>"})
     text = await page.get_data(as_text=True)
     assert "Hello &lt;Ada&gt;" in text
@@ -63,6 +64,11 @@ async def test_the_other_listings_work() -> None:
         session["cart"] = []
         return ""
 
+    @app.post("/sign-out")
+    async def sign_out() -> str:
+        cast(quart_idle.Session, session).end("closed")
+        return ""
+
     browser = app.test_client()
     assert await (await browser.get("/unread")).get_json() == {"unread": 3}
     await browser.post("/sign-in")
@@ -70,8 +76,13 @@ async def test_the_other_listings_work() -> None:
         await socket.send_json(["apple"])
     async with browser.session_transaction() as stored:
         assert stored["cart"] == ["apple"]
+    # Ended elsewhere: this browser keeps the cookie.
+    other = app.test_client()
+    for cookie in browser.cookie_jar or ():
+        other.cookie_jar.set_cookie(cookie)  # type: ignore[union-attr]
+    await other.post("/sign-out")
     page = await browser.get("/sign-in")
-    assert page.status_code == 200
+    assert await page.get_data(as_text=True) == "closed"
 
 
 def test_every_setting_and_every_name_of_the_session_is_in_the_readme() -> None:
