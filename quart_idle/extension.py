@@ -61,8 +61,8 @@ class QuartIdle:
             return await ask(settings.store.renew(activities), settings.store_timeout)
 
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
-        interface = QuartIdleSessionInterface(settings, renewals)
-        cookie_name = interface.get_cookie_name(app)
+        cookie_name = app.config["SESSION_COOKIE_NAME"]
+        interface = QuartIdleSessionInterface(settings, renewals, cookie_name)
         presence = Presence(settings, renewals, cookie_name)
         settings.store.bind(settings.limits, presence.ended)
 
@@ -71,8 +71,11 @@ class QuartIdle:
         app.jinja_env.globals[_NAME] = partial(_script, settings)
         _answer_routes(app, settings, presence, Routes(settings, presence, cookie_name))
 
+        app.teardown_request(interface.close_request)
+
         @app.after_serving
         async def close() -> None:
+            interface.close()
             presence.close()
             renewals.release_all()
             with suppress(StoreUnavailable):  # the log has it

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from math import ceil
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from quart import Quart, Response, Websocket
+from quart import Blueprint, Quart, Response, Websocket
+from quart.globals import request_ctx
 from quart.sessions import SessionInterface, SessionMixin
 from quart.wrappers import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
@@ -20,7 +23,7 @@ from .config import Settings
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .policy import Activity, deadline, lifetime_end
 from .renewals import Renewals
-from .session import Session, id_of, named_in, new_token
+from .session import SIGNED_OUT, Move, Session, id_of, named_in, new_token
 from .stores.base import Attributes, Change, Ended, Record, ask
 
 #: The attribute by which a view says that its requests are not activity.
@@ -32,12 +35,13 @@ _LONGEST_COOKIE: Final = 400 * 86_400
 # How long a request takes for its end to be worth another note, in seconds.
 _SLOW: Final = 1.0
 
+# How often a session is asked back to the token that its client has, once a second.
+_RETURNS: Final = 60
+
+# Quart's own views for files: an application's, which may look at the session, are not among them.
+_FILE_VIEWS: Final = (Quart.send_static_file, Blueprint.send_static_file)
+
 _log = logging.getLogger("quart_idle")
-
-
-def _is_static(endpoint: str) -> bool:
-    """Whether this is Quart's endpoint for files, the application's or a blueprint's."""
-    return endpoint.rpartition(".")[2] == "static"
 
 
 class QuartIdleSessionInterface(SessionInterface):
@@ -46,15 +50,23 @@ class QuartIdleSessionInterface(SessionInterface):
     Args:
         settings: the application's settings, with the store.
         renewals: where activity goes.
+        cookie_name: the cookie's name, read once as all parts must have the same.
     """
 
-    def __init__(self, settings: Settings, renewals: Renewals) -> None:
+    def __init__(self, settings: Settings, renewals: Renewals, cookie_name: str) -> None:
         self.limits = settings.limits
         self._settings = settings
         self._store = settings.store
         self._timeout = settings.store_timeout
         self._renewals = renewals
-        self._static_paths: tuple[str, ...] | None = None
+        self._cookie_name = cookie_name
+        self._file_endpoints: frozenset[str] = frozenset()
+        self._file_paths: tuple[str, ...] | None = None
+        # Strong references: a loop has only weak ones.
+        self._returns: set[asyncio.Task[None]] = set()
+
+    def get_cookie_name(self, app: Quart) -> str:  # noqa: ARG002
+        return self._cookie_name
 
     # Reading.
 
@@ -62,38 +74,46 @@ class QuartIdleSessionInterface(SessionInterface):
         session = Session(self)
         session._secure = request.is_secure
         session._answerable = not isinstance(request, Websocket)
-        session._named = named_in(request.scope, self.get_cookie_name(app))
+        session._named = named_in(request.scope, self._cookie_name)
         if session._named is None:
             return session
-        if self._is_plain_static(app, request):
+        if self._is_plain_file(app, request):
             session._fault = RuntimeError(
                 "the session is not read for static files; await session.reload() reads it"
             )
-            return session
+        else:
+            await self._read(app, request, session, session._named)
+        return session
+
+    async def _read(
+        self, app: Quart, request: BaseRequestWebsocket, session: Session, id: str
+    ) -> None:
         try:
-            found = await ask(self._store.load(session._named), self._timeout)
+            found = await ask(self._store.load(id), self._timeout)
         except StoreUnavailable as error:
             # Raised when the session is touched: raised here, it would pass by the application's
             # error handlers, and fail requests that need no session.
             session._fault = error
         else:
-            self._take(session, session._named, found)
+            session._fault = None
+            self._take(session, id, found)
             if session._clocks is not None:
                 # Now, and not when it is done: a slow view is within the time that it renewed.
                 session._is_activity = partial(self._is_activity, app, request)
                 left = deadline(session._clocks, self.limits)[0] - session._offset - monotonic()
-                session._arrived = self._renewals.note_arrival(
-                    session._named, session._is_activity, left
-                )
-        return session
+                session._arrived = self._renewals.note_arrival(id, session._is_activity, left)
 
     async def reload(self, session: Session) -> None:
-        id = session._id or session._named
-        found = None if id is None else await ask(self._store.load(id), self._timeout)
-        session._fault = None
-        session._detach()
-        if id is not None:
-            self._take(session, id, found)
+        async with self._alone(session):
+            if session._move is not None:
+                await self._take_back(session._move)
+                session._move = None
+            id = session._over[0] if session._over is not None else session._id or session._named
+            found = None if id is None else await ask(self._store.load(id), self._timeout)
+            session._fault = session._over = None
+            session._detach()
+            if id is not None:
+                self._take(session, id, found)
 
     def _take(self, session: Session, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
@@ -105,49 +125,96 @@ class QuartIdleSessionInterface(SessionInterface):
         else:
             session._ended = "unknown"
 
-    def _is_plain_static(self, app: Quart, request: BaseRequestWebsocket) -> bool:
+    def _is_plain_file(self, app: Quart, request: BaseRequestWebsocket) -> bool:
         """Whether this is for a static file, and nothing of the application looks on.
 
         The route is not matched yet when a session is opened, so paths that look like it are
         matched here.
         """
-        if self._static_paths is None:
-            self._static_paths = tuple(
-                rule.rule.partition("<")[0]
-                for rule in app.url_map.iter_rules()
-                if _is_static(rule.endpoint)
-            )
-        if not request.path.startswith(self._static_paths):
+        if self._file_paths is None:
+            self._find_files(app)
+        if not request.path.startswith(self._file_paths or ()):
             return False
-        if any(app.before_request_funcs.values()) or any(app.after_request_funcs.values()):
+        if any(
+            hook != self.close_request
+            for hooks in (
+                app.url_value_preprocessors,
+                app.before_request_funcs,
+                app.after_request_funcs,
+                app.teardown_request_funcs,
+            )
+            for functions in hooks.values()
+            for hook in functions
+        ):
             return False
         adapter = app.create_url_adapter(request)
         try:
             endpoint, _ = adapter.match() if adapter is not None else ("", None)
         except HTTPException:
             return False
-        return _is_static(endpoint)
+        return endpoint in self._file_endpoints
 
-    @staticmethod
-    def _is_activity(app: Quart, request: BaseRequestWebsocket) -> bool:
+    def _find_files(self, app: Quart) -> None:
+        views = {
+            endpoint: view
+            for endpoint, view in app.view_functions.items()
+            if getattr(view, "__func__", None) in _FILE_VIEWS
+        }
+        self._file_endpoints = frozenset(views)
+        self._file_paths = tuple(
+            rule.rule.partition("<")[0]
+            for rule in app.url_map.iter_rules()
+            if rule.endpoint in views
+        )
+        for endpoint, view in views.items():
+            app.view_functions[endpoint] = partial(self._send_file, app, view)
+
+    async def _send_file(self, app: Quart, view: Callable[..., Any], **arguments: Any) -> Response:
+        try:
+            return cast(Response, await view(**arguments))
+        except Exception:
+            # There is no such file, say; the page that tells so may look at the session.
+            session = request_ctx.session
+            if type(session) is Session and isinstance(session._fault, RuntimeError):
+                await self._read(app, request_ctx.request, session, session._named or "")
+            raise
+
+    def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
         endpoint = request.endpoint or ""
         view = app.view_functions.get(endpoint)
-        return view is not None and not _is_static(endpoint) and not getattr(view, PASSIVE, False)
+        return (
+            view is not None
+            and endpoint not in self._file_endpoints
+            and not getattr(view, PASSIVE, False)
+        )
 
     # Writing.
 
     async def save(self, session: Session) -> None:
-        if session._saving is None:
-            session._saving = asyncio.Lock()
-        async with session._saving:
+        async with self._alone(session):
             await self._save(session)
 
+    @staticmethod
+    def _alone(session: Session) -> asyncio.Lock:
+        if session._saving is None:
+            session._saving = asyncio.Lock()
+        return session._saving
+
     async def _save(self, session: Session) -> None:
+        """Write what there is to write.
+
+        Every wait is one in which the session can be changed, cleared or ended by others that
+        have it: `Session._written` keeps what is newer than what was written.
+        """
         if session._over is not None:
             await self._end(session, *session._over)
         if session._id is None:
             if session._holds_data() and not (session._superseded and session._user_id is None):
                 await self._create(session)
+        elif session._move is not None:
+            # The very same again, since it may have happened; then what was changed since.
+            await self._regenerate(session, session._move)
+            await self._save(session)
         elif session._cleared and not session._holds_data():
             session.end()
             await self._save(session)
@@ -156,36 +223,84 @@ class QuartIdleSessionInterface(SessionInterface):
 
     async def _end(self, session: Session, id: str, reason: str) -> None:
         ended = await ask(self._store.end(id, reason), self._timeout)
-        session._over = session._token = None
+        own = {id} if session._move is None else {id, session._move.new_id}
+        session._over = session._token = session._move = None
         # If it was over before, or has another token, a newer cookie may be on its way.
-        session._forget_cookie = ended == id
-        session._superseded = ended != id
+        session._forget_cookie = ended in own
+        session._superseded = ended not in own
 
     async def _create(self, session: Session) -> None:
-        change = self._change_of(session)
+        base, change = session._base, self._change_of(session)
         token = self._new_token(session)
         id = id_of(token)
         clocks = await ask(self._store.create(id, change), self._timeout)
-        session._written(change.fields)
+        if session._base is not base:  # it was over before it began
+            await ask(self._store.end(id, SIGNED_OUT), self._timeout)
+            return
         session._id, session._token = id, token
-        session._clocks = clocks
+        session._clocks = clocks._replace(timeout=session._own_timeout)
         session._offset = clocks.created - monotonic()
         session._ended = None
+        session._written(change, base)
 
     async def _change(self, session: Session, id: str) -> None:
-        change = self._change_of(session)
+        base, change = session._base, self._change_of(session)
         if session._token_wanted or session._cleared or "user_id" in change.attributes:
-            token = self._new_token(session)
-            new_id = id_of(token)
-            if not await ask(self._store.regenerate(id, new_id, change), self._timeout):
-                raise SessionEnded(f"the session {id} was over before its token could be changed")
-            session._id, session._token = new_id, token
+            await self._regenerate(session, Move(id, self._new_token(session), change, base))
         elif change.fields or change.attributes:
             if not await ask(self._store.save(id, change), self._timeout):
                 raise SessionEnded(f"the session {id} was over before it could be saved")
-        else:
+            session._written(change, base)
+
+    async def _regenerate(self, session: Session, move: Move) -> None:
+        session._move = move
+        call = self._store.regenerate(move.id, move.new_id, move.change)
+        happened = await ask(call, self._timeout)
+        session._move = None
+        if not happened:
+            raise SessionEnded(f"the session {move.id} was over before its token could be changed")
+        if session._over is not None:
+            session._over = move.new_id, session._over[1]
             return
-        session._written(change.fields)
+        session._id, session._token = move.new_id, move.token
+        session._token_wanted = False
+        session._written(move.change, move.base)
+
+    async def close_request(self, _: BaseException | None = None) -> None:
+        """See to what a request leaves behind when it is over.
+
+        Where it was not told whether its token has changed, the client was not told the new one:
+        it was answered 503, or has gone. The session goes back to the token that the client has,
+        lest it be signed out.
+        """
+        session = request_ctx.session
+        if type(session) is not Session or session._move is None:
+            return
+        if self._alone(session).locked():  # a copy of the request's context: it is not over
+            return
+        move, session._move, session._answerable = session._move, None, False
+        if move.undo is not None:
+            task = asyncio.get_running_loop().create_task(self._return(move))
+            self._returns.add(task)
+            task.add_done_callback(self._returns.discard)
+
+    async def _return(self, move: Move) -> None:
+        for _ in range(_RETURNS):
+            # That it has not moved is no end: a slow store may get to that only now.
+            with suppress(StoreUnavailable):
+                if await self._take_back(move):
+                    return
+            await asyncio.sleep(1.0)
+
+    async def _take_back(self, move: Move) -> bool:
+        undo = move.undo
+        if undo is None:
+            return False
+        return await ask(self._store.regenerate(move.new_id, move.id, undo), self._timeout)
+
+    def close(self) -> None:
+        for task in self._returns:
+            task.cancel()
 
     def _change_of(self, session: Session) -> Change:
         attributes: Attributes = {}
@@ -223,12 +338,14 @@ class QuartIdleSessionInterface(SessionInterface):
                 _log.info("changes were dropped: %s", error)
                 session._token, session._forget_cookie = None, False
             except StoreUnavailable as error:
-                session._fault = error
+                session._fault, session._told = error, True
                 if response is not None:
-                    await self._answer_unavailable(app, response, error)
-            except Exception:
+                    await self._answer_error(app, response, error)
+            except Exception as error:
                 session._spoiled = True
-                raise
+                if response is None:
+                    raise
+                await self._answer_error(app, response, error)
         if response is None:
             return
         is_activity, took = session._is_activity, monotonic() - session._arrived
@@ -244,16 +361,16 @@ class QuartIdleSessionInterface(SessionInterface):
                 response.headers.add("Vary", "Cookie")
             if isinstance(session._fault, StoreUnavailable) and response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(session._fault.RETRY_AFTER))
-        if session._fault is None and not session._spoiled and session._answerable:
+        if session._answerable:
             self._answer_cookie(app, session, response)
         session._answerable = False
 
-    async def _answer_unavailable(
-        self, app: Quart, response: Response | WerkzeugResponse, error: StoreUnavailable
+    async def _answer_error(
+        self, app: Quart, response: Response | WerkzeugResponse, error: Exception
     ) -> None:
-        """Make the response what the application answers to a 503.
+        """Make the response what the application answers to an error; raise what it does not.
 
-        Raising the error here would pass by the application's handlers.
+        Raising the error here at once would pass by the application's handlers.
         """
         answer = await app.make_response(await app.handle_user_exception(error))
         data = answer.get_data()
@@ -276,12 +393,12 @@ class QuartIdleSessionInterface(SessionInterface):
             "partitioned": self.get_cookie_partitioned(app),
         }
         if session._token is None:
-            response.delete_cookie(self.get_cookie_name(app), **attributes)
+            response.delete_cookie(self._cookie_name, **attributes)
         else:
             if session.permanent and session._clocks is not None:
                 end = lifetime_end(session._clocks, self.limits)
                 now = session._offset + monotonic()
                 left = _LONGEST_COOKIE if end is None else ceil(end - now)
                 attributes["max_age"] = max(1, min(left, _LONGEST_COOKIE))
-            response.set_cookie(self.get_cookie_name(app), session._token, **attributes)
+            response.set_cookie(self._cookie_name, session._token, **attributes)
         response.headers["Cache-Control"] = "no-store"

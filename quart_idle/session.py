@@ -14,13 +14,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flask.sessions import SessionMixin
 from hypercorn.typing import WWWScope
 
 from .codec import IMMUTABLE, decode, encode
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
+from .stores.base import Change
 
 #: The reason of an end that the user asked for.
 SIGNED_OUT = "signed out"
@@ -69,6 +70,27 @@ class Keeper(Protocol):
     async def reload(self, session: Session) -> None: ...
 
 
+class Move(NamedTuple):
+    """A change of token that the store was asked for, and has not answered yet."""
+
+    id: str
+    token: str
+    change: Change
+    base: Mapping[str, bytes]
+
+    @property
+    def new_id(self) -> str:
+        return id_of(self.token)
+
+    @property
+    def undo(self) -> Change | None:
+        """What takes it back; None where the user changed: others may know the old token."""
+        if "user_id" in self.change.attributes:
+            return None
+        # As it was, and not only where it was: no more is to be had with the old token.
+        return Change({key: self.base.get(key) for key in self.change.fields}, {})
+
+
 class Session(SessionMixin):
     """A user's session: a mapping of ``str`` keys to values.
 
@@ -77,14 +99,14 @@ class Session(SessionMixin):
     ``TypeError`` that names the key. A change inside a value is noticed and stored.
 
     Attributes:
-        new: whether the request came without a live session.
         accessed: whether anything looked at the session: the response varies with the cookie.
     """
 
-    new = True
     accessed = False
 
-    # The stored session, as it was read; `_id` is None where there is none.
+    # The stored session, as it was read; `_id` is None where there is none. `_base` is another
+    # object after whatever makes it so that earlier changes are not to be kept.
+    _new = True
     _id: str | None = None
     _base: Mapping[str, bytes] = {}
     _base_user_id: str | None = None
@@ -107,6 +129,9 @@ class Session(SessionMixin):
     _token_wanted = False
     _over: tuple[str, str] | None = None  # the id that `end` was called for, and its reason
 
+    # A change of token that may have happened: asked for again, it is the same one.
+    _move: Move | None = None
+
     # What the response is to carry: a new token, or that there is none any more.
     _token: str | None = None
     _forget_cookie = False
@@ -120,8 +145,9 @@ class Session(SessionMixin):
     _arrived = 0.0
     # One save at a time: a background task has the same session as its request.
     _saving: asyncio.Lock | None = None
-    # Why the session cannot be looked at.
+    # Why the session cannot be looked at, and whether the application knows.
     _fault: Exception | None = None
+    _told = False
     # Whether saving failed for good, so that the error's own response does not try again.
     _spoiled = False
 
@@ -135,6 +161,7 @@ class Session(SessionMixin):
     def _touch(self) -> None:
         self.accessed = True
         if self._fault is not None:
+            self._told = True
             raise self._fault
 
     def __getitem__(self, key: str) -> Any:
@@ -206,6 +233,12 @@ class Session(SessionMixin):
             self._clocks = self._clocks._replace(timeout=own)
 
     # What Quart users know.
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]
+        """Whether the request came without a live session."""
+        self._touch()
+        return self._new
 
     @property
     def modified(self) -> bool:
@@ -388,7 +421,7 @@ class Session(SessionMixin):
         self._own_timeout = clocks.timeout
         self._offset = now - monotonic()
         self._ended = None
-        self.new = False
+        self._new = False
 
     def _detach(self) -> None:
         """Have nothing stored from now on; changes are dropped."""
@@ -407,7 +440,11 @@ class Session(SessionMixin):
     def _may_have_changed(self) -> bool:
         """Whether saving may come to anything: cheap, since most requests only read."""
         return bool(
-            self._dirty or self._lent or self._over is not None or self._attributes_changed()
+            self._dirty
+            or self._lent
+            or self._over is not None
+            or self._attributes_changed()
+            or self._move is not None
         )
 
     def _changes(self) -> dict[str, bytes | None]:
@@ -426,22 +463,38 @@ class Session(SessionMixin):
                     changes[key] = self._dirty[key] = raw
         return changes
 
-    def _written(self, changes: Mapping[str, bytes | None]) -> None:
-        """These changes are in the store, and the attributes; what was changed since is not."""
-        self._base_user_id = self._user_id
-        self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
-        base = dict(self._base)
-        for key, raw in changes.items():
+    def _written(self, change: Change, base: Mapping[str, bytes]) -> None:
+        """This is in the store; what was changed since it was taken is not.
+
+        Args:
+            change: what was written.
+            base: `_base` when it was taken.
+        """
+        if self._base is not base:
+            return  # all of it was cleared or ended since
+        attributes = change.attributes
+        if "user_id" in attributes:
+            self._base_user_id = attributes["user_id"]
+        if "timeout" in attributes and attributes["timeout"] == self._own_timeout:
+            self._timeout_set = False
+        self._cleared = self._marked_modified = False
+        written = dict(base)
+        for key, raw in change.fields.items():
             if raw is None:
-                base.pop(key, None)
+                written.pop(key, None)
             else:
-                base[key] = raw
-            if key in self._dirty and self._dirty[key] is raw:
+                written[key] = raw
+            if key in self._dirty and self._dirty[key] == raw:
                 del self._dirty[key]
-        self._base = base
+        self._base = written
 
     def _is_live(self) -> bool:
-        """Whether there is a session now, or will be with this response."""
+        """Whether there is a session now, or will be with this response.
+
+        Where the application knows that there is no telling, this is its page about that.
+        """
+        if self._fault is not None and self._told:
+            return False
         self._touch()
         if self._id is not None:
             return not self._cleared or self._holds_data()

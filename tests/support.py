@@ -82,6 +82,7 @@ class Gate:
     """Where a store's call is held."""
 
     after: bool
+    late: bool = False
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,9 +103,12 @@ class Tampered:
         self.calls: list[str] = []
         self.fault: Exception | None = None
 
-    def hold(self, name: str, *, after: bool = False) -> Gate:
-        """Hold the next call of this name, before or after the store has handled it."""
-        gate = self._gates[name] = Gate(after)
+    def hold(self, name: str, *, after: bool = False, late: bool = False) -> Gate:
+        """Hold the next call of this name, before or after the store has handled it.
+
+        A late one is handled when it is let go, though the caller may have given up long ago.
+        """
+        gate = self._gates[name] = Gate(after, late)
         return gate
 
     async def _pass(self, name: str, *arguments: Any) -> Any:
@@ -112,6 +116,12 @@ class Tampered:
         if self.fault is not None:
             raise self.fault
         gate = self._gates.pop(name, None)
+        call = self._pass_gate(gate, name, *arguments)
+        if gate is not None and gate.late:
+            return await asyncio.shield(asyncio.ensure_future(call))
+        return await call
+
+    async def _pass_gate(self, gate: Gate | None, name: str, *arguments: Any) -> Any:
         if gate is not None and not gate.after:
             await gate.passed()
         answer = await getattr(self._inner, name)(*arguments)
@@ -198,6 +208,13 @@ class Browser:
         scope = {"do": do, "values": values}
         response = await self.client.open(path, scope_base=scope, **options)
         return Answer(response, values[0] if values else None)
+
+    async def leave(self, do: Do, gate: Gate) -> None:
+        """A request whose client is gone when the gate is reached."""
+        async with self.client.request("/", scope_base={"do": do}) as connection:
+            await connection.send_complete()
+            await gate.reached.wait()
+            await connection.disconnect()
 
     def start(self, do: Do | None = None, path: str = "/", **options: Any) -> asyncio.Task[Answer]:
         return asyncio.get_running_loop().create_task(self.visit(do, path, **options))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from quart import Response
+from quart import Blueprint, Response
 
 from quart_idle import Session
 
@@ -49,6 +49,7 @@ def permanently(**data: Any) -> Do:
         lambda session: "a" in session,
         lambda session: session.get("a"),
         lambda session: session.pop("a", None),
+        lambda session: session.new,
         lambda session: session.id,
         lambda session: session.user_id,
         lambda session: session.permanent,
@@ -215,6 +216,15 @@ async def test_a_token_is_256_random_bits_and_told_to_nobody_but_the_cookie(
     assert len(tokens) == 100
     assert {len(token) for token in tokens} == {43}
     assert not any(token in caplog.text for token in tokens)
+
+
+async def test_the_cookie_s_name_is_read_once(site: MakeSite) -> None:
+    here = site()
+    here.app.config["SESSION_COOKIE_NAME"] = "later"
+    browser = await here.signed_in()
+    assert browser.token is not None
+    state = await browser.client.get("/_idle/state")
+    assert state.status_code == 200
 
 
 # Cookies that come in.
@@ -390,6 +400,75 @@ async def test_a_hook_that_looks_on_finds_the_session_of_a_request_for_a_static_
     browser = await static.signed_in(a=1)
     await browser.visit(path="/static/style.css")
     assert seen[-1] == {"a": 1}
+
+
+@pytest.mark.parametrize("kind", ["before", "after", "teardown", "url_value_preprocessor"])
+async def test_any_hook_that_looks_on_finds_the_session(static: Site, kind: str) -> None:
+    seen: list[Any] = []
+
+    def hook(*arguments: Any) -> Any:
+        seen.append(dict(session))
+        return arguments[0] if kind == "after" else None
+
+    async def async_hook(*arguments: Any) -> Any:
+        return hook(*arguments)
+
+    if kind == "url_value_preprocessor":
+        static.app.url_value_preprocessor(hook)
+    else:
+        getattr(static.app, f"{kind}_request")(async_hook)
+    browser = await static.signed_in(a=1)
+    assert (await browser.visit(path="/static/style.css")).status == 200
+    assert seen[-1] == {"a": 1}
+
+
+async def test_the_page_for_a_file_that_is_not_there_may_look_at_the_session(static: Site) -> None:
+    @static.app.errorhandler(404)
+    async def missing(_: Exception) -> Any:
+        return session["a"], 404
+
+    browser = await static.signed_in(a="here")
+    answer = await browser.visit(path="/static/none.css")
+    assert answer.status == 404
+    assert await answer.response.get_data(as_text=True) == "here"
+    assert answer.headers["Vary"] == "Cookie"
+    assert static.store.calls == ["load"]
+    await browser.visit(path="/static/style.css")
+    assert static.store.calls == ["load"], "one that is there costs nothing all the same"
+
+
+async def test_the_page_for_a_file_that_is_not_there_needs_no_store(static: Site) -> None:
+    browser = await static.signed_in()
+    static.store.fault = OSError()
+    assert (await browser.visit(path="/static/none.css")).status == 404
+
+
+async def test_a_blueprint_s_static_file_costs_nothing(static: Site) -> None:
+    folder = static.app.static_folder
+    blueprint = Blueprint("files", "tests", static_folder=folder, url_prefix="/files")
+    static.app.register_blueprint(blueprint)
+    browser = await static.signed_in()
+    path = "/files" + str(blueprint.static_url_path) + "/style.css"
+    assert (await browser.visit(path=path)).status == 200
+    assert static.store.calls == []
+
+
+async def test_a_view_that_is_called_static_is_a_view_like_any_other(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=MINUTE)
+    blueprint = Blueprint("pages", "tests")
+
+    @blueprint.get("/about")
+    async def static() -> Any:
+        return dict(session)
+
+    here.app.register_blueprint(blueprint)
+    browser = await here.signed_in(a=1)
+    for _ in range(3):
+        await clock.advance(MINUTE - 1)
+        answer = await browser.visit(path="/about")
+        assert await answer.response.get_json() == {"a": 1}
 
 
 @pytest.mark.parametrize("path", ["/_idle/quart-idle.js", "/_idle/state", "/_idle/extend"])

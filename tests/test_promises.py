@@ -13,6 +13,7 @@ from quart import jsonify
 from quart_idle import Session, SessionEnded, StoreUnavailable
 
 from .support import (
+    HOUR,
     MINUTE,
     Browser,
     Clock,
@@ -65,6 +66,17 @@ async def cross(
 
 
 # An ended session stays ended.
+
+
+def regenerate_and_put(**data: Any) -> Do:
+    def do(session: Session) -> None:
+        session.regenerate()
+        session.update(data)
+
+    return do
+
+
+PUT = put(a=2)
 
 
 def change_a_list(session: Session) -> None:
@@ -239,6 +251,96 @@ async def test_a_background_task_and_its_request_do_not_save_at_once(site: MakeS
     assert (await browser.visit(look)).value == {"a": 2}
 
 
+# What is changed while a save is under way.
+
+
+def change_timeout(session: Session) -> None:
+    session.timeout = 5 * MINUTE
+
+
+def start_anew(session: Session) -> None:
+    session.clear()
+    session["c"] = 3
+
+
+def facts(session: Session) -> Any:
+    return session.user_id, dict(session), session.timeout.total_seconds(), session.ended
+
+
+@pytest.mark.parametrize(
+    ("during", "found"),
+    [
+        (put(b=2), ("ada", {"a": 2, "b": 2}, HOUR, None)),
+        (lambda s: s.pop("a"), ("ada", {}, HOUR, None)),
+        (sign_in("bob"), ("bob", {"a": 2}, HOUR, None)),
+        (change_timeout, ("ada", {"a": 2}, 5 * MINUTE, None)),
+        (regenerate, ("ada", {"a": 2}, HOUR, None)),
+        (start_anew, (None, {"c": 3}, HOUR, None)),
+        (Session.clear, (None, {}, HOUR, None)),
+        (end(), (None, {}, HOUR, None)),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("first", [PUT, regenerate_and_put(a=2)])
+async def test_what_is_changed_while_a_save_is_under_way_is_not_lost(
+    site: MakeSite, first: Do, during: Do, found: Any, after: bool
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    old = browser.copy()
+
+    async def do(session: Any) -> None:
+        first(session)
+        gates = [here.store.hold(name, after=after) for name in ("save", "regenerate")]
+        task = asyncio.create_task(session._get_current_object().save())
+        await asyncio.wait(
+            [asyncio.ensure_future(gate.reached.wait()) for gate in gates],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        during(session)
+        for gate in gates:
+            gate.open()
+        await task
+        assert session.modified is (during is not regenerate or first is PUT)
+
+    answer = await browser.visit(do)
+    assert answer.status == 200
+    changes_token = during in (regenerate, start_anew) or found[0] == "bob" or first is not PUT
+    over = found[1] == {} and found[0] is None
+    assert (answer.cookie is not None) == (changes_token or over)
+    assert (browser.token is None) == over
+    assert (await browser.visit(facts)).value == found
+    if over or changes_token:
+        assert (await old.visit(look)).value == {}
+    if over:
+        assert here.store.calls.count("create") == 0
+
+
+@pytest.mark.parametrize("do", [end(), Session.clear])
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_session_that_is_ended_before_it_was_made_is_not_there(
+    site: MakeSite, do: Do, after: bool
+) -> None:
+    here = site()
+    browser = here.browser()
+    made: list[str] = []
+
+    async def view(session: Any) -> None:
+        sign_in("ada", a=1)(session)
+        gate = here.store.hold("create", after=after)
+        task = asyncio.create_task(session._get_current_object().save())
+        await gate.reached.wait()
+        do(session)
+        gate.open()
+        await task
+        made.append(session.id)
+
+    answer = await browser.visit(view)
+    assert answer.cookie is None
+    assert made == [None]
+    assert here.store.calls == ["create", "end"]
+
+
 # A late response never overwrites a newer cookie.
 
 
@@ -354,7 +456,9 @@ def worded(site: MakeSite) -> Site:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
-@pytest.mark.parametrize("do", [look, len, why, put(a=2), end(), regenerate, sign_in("bob")])
+@pytest.mark.parametrize(
+    "do", [look, len, why, lambda s: s.new, put(a=2), end(), regenerate, sign_in("bob")]
+)
 async def test_a_request_that_touches_the_session_while_the_store_fails_gets_a_503(
     worded: Site, do: Do, fault: Exception | None
 ) -> None:
@@ -498,6 +602,174 @@ async def test_an_end_that_failed_can_be_tried_again(site: MakeSite) -> None:
     assert (await old.visit(why)).value == "signed out"
 
 
+# A change of token whose answer is lost.
+
+
+def regenerate_in(site: Site, *, after: bool, **data: Any) -> Do:
+    """Change the token; the store's answer comes too late."""
+
+    def do(session: Session) -> None:
+        session.regenerate()
+        session.update(data)
+        site.store.hold("regenerate", after=after)
+
+    return do
+
+
+@pytest.mark.parametrize("data", [{}, {"a": 2, "new": 1}])
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_session_goes_back_to_the_token_that_its_client_has(
+    worded: Site, clock: Clock, after: bool, data: dict[str, Any]
+) -> None:
+    browser = await worded.signed_in(a=1)
+    answer = await browser.visit(regenerate_in(worded, after=after, **data))
+    assert answer.status == 503
+    assert answer.cookie is None
+    await clock.advance(2)
+    assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == ("ada", {"a": 1})
+    assert (await browser.visit(regenerate)).cookie is not None
+    await clock.advance(MINUTE)
+    assert (await browser.visit(look)).value == {"a": 1}, "and it is not taken back again"
+
+
+async def test_a_session_goes_back_however_long_the_store_is_away_or_takes(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(store_timeout=1)
+    browser = await here.signed_in(a=1)
+    gate = here.store.hold("regenerate", late=True)
+    assert (await browser.visit(regenerate)).status == 503
+    here.store.fault = OSError()
+    await clock.advance(10)
+    here.store.fault = None
+    await clock.advance(10)
+    assert (await browser.visit(look)).value == {"a": 1}
+    gate.open()
+    await clock.advance(2)
+    assert (await browser.visit(look)).value == {"a": 1}
+    here.store.calls.clear()
+    await clock.advance(MINUTE)
+    assert "regenerate" not in here.store.calls
+
+
+async def test_a_session_that_does_not_move_is_not_asked_back_for_ever(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(store_timeout=1)
+    browser = await here.signed_in(a=1)
+    here.store.hold("regenerate")
+    assert (await browser.visit(regenerate)).status == 503
+    await clock.advance(2 * MINUTE)
+    here.store.calls.clear()
+    await clock.advance(MINUTE)
+    assert here.store.calls == []
+
+
+@pytest.mark.parametrize("do", [sign_in("bob"), sign_in(None), start_anew])
+async def test_a_token_from_before_a_change_of_user_stays_dead_though_the_answer_is_lost(
+    worded: Site, clock: Clock, do: Do
+) -> None:
+    browser = await worded.signed_in(a=1)
+
+    def break_down(session: Session) -> None:
+        do(session)
+        worded.store.hold("regenerate", after=True)
+
+    assert (await browser.visit(break_down)).status == 503
+    await clock.advance(MINUTE)
+    assert (await browser.visit(lambda s: (dict(s), s.ended))).value == ({}, "regenerated")
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("then", [put(b=2), sign_in("bob", b=2), start_anew, end(), None])
+async def test_a_change_of_token_that_is_tried_again_is_the_same_one(
+    worded: Site, clock: Clock, then: Do | None, after: bool
+) -> None:
+    browser = await worded.signed_in(a=1)
+    old = browser.copy()
+
+    async def do(session: Session) -> None:
+        session["a"] = 2
+        session.regenerate()
+        worded.store.hold("regenerate", after=after)
+        with pytest.raises(StoreUnavailable):
+            await session.save()
+        if then is not None:
+            then(session)
+
+    answer = await browser.visit(do)
+    assert answer.status == 200
+    assert answer.cookie is not None
+    worded.store.calls.clear()
+    await clock.advance(MINUTE)
+    assert "regenerate" not in worded.store.calls
+    found = (await browser.visit(lambda s: (s.user_id, dict(s)))).value
+    if then is None:
+        assert found == ("ada", {"a": 2})
+    elif then is start_anew:
+        assert found == (None, {"c": 3})
+    elif browser.token is None:
+        assert found == (None, {})
+        assert (await old.visit(why)).value == ("regenerated" if after else "signed out")
+    else:
+        assert found[0] in ("ada", "bob")
+        assert found[1] == {"a": 2, "b": 2}
+    assert (await old.visit(look)).value == {}
+
+
+async def test_a_user_who_is_set_back_after_a_save_that_failed_stays_signed_in(
+    worded: Site,
+) -> None:
+    browser = await worded.signed_in(a=1)
+
+    async def do(session: Session) -> None:
+        session.user_id = "bob"
+        worded.store.hold("regenerate", after=True)
+        with pytest.raises(StoreUnavailable):
+            await session.save()
+        session.user_id = "ada"
+
+    assert (await browser.visit(do)).status == 200
+    assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == ("ada", {"a": 1})
+
+
+async def test_reload_after_a_change_of_token_that_failed_reads_the_session(
+    worded: Site, clock: Clock
+) -> None:
+    browser = await worded.signed_in(a=1)
+
+    async def do(session: Session) -> Any:
+        regenerate_in(worded, after=True, a=2)(session)
+        with pytest.raises(StoreUnavailable):
+            await session.save()
+        await session.reload()
+        return dict(session)
+
+    answer = await browser.visit(do)
+    assert answer.value == {"a": 1}
+    assert answer.cookie is None
+    await clock.advance(MINUTE)
+    assert (await browser.visit(look)).value == {"a": 1}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("explicit", [False, True])
+async def test_a_client_that_leaves_while_its_token_changes_keeps_its_session(
+    site: MakeSite, explicit: bool, after: bool
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+
+    async def do(session: Session) -> None:
+        session.regenerate()
+        if explicit:
+            await session.save()
+
+    gate = here.store.hold("regenerate", after=after)
+    await browser.copy().leave(do, gate)
+    assert (await browser.visit(look)).value == {"a": 1}
+
+
 # A request that is cancelled in the middle.
 
 
@@ -517,11 +789,7 @@ async def test_a_request_that_is_cancelled_in_a_store_call_changed_all_or_nothin
     here = site()
     browser = await here.signed_in(a=1, b=1)
     gate = here.store.hold(name, after=after)
-    task = browser.copy().start(do)
-    await gate.reached.wait()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await browser.copy().leave(do, gate)
     found = (await browser.visit(lambda s: (s.user_id, dict(s)))).value
     assert found == (done if after else ("ada", {"a": 1, "b": 1}))
 

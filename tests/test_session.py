@@ -24,7 +24,7 @@ from quart import (
 )
 from quart import session as current_session
 
-from quart_idle import Session, SessionEnded
+from quart_idle import Session, SessionEnded, SessionTooLarge, StoreUnavailable
 
 from .support import (
     DAY,
@@ -393,6 +393,46 @@ async def test_more_data_than_allowed_is_an_error_and_what_was_stored_stays(
     assert (await here.browser().visit(put(big="x" * 1000))).cookie is None
 
 
+@pytest.mark.parametrize(
+    ("error", "change"),
+    [
+        (SessionTooLarge, put(big="x" * 1000)),
+        (TypeError, lambda session: session["cart"].append(object())),
+    ],
+)
+async def test_the_application_may_answer_a_session_that_cannot_be_saved_itself(
+    site: MakeSite, error: type[Exception], change: Do
+) -> None:
+    here = site(max_size=1000)
+    browser = await here.signed_in(cart=[])
+
+    @here.app.errorhandler(error)
+    async def words(error: Exception) -> Any:
+        return f"too much: {error}", 413
+
+    answer = await browser.visit(change)
+    assert answer.status == 413
+    assert (await answer.response.get_data(as_text=True)).startswith("too much: ")
+    assert answer.headers["Vary"] == "Cookie"
+    assert here.store.calls == ["load"]
+    assert (await browser.visit(look)).value == {"cart": []}
+
+
+async def test_what_was_saved_before_a_save_that_fails_has_its_cookie(site: MakeSite) -> None:
+    here = site(max_size=1000)
+    browser = await here.signed_in(a=1)
+
+    async def do(session: Session) -> None:
+        session.user_id = "bob"
+        await session.save()
+        session["big"] = "x" * 1000
+
+    answer = await browser.visit(do)
+    assert answer.status == 500
+    assert answer.cookie is not None
+    assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == ("bob", {"a": 1})
+
+
 KEYS = st.sampled_from("abcd")
 OPERATIONS = st.one_of(
     st.tuples(st.just("set"), KEYS, st.integers() | st.lists(st.integers(), max_size=2)),
@@ -666,6 +706,38 @@ async def test_reload_reads_now_and_drops_what_was_not_saved(site: MakeSite) -> 
     assert (await browser.visit(look)).value == {"a": 1, "b": 2}
 
 
+async def test_reload_drops_an_end_that_was_not_saved(site: MakeSite) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+
+    async def do(session: Session) -> Any:
+        session.end()
+        await session.reload()
+        return dict(session), session.ended, session.modified
+
+    answer = await browser.visit(do)
+    assert answer.value == ({"a": 1}, None, False)
+    assert answer.cookie is None
+    assert (await browser.visit(look)).value == {"a": 1}
+
+
+async def test_reload_waits_for_a_save_that_is_under_way(site: MakeSite) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+
+    async def do(session: Any) -> Any:
+        session["a"] = 2
+        gate = here.store.hold("save")
+        task = asyncio.create_task(session._get_current_object().save())
+        await gate.reached.wait()
+        asyncio.get_running_loop().call_later(0.1, gate.open)
+        await session.reload()
+        await task
+        return dict(session), session.modified
+
+    assert (await browser.visit(do)).value == ({"a": 2}, False)
+
+
 async def test_reload_of_a_session_that_is_over_empties_it_and_tells_why(site: MakeSite) -> None:
     browser = await site().signed_in(a=1)
 
@@ -835,6 +907,47 @@ async def test_the_template_helper_puts_nothing_into_a_page_without_a_live_sessi
     assert (await browser.visit(page())).value == ""
     async with site().app.app_context():
         assert await page()(None) == ""  # type: ignore[arg-type]
+
+
+async def test_the_template_helper_puts_nothing_into_the_page_that_tells_of_a_fault(
+    site: MakeSite,
+) -> None:
+    here = site()
+
+    @here.app.errorhandler(503)
+    async def words(_: Exception) -> Any:
+        return f"sorry{await page()(current_session)}", 503  # type: ignore[arg-type]
+
+    def break_down(session: Session) -> None:
+        session["a"] = 2
+        here.store.fault = OSError()
+
+    browser = await here.signed_in(a=1)
+    for do in (break_down, look):  # the one finds out when it saves, the other when it reads
+        answer = await browser.visit(do)
+        assert answer.status == 503
+        assert await answer.response.get_data(as_text=True) == "sorry"
+        assert "Retry-After" in answer.headers
+
+
+async def test_a_page_with_the_template_helper_is_not_shown_as_a_stranger_s_by_a_fault(
+    site: MakeSite,
+) -> None:
+    here = site()
+    browser = await here.signed_in()
+    here.store.fault = OSError()
+    assert (await browser.visit(page())).status == 503
+    here.store.fault = None
+
+    async def reads_again(session: Session) -> Any:
+        with pytest.raises(StoreUnavailable):
+            len(session)
+        here.store.fault = None
+        await session.reload()
+        return await page()(session)
+
+    here.store.fault = OSError()
+    assert "<script" in (await browser.visit(reads_again)).value
 
 
 async def test_the_template_helper_varies_the_page_by_cookie(site: MakeSite) -> None:
