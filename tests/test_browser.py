@@ -718,6 +718,16 @@ async def test_in_the_demo_an_untouched_page_is_warned_and_ended_in_activity_mod
     await expect(page.get_by_role("main")).to_contain_text("You signed out.")
 
 
+async def test_the_demo_s_modes_are_found_without_the_slash_too(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(target="examples.demo:app")
+    for mode in ("presence", "activity"):
+        page = await browser.blank(f"{server.url}/{mode}")
+        assert page.url == f"{server.url}/{mode}/sign-in"
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
 async def test_the_minimal_example_signs_in_and_stays_open(serve: Serve, browser: Browser) -> None:
     server = serve(target="examples.minimal:app")
     page = await browser.blank(server.url)

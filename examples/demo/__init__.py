@@ -108,6 +108,8 @@ def create_app(keepalive: Keepalive) -> Quart:
 
     @app.before_request
     async def ask_who() -> ResponseReturnValue | None:
+        if request.scope["path"] == request.root_path:  # no route: it lacks the slash
+            return redirect(url_for("note"))
         if request.endpoint in ("note", "overview") and session.user_id is None:
             return redirect(url_for("sign_in"))
         return None
