@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 import quart_idle
 
@@ -28,6 +28,7 @@ from .browser import (
     veil_in,
 )
 from .conftest import Server
+from .test_readme import blocks
 
 Serve = Callable[..., Server]
 
@@ -375,6 +376,64 @@ async def test_an_ended_page_goes_to_the_expired_url_and_back_does_not_return(
     assert await page.evaluate("history.length") == length
 
 
+@pytest.mark.parametrize("listens", [False, True])
+async def test_who_signs_out_by_navigation_gets_where_that_leads(
+    serve: Serve, browser: Browser, listens: bool
+) -> None:
+    server = serve({"timeout": 600, "expired_url": "/?expired"})
+    page = await browser.open(await sign_in(browser, server.url))
+    await page.evaluate("window.mark = 'kept'")
+    if listens:
+        await page.evaluate(blocks("js")[0])
+
+    async def answer_late(route: Route) -> None:
+        response = await route.fetch()
+        await asyncio.sleep(1)  # the page hears of the end first
+        await route.fulfill(response=response)
+
+    await page.route("**/sign-out", answer_late)
+    await page.evaluate(
+        """() => {
+          const form = document.querySelector("form");
+          form.method = "post";
+          form.action = "/sign-out";
+          form.requestSubmit();
+        }"""
+    )
+    await page.wait_for_url(lambda url: not url.endswith("/page"))
+    assert page.url.endswith("/sign-out")
+    # Nor is who comes back sent away late.
+    await page.evaluate("history.back()")
+    await until(lambda: page.evaluate("window.mark"))
+    await asyncio.sleep(6)
+    assert page.url.endswith("/page")
+    assert await on_top(page) == "quart-idle"
+
+
+async def test_an_ended_page_whose_navigation_came_to_nothing_goes_to_the_expired_url(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve({"timeout": 600, "expired_url": "/?expired"})
+    page = await browser.open(await sign_in(browser, server.url))
+    await page.route("**/nothing", lambda route: route.fulfill(status=204))
+    async with page.expect_response("**/nothing"):
+        await page.evaluate("location.assign('/nothing')")
+    await browser.post(f"{server.url}/sign-out")
+    await expect(cover_in(page)).to_be_visible(timeout=3000)
+    await page.wait_for_url("**/?expired")
+
+
+async def test_the_readme_s_listener_takes_an_ended_page_elsewhere_at_once(
+    serve: Serve, browser: Browser
+) -> None:
+    browser.provoke("status of 404 .*/goodbye")
+    server = serve({"timeout": 600, "expired_url": "/?expired"})
+    page = await browser.open(await sign_in(browser, server.url))
+    await page.evaluate(blocks("js")[0])
+    await browser.post(f"{server.url}/sign-out")
+    await page.wait_for_url("**/goodbye?why=signed%20out", timeout=2000)
+
+
 async def test_a_page_that_asks_before_it_is_left_is_covered_meanwhile(
     serve: Serve, browser: Browser
 ) -> None:
@@ -619,6 +678,21 @@ async def test_a_page_hears_events_and_may_show_something_else(
     await asyncio.sleep(0.5)
     assert await page.locator("quart-idle dialog[open]").count() == 0
     assert await on_top(page) != "quart-idle"
+
+
+async def test_every_event_says_how_much_of_the_lifetime_is_left(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve({"timeout": 60, "lifetime": 600, "ping_interval": 1})
+    page = await browser.open(await sign_in(browser, server.url))
+
+    async def pinged() -> bool:
+        return [event["detail"]["type"] for event in await heard(page)].count("ping") > 2
+
+    await until(pinged)
+    events = await heard(page)
+    ends = [event["at"] + event["detail"]["total"] / 1000 for event in events]
+    assert ends == pytest.approx([ends[0]] * len(ends), abs=0.4)
 
 
 @pytest.mark.parametrize("nonce", ["", "&nonce=r4nd0m"])

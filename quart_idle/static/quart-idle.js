@@ -1,9 +1,6 @@
 /**
  * The page's side: says that it is open and in use, warns before the session ends and covers itself
  * after. The deadline is the server's: at zero the page asks and obeys.
- *
- * Events on `document`: `quart-idle:state`, `quart-idle:warning`, `quart-idle:ended`. Cancel one of
- * the last two to show something else.
  */
 
 const PATIENCE = 5000; // ms for an answer
@@ -13,15 +10,17 @@ const { expiredUrl, signOutUrl, signInUrl } = script?.dataset ?? {};
 
 let state = { retry: 1000 }; // the server's last word
 let deadline = Infinity; // by performance.now()
+let lifetime = null; // its end, likewise
 let warned = null; // else what the last warning said of `extendable`
 let wanted = false; // to stay, until the server confirms
 let troubled = false; // the server could not be told
 let gone = false; // frozen, or kept for the back button
+let leaving = false; // perhaps
 let over = false;
 
 let socket = null;
 let tries = 0; // that failed since the last `state`
-let pace; // ms between tries when only HTTP works
+let pace; // ms between tries over HTTP
 let asked = -Infinity;
 let retryTimer, answerTimer, clockTimer;
 
@@ -74,7 +73,7 @@ function hangUp() {
   answerTimer = clearTimeout(answerTimer);
   if (!socket) return;
   socket.onmessage = socket.onclose = socket.onerror = null;
-  // Closed while connecting it would complain in the console.
+  // Closed while connecting it would complain.
   if (socket.readyState) socket.close(1000);
   else socket.onopen = ({ target }) => target.close(1000);
   socket = null;
@@ -163,9 +162,11 @@ function emit(type, detail, cancelable = true) {
 function hear({ extendable, ...frame }) {
   const { type, left } = frame;
   if (!(left >= 0)) return;
-  state = { ...state, ...frame };
+  const now = performance.now();
+  deadline = now + left;
+  if ("total" in frame) lifetime = frame.total && now + frame.total;
+  state = { ...state, ...frame, total: lifetime && Math.round(lifetime - now) };
   state.warning ??= Math.min(120000, left / 2);
-  deadline = performance.now() + left;
   troubled = false;
   if (type !== "warn") emit("state", state, false);
   if (left > 0) cover.dialog.close();
@@ -175,7 +176,7 @@ function hear({ extendable, ...frame }) {
     wanted = false;
     prompt.dialog.close();
   } else if (type === "state" && (pace || warned !== null)) {
-    warn(state.total == null || left < state.total);
+    warn(frame.total == null || left < frame.total);
   }
   tick();
 }
@@ -197,11 +198,17 @@ function end(reason) {
   hangUp();
   tick();
   prompt.dialog.close();
-  if (!emit("ended", { reason })) return cover.dialog.close();
   put(cover.title, "You have been signed out");
   put(cover.status, REASONS[reason] ?? `Your session has ended: ${reason}.`);
   cover.link.hidden = !signInUrl;
   cover.button.hidden = !!signInUrl;
+  // To navigate, as listeners may, would abort the sign-out that may be under way.
+  if (leaving) {
+    leaving = false;
+    clockTimer = setTimeout(end, PATIENCE, reason);
+    return show(cover);
+  }
+  if (!emit("ended", { reason })) return cover.dialog.close();
   show(cover);
   // After the cover: `beforeunload` may hold it up.
   if (expiredUrl) location.replace(expiredUrl);
@@ -228,17 +235,16 @@ function tick() {
 
 /** The browser would keep the socket open for a page that nobody sees. */
 function leave() {
-  if (over) return;
   gone = true;
   hangUp();
   tick();
-  veil(); // already there on the way back
+  if (!over) veil(); // already there on the way back
 }
 
 function wake({ type }) {
   if (gone) {
     if (type !== "pageshow" && type !== "resume") return; // sockets would still fail
-    gone = false;
+    gone = leaving = false;
     connect();
     tick();
   } else if (isOpen()) ask();
@@ -390,5 +396,6 @@ if (!window[RUNNING]) {
   document.addEventListener("resume", wake);
   document.addEventListener("freeze", leave);
   addEventListener("pagehide", leave);
+  addEventListener("beforeunload", () => (leaving = true));
   connect();
 }
