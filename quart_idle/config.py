@@ -73,7 +73,6 @@ class Settings:
     store: Store
     limits: Limits
     keepalive: Keepalive
-    warning: float
     ping_interval: float
     url_prefix: str
     expired_url: str | None
@@ -81,6 +80,7 @@ class Settings:
     sign_in_url: str | None
     allowed_origins: frozenset[Origin]
     max_size: int
+    key_prefix: str
     store_timeout: float
 
 
@@ -91,7 +91,7 @@ _URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9._:-]+")
 # WCAG 2.2, success criterion 2.2.1: at least 20 seconds to extend a time limit.
 _WCAG_WARNING: Final = 20.0
-_LATER_STORES: Final = ("sqlite", "redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+_REDIS: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 
 
 def origin(text: str) -> Origin | None:
@@ -140,14 +140,26 @@ def _store(value: object) -> Store:
     # A URL can hold a password: only its scheme is repeated.
     match = re.match(r"[a-z][a-z0-9+.-]*(?=://)", value)
     scheme = match[0] if match else ""
-    known = "is not built in yet" if scheme in _LATER_STORES else "is not known"
+    if scheme in _REDIS:
+        try:
+            from .stores.redis import RedisStore  # needed by nobody else
+        except ImportError as error:
+            raise ConfigError(
+                f"{_PREFIX}STORE is a {scheme}:// URL, and {error.name} is missing: "
+                "pip install 'quart-idle[redis]'"
+            ) from None
+        return RedisStore(value)
+    known = "is not built in yet" if scheme == "sqlite" else "is not known"
     raise ConfigError(
         f"{_PREFIX}STORE names a store {scheme + '://' if scheme else 'without a scheme'} that "
-        f"{known}; allowed: memory://, or a Store"
+        f"{known}; allowed: memory://, {'://, '.join(_REDIS)}://, or a Store"
     )
 
 
-_STORE_METHODS: Final = ("bind", "load", "create", "save", "regenerate", "end", "renew", "close")
+_STORE_METHODS: Final = (
+    *("bind", "open", "close", "hears"),
+    *("load", "create", "save", "regenerate", "end", "renew"),
+)
 
 
 def _wrong(name: str, value: object, allowed: str) -> ConfigError:
@@ -199,8 +211,6 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
 
     timeout = duration("timeout") or 0.0
     closed_timeout = duration("closed_timeout")
-    limits = Limits(timeout, duration("lifetime"), closed_timeout)
-
     warning = duration("warning") or min(120.0, timeout / 2)
     if warning >= timeout:
         raise _wrong("warning", values["warning"], f"less than the timeout, {timeout:g} s")
@@ -210,6 +220,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
             warning,
             _WCAG_WARNING,
         )
+    limits = Limits(timeout, duration("lifetime"), closed_timeout, warning)
 
     ping_interval = duration("ping_interval") or min(
         25.0, min(timeout, closed_timeout or timeout) / 4
@@ -228,14 +239,11 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
     for name in ("drafts", "max_sessions"):
         if values.get(name, False) is not False:
             raise _wrong(name, values[name], "nothing but the default: it is not built in yet")
-    take("key_prefix", _like(_KEY_PREFIX), "letters, digits and . _ : -")
-
     return Settings(
         store=_store(values.get("store", "memory://")),
         limits=limits,
         keepalive=take("keepalive", _one_of("presence", "activity"), '"presence" or "activity"')
         or "presence",
-        warning=warning,
         ping_interval=ping_interval,
         url_prefix=take(
             "url_prefix", _like(_URL_PREFIX), "a path such as /_idle, without a / at its end"
@@ -249,5 +257,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         )
         or frozenset(),
         max_size=take("max_size", _size, "a number of bytes, more than 0") or 65_536,
+        key_prefix=take("key_prefix", _like(_KEY_PREFIX), "letters, digits and . _ : -")
+        or "quart-idle",
         store_timeout=duration("store_timeout") or 1.0,
     )

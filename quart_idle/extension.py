@@ -64,7 +64,9 @@ class QuartIdle:
         cookie_name = app.config["SESSION_COOKIE_NAME"]
         interface = QuartIdleSessionInterface(settings, renewals, cookie_name)
         presence = Presence(settings, renewals, cookie_name)
-        settings.store.bind(settings.limits, presence.ended)
+        settings.store.bind(
+            settings.limits, presence.tell, settings.key_prefix, settings.store_timeout
+        )
 
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
@@ -72,6 +74,11 @@ class QuartIdle:
         _answer_routes(app, settings, presence, Routes(settings, presence, cookie_name))
 
         app.teardown_request(interface.close_request)
+
+        @app.before_serving
+        async def open() -> None:
+            with suppress(StoreUnavailable):  # the log has it; it may come back
+                await ask(settings.store.open(), settings.store_timeout)
 
         @app.after_serving
         async def close() -> None:

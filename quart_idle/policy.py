@@ -26,6 +26,8 @@ class Limits(NamedTuple):
     timeout: float
     lifetime: float | None = None
     closed_timeout: float | None = None
+    #: How long before the end pages are warned: no clock, but who has less left may see a prompt.
+    warning: float = 0.0
 
 
 class Clocks(NamedTuple):

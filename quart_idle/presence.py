@@ -99,7 +99,17 @@ class Page:
 class Watch:
     """A session with open pages here; times by this process's monotonic clock, in seconds."""
 
-    __slots__ = ("clocks", "id", "offset", "pages", "probed", "stored", "timer", "warned")
+    __slots__ = (
+        "clocks",
+        "id",
+        "learned",
+        "offset",
+        "pages",
+        "probed",
+        "stored",
+        "timer",
+        "warned",
+    )
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -109,6 +119,8 @@ class Watch:
         self.clocks = Clocks(0.0, 0.0, 0.0)
         self.offset = 0.0
         self.stored = 0.0
+        # When that was.
+        self.learned = 0.0
         self.warned = False
         self.probed = False
         self.timer: asyncio.TimerHandle | None = None
@@ -116,7 +128,8 @@ class Watch:
     def learn(self, live: Live | Record, unwritten: Clocks, limits: Limits) -> None:
         """Take in what the store says, and the clocks with what it does not know yet."""
         self.clocks = unwritten
-        self.offset = live.now - monotonic()
+        self.learned = monotonic()
+        self.offset = live.now - self.learned
         self.stored = deadline(live.clocks, limits)[0] - self.offset
 
     def left(self, limits: Limits) -> Left:
@@ -258,12 +271,13 @@ class Presence:
         """Note a sign of life; it is written only if it moves the deadline by much.
 
         Until then it is held back: what a worker that is killed takes with it is small beside the
-        session's time, and an open page costs the store next to nothing.
+        session's time, and an open page costs the store next to nothing. But where the store may
+        have ended the session without this worker's hearing of it, writing is a way to ask.
         """
         limits = self._settings.limits
         window = min(timeout_of(watch.clocks, limits), limits.closed_timeout or inf)
         paged, moved = watch.clocks.paged, watch.moved(activity, limits)
-        hold = paged and moved < window / 8
+        hold = paged and moved < window / 8 and self._store.hears(watch.learned)
         self._renewals.note(watch.id, activity, left=watch.stored_left(), hold=hold)
 
     async def _answer(self, page: Page) -> None:
@@ -420,19 +434,20 @@ class Presence:
 
     def _warning(self, watch: Watch) -> float:
         """How long before the end the session's pages are warned; its own timeout may be short."""
-        settings = self._settings
-        own = timeout_of(watch.clocks, settings.limits)
-        warning = settings.warning if settings.warning < own else own / 2
+        limits = self._settings.limits
+        own = timeout_of(watch.clocks, limits)
+        warning = limits.warning if limits.warning < own else own / 2
         # Open pages keep the closed timeout away, ping by ping: it is nothing to warn of.
-        return min(warning, (settings.limits.closed_timeout or inf) / 2)
+        return min(warning, (limits.closed_timeout or inf) / 2)
 
     def tell(self, id: str, outcome: Live | Record | Ended | None) -> None:
-        """Take in what the store said of a session."""
+        """Take in what the store said of a session; if it is over, its pages are sent away."""
         watch = self._watches.get(id)
         if watch is None:
             return
         if not isinstance(outcome, Live | Record):
-            self.ended(id, outcome)
+            for page in tuple(watch.pages):
+                self._send_off(page, outcome)
             return
         self._learn(watch, outcome)
         if watch.warned and watch.stored_left() > self._warning(watch):
@@ -443,13 +458,6 @@ class Presence:
     def _learn(self, watch: Watch, live: Live | Record) -> None:
         unwritten = self._renewals.renewed(watch.id, live.clocks, live.now)
         watch.learn(live, unwritten, self._settings.limits)
-
-    def ended(self, id: str, ended: Ended | None) -> None:
-        """A session is over, or has another token: its pages are sent away."""
-        watch = self._watches.get(id)
-        if watch is not None:
-            for page in tuple(watch.pages):
-                self._send_off(page, ended)
 
     def _tell_pages(self, watch: Watch, frame: str) -> None:
         for page in tuple(watch.pages):

@@ -67,7 +67,7 @@ async def reason(store: Store, id: str = "id") -> str | None:
 
 
 Over = Callable[[Store, Time], Awaitable[Any]]
-Told = list[tuple[str, Ended]]
+Told = list[tuple[str, Live | Ended]]
 
 # How the session "id" can come to its end, by the reason.
 WAYS: dict[str, Over] = {
@@ -547,10 +547,27 @@ class StoreContract:
         await bound.regenerate("id", "new", change())
         await bound.end("id", "signed out")
         await clock.advance(1)
-        assert [(id, ended.reason) for id, ended in told] == [
-            ("id", REGENERATED),
-            ("new", "signed out"),
+        assert told == [
+            ("id", (REGENERATED, about(0))),
+            ("new", ("signed out", about(0))),
         ]
+
+    async def test_the_listener_is_told_of_a_renewal_when_pages_may_have_been_warned(
+        self, store: Store, clock: Time, told: Told
+    ) -> None:
+        store.bind(Limits(60.0, warning=20.0), lambda *what: told.append(what))
+        await store.open()
+        for id, activity in (("page", PAGE), ("none", HERE)):
+            await store.create(id, change())
+            await store.renew({id: activity})
+        await clock.advance(39)
+        await store.renew({"page": Activity(20.0, 20.0), "none": HERE})  # 21 s were left
+        await clock.advance(21)
+        await store.renew({"page": Activity(50.0, 50.0)})  # it moves nothing
+        assert told == []
+        live = (await store.renew({"page": HERE, "none": HERE}))["page"]
+        await clock.advance(1)
+        assert told == [("page", live)]
 
     async def test_every_application_that_is_bound_with_the_same_limits_is_told(
         self, bound: Store, clock: Time, told: Told

@@ -129,8 +129,16 @@ class Tampered:
             await gate.passed()
         return answer
 
-    def bind(self, limits: Limits, listener: Listener) -> None:
-        self._inner.bind(limits, listener)
+    def bind(
+        self, limits: Limits, listener: Listener, prefix: str = "", timeout: float = 0.0
+    ) -> None:
+        self._inner.bind(limits, listener, prefix, timeout)
+
+    def hears(self, since: float) -> bool:
+        return self._inner.hears(since)
+
+    async def open(self) -> None:
+        await self._pass("open")
 
     async def load(self, id: str) -> Record | Ended | None:
         return cast("Record | Ended | None", await self._pass("load", id))

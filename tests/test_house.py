@@ -23,7 +23,7 @@ PACKAGE = ROOT / "quart_idle"
 # what stands to its left.
 FLOORS = [
     ["exceptions", "policy", "protocol", "codec"],
-    ["stores", "stores.base", "stores.memory", "session", "config"],
+    ["stores", "stores.base", "stores.memory", "stores.redis", "session", "config"],
     ["renewals", "interface", "presence", "routes"],
     ["extension"],
     [""],

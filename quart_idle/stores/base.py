@@ -90,19 +90,39 @@ class Change(NamedTuple):
     clear: bool = False
 
 
-#: Told of a session that has ended, or gone on under another id (reason `REGENERATED`).
-Listener = Callable[[str, Ended], None]
+#: Told of a session that has ended, or gone on under another id (reason `REGENERATED`), or that was
+#: renewed when its pages may have been warned.
+Listener = Callable[[str, Live | Ended], None]
 
 
 @runtime_checkable
 class Store(Protocol):
     """Sessions by id. See the module's text for the contract that every method keeps."""
 
-    def bind(self, limits: Limits, listener: Listener) -> None:
-        """Learn the limits and whom to tell of ends; called before all else, and not in a loop.
+    def bind(
+        self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
+    ) -> None:
+        """Learn what an application wants; called before all else, and not in a loop.
 
-        The listener is quick, raises nothing and is called in the event loop that uses the store.
         A store that is shared by several applications is bound once by each, with equal limits.
+
+        Args:
+            limits: the clocks that count.
+            listener: whom to tell of what happens to sessions that have a page open: it is quick,
+                raises nothing and is called in the event loop that uses the store.
+            prefix: the namespace, where there is more than sessions.
+            timeout: how long a caller waits for any other method, in seconds. What would happen
+                after that is better not done.
+        """
+
+    async def open(self) -> None:
+        """Get ready, where an application starts before its first request; it may not."""
+
+    def hears(self, since: float) -> bool:
+        """Whether the listener was told of all that happened after a moment.
+
+        Args:
+            since: when something was last learned by a call, by this process's monotonic clock.
         """
 
     async def load(self, id: str) -> Record | Ended | None:
@@ -170,7 +190,7 @@ async def ask(call: Awaitable[_T], timeout: float) -> _T:
     except TimeoutError:
         _log.error("the store did not answer within %g s", timeout)
     except StoreUnavailable as error:
-        _log.error("the store is not available: %s", error)
+        _log.error("the store is not available: %s", error.__cause__ or error)
     except Exception:
         # Whatever a store stumbles over, the session that it holds is not over.
         _log.exception("the store failed")

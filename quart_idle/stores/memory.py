@@ -70,11 +70,24 @@ class MemoryStore:
         # Id to reason, moment and the id that the session has now; oldest first.
         self._ended: dict[str, tuple[str, float, str | None]] = {}
 
-    def bind(self, limits: Limits, listener: Listener) -> None:
+    def bind(
+        self,
+        limits: Limits,
+        listener: Listener,
+        prefix: str = "",  # noqa: ARG002  (sessions have this process to themselves)
+        timeout: float = 0.0,  # noqa: ARG002  (nothing here takes time)
+    ) -> None:
         if self._limits not in (None, limits):
             raise ConfigError("this MemoryStore serves an application with other limits already")
         self._limits = limits
+        self._warning = limits.warning
         self._listeners.append(listener)
+
+    async def open(self) -> None:
+        pass
+
+    def hears(self, since: float) -> bool:  # noqa: ARG002
+        return True
 
     def _deadline(self, entry: _Entry) -> tuple[float, str]:
         if self._limits is None:
@@ -118,8 +131,11 @@ class MemoryStore:
     ) -> None:
         del self._entries[id]
         self._ended[id] = (reason, at, new_id)
+        self._tell(id, Ended(reason, now - at))
+
+    def _tell(self, id: str, outcome: Live | Ended) -> None:
         for listener in self._listeners:
-            listener(id, Ended(reason, now - at))
+            listener(id, outcome)
 
     def _why(self, id: str, now: float) -> Ended | None:
         if id not in self._ended:
@@ -182,9 +198,12 @@ class MemoryStore:
             if entry is None:
                 answer[id] = self._why(id, now)
             else:
-                entry.clocks = renewed(entry.clocks, activity, now)
+                left = self._deadline(entry)[0] - now
+                before, entry.clocks = entry.clocks, renewed(entry.clocks, activity, now)
                 self._watch(id, entry)
-                answer[id] = Live(entry.clocks, now)
+                live = answer[id] = Live(entry.clocks, now)
+                if before.paged and before != entry.clocks and left <= self._warning:
+                    self._tell(id, live)
         return answer
 
     async def close(self) -> None:

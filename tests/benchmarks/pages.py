@@ -127,7 +127,7 @@ def behind() -> Quart:
         lambda id, outcome: presence.tell(id, outcome),
     )
     presence = Presence(settings, renewals, app.config["SESSION_COOKIE_NAME"])
-    store.bind(settings.limits, presence.ended)
+    store.bind(settings.limits, presence.tell)
 
     @app.websocket("/presence")
     async def page() -> None:

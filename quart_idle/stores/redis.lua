@@ -1,0 +1,179 @@
+-- The scripts of the Redis store. Each is what stands above the first "--- name", its own text, and
+-- before both the application's limits as constants. The rule of the clocks is that of policy.py.
+--
+-- Flags: a script without any is refused when Redis is full; one with allow-oom makes room, or takes
+-- none.
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+local function late() return now > tonumber(ARGV[1]) end
+
+local function read(key)
+  local raw = redis.call('HGET', key, '\255')
+  if not raw then return nil end
+  local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
+  return {created = created, active = active, seen = seen, own = own, paged = paged, raw = raw}
+end
+
+local function due(c)
+  local at, why = c.active + (c.own > 0 and c.own or TIMEOUT), 'idle'
+  if c.paged == 1 and c.seen + CLOSED < at then at, why = c.seen + CLOSED, 'closed' end
+  if c.created + LIFETIME <= at then at, why = c.created + LIFETIME, 'lifetime' end
+  return at, why
+end
+
+local function alive(key)
+  local c = read(key)
+  if c and due(c) > now then return c end
+end
+
+local function packed(c)
+  return struct.pack('<ddddB', c.created, c.active, c.seen, c.own, c.paged)
+end
+
+local function exact(number) return string.format('%.17g', number) end
+
+local function rest(key) return string.match(key, '}(.*)$') end
+
+local function watch(key, index, c)
+  local at = due(c)
+  redis.call('ZADD', index, exact(at), rest(key))
+  local gone = math.max(at, now) + (c.own > 0 and c.own or TIMEOUT) + ABANDONED
+  redis.call('PEXPIREAT', key, string.format('%.0f', gone * 1000))
+end
+
+local function tell(kind, key, first, second)
+  local tag, rest = string.match(key, '{(.-)}(.*)$')
+  redis.pcall('PUBLISH', CHANNEL, table.concat({kind, tag .. rest, first, second}, '\n'))
+end
+
+local function finish(key, index, reason, at, new_id)
+  redis.call('UNLINK', key)
+  redis.call('HSET', key, '\253', reason, '\252', exact(at))
+  if new_id then redis.call('HSET', key, '\251', new_id) end
+  redis.call('PEXPIREAT', key, string.format('%.0f', (at + KEPT) * 1000))
+  redis.call('ZREM', index, rest(key))
+  tell('ended', key, exact(now - at), reason)
+end
+
+-- ARGV from `first`: own timeout ('': as it was), whether to clear, how many fields to set, those,
+-- fields to delete.
+local function apply(key, index, c, first)
+  if ARGV[first + 1] == '1' then
+    for _, field in ipairs(redis.call('HKEYS', key)) do
+      if field ~= '\255' and field ~= '\254' then redis.call('HDEL', key, field) end
+    end
+  end
+  local last = first + 2 + 2 * tonumber(ARGV[first + 2])
+  for at = first + 3, last, 1000 do
+    redis.call('HSET', key, unpack(ARGV, at, math.min(at + 999, last)))
+  end
+  for at = last + 1, #ARGV do redis.call('HDEL', key, ARGV[at]) end
+  if ARGV[first] ~= '' then
+    c.own = tonumber(ARGV[first])
+    redis.call('HSET', key, '\255', packed(c))
+    watch(key, index, c)
+  end
+end
+
+--- load flags=no-writes
+local answer = {exact(now)}
+for at, key in ipairs(KEYS) do answer[at + 1] = redis.call('HGETALL', key) end
+return answer
+
+--- create
+-- KEYS: the session, its index. ARGV: not after, the change.
+if late() then return -1 end
+local c = {created = now, active = now, seen = now, own = 0, paged = 0}
+redis.call('HSET', KEYS[1], '\255', packed(c))
+watch(KEYS[1], KEYS[2], c)
+apply(KEYS[1], KEYS[2], c, 2)
+return packed(c)
+
+--- save
+if late() then return -1 end
+local c = alive(KEYS[1])
+if not c then return 0 end
+apply(KEYS[1], KEYS[2], c, 2)
+return 1
+
+--- regenerate
+-- KEYS: the session, its index; the new id's. ARGV: not after, the new id, the change.
+if late() then return -1 end
+local c = alive(KEYS[1])
+if not c then
+  return redis.call('HGET', KEYS[1], '\251') == ARGV[2] and alive(KEYS[3]) and 1 or 0
+end
+redis.call('RENAME', KEYS[1], KEYS[3])
+watch(KEYS[3], KEYS[4], c)
+apply(KEYS[3], KEYS[4], c, 3)
+finish(KEYS[1], KEYS[2], REGENERATED, now, ARGV[2])
+return 1
+
+--- end flags=allow-oom
+-- KEYS: the session, its index. ARGV: the reason. Answers with the id that it has now, if another.
+if alive(KEYS[1]) then
+  finish(KEYS[1], KEYS[2], ARGV[1], now)
+  return 1
+end
+return redis.call('HGET', KEYS[1], '\251') or 0
+
+--- renew flags=allow-oom
+-- KEYS: sessions, then their indexes. ARGV: not after, how many, signs of life.
+if late() then return -1 end
+local answer = {exact(now)}
+local many = tonumber(ARGV[2])
+local at = 1
+for number = 1, many do
+  local key, seen, active, paged, index = KEYS[number]
+  seen, active, paged, index, at = struct.unpack('<ddBH', ARGV[3], at)
+  local c = read(key)
+  local ends, why
+  if c then ends, why = due(c) end
+  if not c then
+    answer[number + 1] = redis.call('HMGET', key, '\253', '\252')
+  elseif ends <= now then
+    answer[number + 1] = {why, exact(ends)}
+  else
+    local was = c.paged
+    if active >= 0 then c.active = math.max(c.active, now - active) end
+    c.seen = math.max(c.seen, now - seen)
+    c.paged = math.max(was, paged)
+    local raw = packed(c)
+    if raw ~= c.raw then
+      redis.call('HSET', key, '\255', raw)
+      if was ~= c.paged then
+        redis.call('ZADD', KEYS[many + index], 'LT', exact(due(c)), rest(key))
+      end
+      if was == 1 and ends - now <= WARNING then tell('live', key, exact(now), raw) end
+    end
+    answer[number + 1] = raw
+  end
+end
+return answer
+
+--- turn flags=allow-oom
+-- KEYS: the turn, which one worker gets. ARGV: how long it lasts, the worker's own channel.
+redis.pcall('PUBLISH', ARGV[2], '')
+return redis.call('SET', KEYS[1], '', 'NX', 'PX', ARGV[1]) and 1 or 0
+
+--- due flags=no-writes
+-- KEYS: indexes. Answers with what is due in each.
+local answer = {}
+for at, index in ipairs(KEYS) do
+  answer[at] = redis.call('ZRANGE', index, '-inf', exact(now), 'BYSCORE', 'LIMIT', 0, MOST_DUE)
+end
+return answer
+
+--- sweep flags=allow-oom
+-- KEYS: an index, sessions that are due. Looks again: one may have been renewed.
+for at = 2, #KEYS do
+  local c = read(KEYS[at])
+  if not c then
+    redis.call('ZREM', KEYS[1], rest(KEYS[at]))
+  else
+    local ends, why = due(c)
+    if ends <= now then finish(KEYS[at], KEYS[1], why, ends) else watch(KEYS[at], KEYS[1], c) end
+  end
+end

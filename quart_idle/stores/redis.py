@@ -1,0 +1,733 @@
+"""Sessions in Redis: shared by any number of workers on any number of hosts.
+
+A session is a hash, a field a key, under ``prefix:{ab}cdef…``: the id, whose first two characters
+are its hash tag, so that on a cluster a session stays on its node when its token changes. Beside
+its data a hash has fields whose names no text can have:
+
+- ``\\xff``: the clocks; ``\\xfe``: the user;
+- ``\\xfd``, ``\\xfc``, ``\\xfb``: of a session that is over, the reason, when, and its new id.
+
+``prefix:{ab}:due`` is a sorted set: when to look at which session, never later than its deadline
+unless that moved closer. Renewals leave it alone. What is due is looked at by whichever worker gets
+the sweep, and is ended, or moved on to its deadline.
+
+Each write is one script on one slot; it looks at Redis's own clock, does nothing to a session that
+is over, and nothing when it comes too late, because whoever wanted it has been told that it failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, partial
+from hashlib import sha1
+from pathlib import Path
+from struct import Struct
+from time import monotonic
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+from hiredis import pack_command
+from redis import asyncio as aioredis
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from ..exceptions import ConfigError, StoreUnavailable
+from ..policy import Activity, Clocks, Limits, deadline
+from .base import REASON_KEPT, REGENERATED, Change, Ended, Listener, Live, Record
+
+# Connections that carry calls. One is enough while Redis is quick; with more, a trip that is slow
+# does not hold up what is asked after it.
+_LANES: Final = 3
+# The most calls in one trip, and sessions in one script: neither Redis nor the loop is held up.
+_MOST: Final = 500
+# How often what is due is looked for, and the subscription is tried by a message, in seconds.
+_TICK: Final = 1.0
+# How long that message may take before the subscription is made anew, in seconds.
+_DEAF: Final = 5.0
+# How many sessions a sweep ends for each hash tag before it comes round again.
+_MOST_DUE: Final = 100
+# How much longer than it can be alive a session is kept where no worker is left to sweep it.
+_ABANDONED: Final = 86_400.0
+
+_CLOCKS, _USER, _REASON, _AT = b"\xff", b"\xfe", b"\xfd", b"\xfc"
+# Created, active, seen, own timeout (0: none), whether a page was ever open.
+_PACKED: Final = Struct("<ddddB")
+# The ages of `seen` and `active`, whether a page was open, which index is the session's.
+_SIGN: Final = Struct("<ddBH")
+_NONE: Final = -1.0
+
+_TAGS: Final = tuple(f"{number:02x}" for number in range(256))
+
+_log = logging.getLogger("quart_idle")
+
+
+# Scripts by name: their flags and their own text, after what all of them share.
+_LUA: Final = (Path(__file__).parent / "redis.lua").read_text()
+_COMMON, *_SCRIPTS = re.split(r"^--- (.*)\n", _LUA, flags=re.MULTILINE)
+# What a script that writes answers when it comes too late.
+_LATE: Final = -1
+
+
+# How commands get there.
+
+
+class _Lane(Protocol):
+    """What takes commands to Redis and back, one trip at a time."""
+
+    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """What is answered to each; an error that Redis answers is among the answers."""
+
+    async def drop(self) -> None:
+        """Forget a connection whose answers may still be on their way."""
+
+
+class _Connection:
+    """A connection of its own, to a server or to the master that a Sentinel names."""
+
+    def __init__(self, client: aioredis.Redis) -> None:
+        self._pool = client.connection_pool
+        self._connection: Any = None
+
+    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        if self._connection is None:
+            self._connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = self._connection
+        packed = b"".join([pack_command(tuple(command)) for command in commands])
+        await connection.send_packed_command(packed, check_health=False)
+        answers = []
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response(disable_decoding=True))
+            except ResponseError as error:
+                answers.append(error)
+        return answers
+
+    async def drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+
+class _Nodes:
+    """The client's own way to the nodes: it knows the slots, and follows when they move."""
+
+    def __init__(self, client: aioredis.RedisCluster) -> None:
+        self._client = client
+
+    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        pipeline = self._client.pipeline()
+        for command in commands:
+            pipeline.execute_command(*command, NEVER_DECODE=True)
+        return await pipeline.execute(raise_on_error=False)
+
+    async def drop(self) -> None:
+        pass  # a connection that was interrupted is closed by the client
+
+
+class _Call(NamedTuple):
+    """A script to run, and whom to give what it answers, or why it does not."""
+
+    script: str
+    keys: Sequence[bytes]
+    arguments: Sequence[Any]
+    give: Callable[[Any], None]
+
+
+_CLOSED: Final = ConnectionError("the store was closed")
+
+
+def _give(waiting: asyncio.Future[Any], answer: Any) -> None:
+    if waiting.done():  # whoever waited has left
+        return
+    if isinstance(answer, Exception):
+        waiting.set_exception(answer)
+    else:
+        waiting.set_result(answer)
+
+
+class _Trips:
+    """Takes what is asked for in one turn of the event loop to Redis together.
+
+    A trip has a task of its own: whoever leaves in the middle of it tears nothing, and takes no
+    other's answer along.
+
+    Args:
+        client: the way to Redis.
+        timeout: how long a trip may take, in seconds.
+    """
+
+    def __init__(self, client: aioredis.Redis | aioredis.RedisCluster, timeout: float) -> None:
+        self.clustered = isinstance(client, aioredis.RedisCluster)
+        self._client = client
+        self._timeout = timeout
+        self._calls: list[_Call] = []
+        self._loads: list[tuple[bytes, asyncio.Future[Any]]] = []
+        self._load = ""
+        self._lanes: list[asyncio.Task[None]] = []
+        self._idle: list[asyncio.Future[None]] = []
+
+    async def call(self, script: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        """What a script answers.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or not what it was asked for.
+        """
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls.append(_Call(script, keys, arguments, partial(_give, answer)))
+        return await self._answered(answer)
+
+    async def load(self, script: str, key: bytes) -> tuple[list[bytes], bytes]:
+        """What a script that takes many keys answers for one: that, and what it said first.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or not what it was asked for.
+        """
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._load = script
+        self._loads.append((key, answer))
+        found: tuple[list[bytes], bytes] = await self._answered(answer)
+        return found
+
+    async def _answered(self, answer: asyncio.Future[Any]) -> Any:
+        self._wake()
+        try:
+            return await answer
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable from error
+
+    def by_slot(self, keys: Iterable[bytes]) -> Iterable[list[bytes]]:
+        """The keys that one script can have: on a cluster, those of one hash tag."""
+        groups: dict[bytes, list[bytes]] = {}
+        for key in keys:
+            groups.setdefault(key.partition(b"}")[0] if self.clustered else b"", []).append(key)
+        return groups.values()
+
+    async def close(self) -> None:
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        for call in self._take():
+            call.give(_CLOSED)
+
+    def _wake(self) -> None:
+        """Have a lane take what is waiting, at the next turn of the loop."""
+        while self._idle:
+            waiting = self._idle.pop()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        if len(self._lanes) < _LANES:
+            self._lanes.append(asyncio.get_running_loop().create_task(self._run()))
+
+    async def _run(self) -> None:
+        lane: _Lane
+        if isinstance(self._client, aioredis.RedisCluster):
+            lane = _Nodes(self._client)
+        else:
+            lane = _Connection(self._client)
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                while not (self._loads or self._calls):
+                    waiting = loop.create_future()
+                    self._idle.append(waiting)
+                    await waiting
+                await self._trip(lane, self._take())
+        finally:
+            await lane.drop()
+
+    def _take(self) -> list[_Call]:
+        calls, self._calls = self._calls[:_MOST], self._calls[_MOST:]
+        loads, self._loads = self._loads[:_MOST], self._loads[_MOST:]
+        if self._loads or self._calls:
+            self._wake()
+        waiting: dict[bytes, list[asyncio.Future[Any]]] = {}
+        for key, answer in loads:
+            waiting.setdefault(key, []).append(answer)
+        for keys in self.by_slot(waiting):
+            give = partial(self._loaded, [waiting[key] for key in keys])
+            calls.append(_Call(self._load, keys, (), give))
+        return calls
+
+    @staticmethod
+    def _loaded(waiting: list[list[asyncio.Future[Any]]], answer: Any) -> None:
+        failed = isinstance(answer, Exception)
+        for at, those in enumerate(waiting, 1):
+            for one in those:
+                _give(one, answer if failed else (answer[at], answer[0]))
+
+    async def _trip(self, lane: _Lane, calls: list[_Call]) -> None:
+        answers: list[Any] = []
+        try:
+            async with asyncio.timeout(self._timeout):
+                answers = await self._travel(lane, calls)
+        except (RedisError, OSError, TimeoutError) as error:
+            await lane.drop()
+            answers = [error] * len(calls)
+        finally:
+            for call, answer in zip(calls, answers or [_CLOSED] * len(calls), strict=True):
+                call.give(answer)
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            await lane.drop()  # the master is another one now
+
+    async def _travel(self, lane: _Lane, calls: list[_Call]) -> list[Any]:
+        commands = [
+            [b"EVALSHA", _sha(call.script), len(call.keys), *call.keys, *call.arguments]
+            for call in calls
+        ]
+        try:
+            answers = await lane.trip(commands)
+        except ConnectionError:
+            # Closed since it was last used, or in the middle of this: whatever of it was done can
+            # be done twice.
+            await lane.drop()
+            answers = await lane.trip(commands)
+        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            whole = [[b"EVAL", calls[at].script, *commands[at][2:]] for at in unknown]
+            for at, answer in zip(unknown, await lane.trip(whole), strict=True):
+                answers[at] = answer
+        return answers
+
+
+@cache
+def _sha(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisStore:
+    """A `Store` in Redis 7.0 or later, for any number of workers.
+
+    Args:
+        client: a ``redis.asyncio`` client of the application's, which stays open when the store
+            closes; or a URL: ``redis://``, ``rediss://``, ``unix://``,
+            ``redis+cluster://host[,host…]`` or ``redis+sentinel://host[,host…]/service``.
+
+    Raises:
+        ConfigError: the URL is wrong.
+    """
+
+    def __init__(self, client: aioredis.Redis | aioredis.RedisCluster | str) -> None:
+        self._make = _maker(client) if isinstance(client, str) else lambda _: client
+        self._owns_client = isinstance(client, str)
+        self._name = secrets.token_hex(8)
+        self._limits = Limits(0.0)
+        self._listeners: list[Listener] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # Redis's clock less this process's monotonic one, at least; None: not known.
+        self._offset: float | None = None
+        self._heard_since: float | None = None
+
+    def bind(
+        self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
+    ) -> None:
+        if self._listeners and self._limits != limits:
+            raise ConfigError("this RedisStore serves an application with other limits already")
+        self._limits = limits
+        self._listeners.append(listener)
+        self._prefix = prefix
+        self._timeout = timeout
+        self._told = f"{prefix}:told"
+        self._beats = f"{prefix}:beat:{self._name}"
+        constants = {
+            "TIMEOUT": limits.timeout,
+            "LIFETIME": "1/0" if limits.lifetime is None else limits.lifetime,
+            "CLOSED": "1/0" if limits.closed_timeout is None else limits.closed_timeout,
+            "WARNING": limits.warning,
+            "KEPT": REASON_KEPT,
+            "ABANDONED": _ABANDONED,
+            "MOST_DUE": _MOST_DUE,
+            "REGENERATED": f"'{REGENERATED}'",
+            "CHANNEL": f"'{self._told}'",
+        }
+        common = "".join(f"local {name} = {value}\n" for name, value in constants.items()) + _COMMON
+        self._scripts = {}
+        for heading, body in zip(_SCRIPTS[::2], _SCRIPTS[1::2], strict=True):
+            name, _, flags = heading.partition(" ")
+            self._scripts[name] = f"#!lua {flags}\n{common}{body}"
+
+    # The work of this process.
+
+    def _start(self) -> _Trips:
+        """Have the work under way, in this event loop: an earlier one is gone."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if not self._listeners:
+                raise RuntimeError("a store is bound before it is used")
+            self._loop = loop
+            self._client = self._make(self._timeout)
+            self._trips = _Trips(self._client, self._timeout)
+            self._offset = self._heard_since = None
+            self._subscribed = asyncio.Event()
+            self._tasks = [loop.create_task(work) for work in (self._listen(), self._sweep())]
+        return self._trips
+
+    async def open(self) -> None:
+        self._start()
+        info = await self._client.info()
+        if "redis_version" not in info:  # a cluster: one of its nodes
+            info = next(iter(info.values()))
+        version = str(info.get("redis_version", ""))
+        major = version.partition(".")[0]
+        if major.isdigit() and int(major) < 7:
+            _log.error("this is Redis %s; sessions need Redis 7.0 or later", version)
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            _log.error(
+                "Redis throws sessions away when it is full, which signs users out: set "
+                "maxmemory-policy to noeviction (it is %s)",
+                policy,
+            )
+        await self._subscribed.wait()
+
+    async def close(self) -> None:
+        if self._loop is not asyncio.get_running_loop():
+            return
+        self._loop = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._trips.close()
+        if self._owns_client:
+            await self._client.aclose()
+
+    async def _call(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        return await self._start().call(self._scripts[name], keys, *arguments)
+
+    async def _write(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        """Run a script that does nothing once its caller has given up."""
+        until = monotonic() + self._timeout
+        while True:
+            self._start()
+            if self._offset is None:
+                self._learn_clock((await self._call("load", keys[:1]))[0])
+            not_after = until + (self._offset or 0.0)
+            answer = await self._call(name, keys, f"{not_after:.6f}", *arguments)
+            if answer != _LATE:
+                return answer
+            # Nothing happened. But was it late, or was Redis's clock set?
+            self._offset = None
+            if monotonic() >= until:
+                raise StoreUnavailable from TimeoutError("a write came to Redis too late")
+
+    def _learn_clock(self, told: bytes) -> float:
+        now = float(told)
+        self._offset = now - monotonic()
+        return now
+
+    # Names.
+
+    def _key(self, id: str) -> bytes:
+        return f"{self._prefix}:{{{id[:2]}}}{id[2:]}".encode("utf-8", "surrogatepass")
+
+    def _index(self, id: str) -> bytes:
+        return f"{self._prefix}:{{{id[:2]}}}:due".encode("utf-8", "surrogatepass")
+
+    # Reading.
+
+    async def load(self, id: str) -> Record | Ended | None:
+        trips = self._start()
+        flat, told = await trips.load(self._scripts["load"], self._key(id))
+        now = self._learn_clock(told)
+        if not flat:
+            return None
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        raw = fields.pop(_CLOCKS, None)
+        if raw is None:
+            return _ended(fields.get(_REASON), fields.get(_AT), now)
+        clocks = _unpack(raw)
+        end, why = deadline(clocks, self._limits)
+        if end <= now:  # it is swept soon
+            return _ended(why.encode(), end, now)
+        user = fields.pop(_USER, None)
+        data = {_text(name): value for name, value in fields.items()}
+        return Record(data, None if user is None else _text(user), clocks, now)
+
+    # Writing.
+
+    async def create(self, id: str, change: Change) -> Clocks:
+        keys = self._key(id), self._index(id)
+        return _unpack(await self._write("create", keys, *_arguments(change)))
+
+    async def save(self, id: str, change: Change) -> bool:
+        keys = self._key(id), self._index(id)
+        return bool(await self._write("save", keys, *_arguments(change)))
+
+    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
+        keys = self._key(id), self._index(id), self._key(new_id), self._index(new_id)
+        happened = await self._write("regenerate", keys, _bytes(new_id), *_arguments(change))
+        if happened:
+            self._tell_deaf(id, REGENERATED)
+        return bool(happened)
+
+    async def end(self, id: str, reason: str) -> str | None:
+        while True:
+            keys = self._key(id), self._index(id)
+            answer = await self._call("end", keys, _bytes(reason))
+            if not isinstance(answer, bytes):
+                break
+            id = _text(answer)
+        if not answer:
+            return None
+        self._tell_deaf(id, reason)
+        return id
+
+    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+        trips = self._start()
+        by_key = {self._key(id): id for id in activities}
+        outcomes: dict[str, Live | Ended | None] = {}
+
+        async def some(keys: Sequence[bytes]) -> None:
+            ids = [by_key[key] for key in keys]
+            indexes: dict[bytes, int] = {}
+            signs = b""
+            for id in ids:
+                seen, active, paged = activities[id]
+                number = indexes.setdefault(self._index(id), len(indexes) + 1)
+                signs += _SIGN.pack(seen, _NONE if active is None else active, paged, number)
+            told, *answers = await self._write("renew", [*keys, *indexes], len(ids), signs)
+            now = self._learn_clock(told)
+            for id, answer in zip(ids, answers, strict=True):
+                if isinstance(answer, bytes):
+                    outcomes[id] = Live(_unpack(answer), now)
+                else:
+                    outcomes[id] = _ended(answer[0], answer[1], now)
+
+        await asyncio.gather(
+            *(
+                some(keys[start : start + _MOST])
+                for keys in trips.by_slot(by_key)
+                for start in range(0, len(keys), _MOST)
+            )
+        )
+        return outcomes
+
+    # Who is told.
+
+    def hears(self, since: float) -> bool:
+        # A call that was answered at that moment may have been handled a time-out earlier.
+        return self._heard_since is not None and self._heard_since + self._timeout <= since
+
+    def _tell(self, id: str, outcome: Live | Ended) -> None:
+        for listener in self._listeners:
+            listener(id, outcome)
+
+    def _tell_deaf(self, id: str, reason: str) -> None:
+        """Tell this process itself, if it does not hear what Redis tells all."""
+        if self._heard_since is None:
+            self._tell(id, Ended(reason))
+
+    async def _listen(self) -> None:
+        """Hear what happens to sessions on every worker."""
+        while True:
+            listening = self._client.pubsub()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await listening.subscribe(self._told, self._beats)
+                await self._hear(listening)
+                _log.warning("Redis does not tell what happens to sessions; subscribing again")
+            except (RedisError, OSError, TimeoutError) as error:
+                _log.warning("Redis does not tell what happens to sessions: %s", error)
+            finally:
+                self._heard_since = None
+                with suppress(Exception):
+                    await listening.aclose()
+            await asyncio.sleep(_TICK / 2)
+
+    async def _hear(self, listening: Any) -> None:
+        """Pass on messages, until the worker's own ones do not come back any more."""
+        confirmed = 0
+        heard = monotonic()
+        while monotonic() - heard < _DEAF:
+            message = await listening.get_message(timeout=_TICK)
+            if message is None:
+                continue
+            if message["type"] == "subscribe":
+                confirmed += 1
+                if confirmed == 2:
+                    self._heard_since = monotonic()
+                    self._subscribed.set()
+            elif _bytes(message["channel"]) == self._told.encode():
+                kind, id, first, second = _bytes(message["data"]).split(b"\n", 3)
+                if kind == b"live":
+                    self._tell(_text(id), Live(_unpack(second), float(first)))
+                else:
+                    self._tell(_text(id), Ended(_text(second), float(first)))
+            else:
+                heard = monotonic()
+
+    # What is due.
+
+    async def _sweep(self) -> None:
+        """Say something to oneself, and end what is due if it is this worker's turn."""
+        turn = f"{self._prefix}:turn".encode()
+        while True:
+            with suppress(StoreUnavailable):  # what is due waits
+                more = await self._call("turn", (turn,), int(_TICK * 900), self._beats)
+                while more:
+                    more = await self._sweep_once()
+            await asyncio.sleep(_TICK)
+
+    async def _sweep_once(self) -> bool:
+        """End what is due; whether there may be more."""
+        some = list(self._trips.by_slot(self._index(tag) for tag in _TAGS))
+        answers = await asyncio.gather(*(self._call("due", indexes) for indexes in some))
+        found = [
+            (index, due)
+            for indexes, answer in zip(some, answers, strict=True)
+            for index, due in zip(indexes, answer, strict=True)
+            if due
+        ]
+        await asyncio.gather(
+            *(
+                # The keys of sessions, from that of their index: all but its end, and their own.
+                self._call("sweep", [index, *(index[: -len(b":due")] + rest for rest in due)])
+                for index, due in found
+            )
+        )
+        return any(len(due) == _MOST_DUE for _, due in found)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _unpack(raw: bytes) -> Clocks:
+    created, active, seen, own, paged = _PACKED.unpack(raw)
+    return Clocks(created, active, seen, bool(paged), own or None)
+
+
+def _ended(reason: bytes | None, at: bytes | float | None, now: float) -> Ended | None:
+    if reason is None or at is None:
+        return None
+    ago = now - float(at)
+    return Ended(_text(reason), ago) if ago < REASON_KEPT else None
+
+
+def _arguments(change: Change) -> Iterable[Any]:
+    """A change, as `apply` takes it."""
+    own = change.attributes.get("timeout", b"")
+    yield 0 if own is None else own if own == b"" else repr(own)
+    yield int(change.clear)
+    fields = {_bytes(key): value for key, value in change.fields.items()}
+    if "user_id" in change.attributes:
+        user = change.attributes["user_id"]
+        fields[_USER] = None if user is None else _bytes(user)
+    yield sum(value is not None for value in fields.values())
+    for key, value in fields.items():
+        if value is not None:
+            yield key
+            yield value
+    yield from (key for key, value in fields.items() if value is None)
+
+
+# Clients.
+
+
+def _maker(url: str) -> Callable[[float], Any]:
+    """What makes a client for a URL, given how long to wait for a connection, in seconds.
+
+    Raises:
+        ConfigError: the URL is wrong. It can hold a password, and is not repeated.
+    """
+    scheme, _, rest = url.partition("://")
+    make = {"redis+cluster": _cluster, "redis+sentinel": _sentinel}.get(scheme, _server)
+    try:
+        return make(scheme, rest)
+    except (ValueError, TypeError, RedisError) as error:
+        raise ConfigError(f"QUART_IDLE_STORE is a {scheme}:// URL that is wrong: {error}") from None
+
+
+def _server(scheme: str, rest: str) -> Callable[[float], Any]:
+    path = urlsplit("//" + rest).path
+    if scheme == "unix" and not path:
+        raise ValueError("a path is missing")
+    if scheme != "unix" and not re.fullmatch(r"/?[0-9]*", path):
+        raise ValueError("a database is a number")
+
+    def make(timeout: float) -> aioredis.Redis:
+        return aioredis.Redis.from_url(f"{scheme}://{rest}", **_quick(timeout))
+
+    # Which is where unknown options are noticed.
+    make(1.0).connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    return make
+
+
+def _cluster(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
+    hosts, path, options = _hosts(rest, 6379)
+    if path:
+        raise ValueError("a cluster has no databases")
+
+    def make(timeout: float) -> aioredis.RedisCluster:
+        nodes = [ClusterNode(*host) for host in hosts]
+        return aioredis.RedisCluster(startup_nodes=nodes, **_quick(timeout), **options)
+
+    make(1.0)
+    return make
+
+
+def _sentinel(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
+    hosts, path, options = _hosts(rest, 26379)
+    service, _, database = path.partition("/")
+    if not service:
+        raise ValueError("a service is missing")
+    if database:
+        options["db"] = int(database)
+    theirs = {
+        name.removeprefix("sentinel_"): options.pop(name)
+        for name in tuple(options)
+        if name.startswith("sentinel_")
+    }
+
+    def make(timeout: float) -> Any:
+        quick = _quick(timeout)
+        sentinel = Sentinel(hosts, sentinel_kwargs=quick | theirs, **quick, **options)  # type: ignore[no-untyped-call]
+        return sentinel.master_for(service)
+
+    make(1.0).connection_pool.make_connection()
+    return make
+
+
+def _hosts(rest: str, port: int) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
+    """The hosts of a URL that has many, its path and its options."""
+    parts = urlsplit("//" + rest)
+    hosts = [urlsplit("//" + host) for host in parts.netloc.rpartition("@")[2].split(",")]
+    if not all(host.hostname for host in hosts):
+        raise ValueError("a host is missing")
+    options: dict[str, Any] = dict(parse_url("redis://?" + parts.query))
+    if "ssl" in options:
+        options["ssl"] = options["ssl"].lower() in ("1", "true", "yes")
+    for name in ("username", "password"):
+        if value := getattr(parts, name):
+            options[name] = unquote(value)
+    found = [(host.hostname or "", host.port or port) for host in hosts]
+    return found, parts.path.strip("/"), options
+
+
+def _quick(timeout: float) -> dict[str, Any]:
+    """Fail when it is time to, and not minutes later: a trip has a time-out of its own."""
+    return {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": None,
+        "retry": Retry(NoBackoff(), 0),
+    }
