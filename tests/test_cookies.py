@@ -223,8 +223,11 @@ async def test_the_cookie_s_name_is_read_once(site: MakeSite) -> None:
     here.app.config["SESSION_COOKIE_NAME"] = "later"
     browser = await here.signed_in()
     assert browser.token is not None
+    assert (await browser.visit(lambda session: session.user_id)).value == "ada"
     state = await browser.client.get("/_idle/state")
     assert state.status_code == 200
+    interface = here.app.session_interface
+    assert interface.get_cookie_name(here.app) == "session"
 
 
 # Cookies that come in.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from quart import jsonify
+from quart import copy_current_request_context, jsonify
 
 from quart_idle import Session, SessionEnded, StoreUnavailable
 
@@ -314,6 +314,29 @@ async def test_what_is_changed_while_a_save_is_under_way_is_not_lost(
         assert (await old.visit(look)).value == {}
     if over:
         assert here.store.calls.count("create") == 0
+
+
+@pytest.mark.parametrize("name", ["create", "save"])
+async def test_a_timeout_that_is_set_while_another_is_saved_is_not_lost(
+    site: MakeSite, name: str
+) -> None:
+    here = site(timeout=HOUR)
+    browser = here.browser() if name == "create" else await here.signed_in()
+
+    async def do(session: Any) -> Any:
+        session["a"] = 1
+        session.timeout = 2 * MINUTE
+        gate = here.store.hold(name)
+        task = asyncio.create_task(session._get_current_object().save())
+        await gate.reached.wait()
+        change_timeout(session)
+        gate.open()
+        await task
+        return round(session.remaining.total_seconds())
+
+    assert (await browser.visit(do)).value == 5 * MINUTE
+    own = await browser.visit(lambda session: session.timeout.total_seconds())
+    assert own.value == 5 * MINUTE
 
 
 @pytest.mark.parametrize("do", [end(), Session.clear])
@@ -663,6 +686,44 @@ async def test_a_session_that_does_not_move_is_not_asked_back_for_ever(
     here.store.calls.clear()
     await clock.advance(MINUTE)
     assert here.store.calls == []
+
+
+async def test_a_session_is_not_asked_back_by_a_worker_that_stops(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(store_timeout=1)
+    browser = await here.signed_in(a=1)
+    await here.app.startup()
+    here.store.hold("regenerate")
+    assert (await browser.visit(regenerate)).status == 503
+    await here.app.shutdown()
+    here.store.calls.clear()
+    await clock.advance(MINUTE)
+    assert here.store.calls == []
+
+
+async def test_a_part_of_a_request_that_is_done_is_not_the_end_of_it(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+
+    async def do(session: Any) -> None:
+        @copy_current_request_context
+        async def part() -> None:
+            pass
+
+        session.regenerate()
+        gate = here.store.hold("regenerate", after=True)
+        task = asyncio.create_task(session._get_current_object().save())
+        await gate.reached.wait()
+        await part()
+        gate.open()
+        await task
+
+    assert (await browser.visit(do)).cookie is not None
+    await clock.advance(MINUTE)
+    assert (await browser.visit(look)).value == {"a": 1}
 
 
 @pytest.mark.parametrize("do", [sign_in("bob"), sign_in(None), start_anew])

@@ -721,6 +721,21 @@ async def test_reload_drops_an_end_that_was_not_saved(site: MakeSite) -> None:
     assert (await browser.visit(look)).value == {"a": 1}
 
 
+async def test_reload_finds_a_session_that_was_made_and_ended_in_one_request(
+    site: MakeSite,
+) -> None:
+    async def do(session: Session) -> Any:
+        session["a"] = 1
+        await session.save()
+        session.end()
+        await session.reload()
+        return dict(session)
+
+    browser = site().browser()
+    assert (await browser.visit(do)).value == {"a": 1}
+    assert (await browser.visit(look)).value == {"a": 1}
+
+
 async def test_reload_waits_for_a_save_that_is_under_way(site: MakeSite) -> None:
     here = site()
     browser = await here.signed_in(a=1)
@@ -732,8 +747,9 @@ async def test_reload_waits_for_a_save_that_is_under_way(site: MakeSite) -> None
         await gate.reached.wait()
         asyncio.get_running_loop().call_later(0.1, gate.open)
         await session.reload()
+        found = dict(session)
         await task
-        return dict(session), session.modified
+        return found, session.modified
 
     assert (await browser.visit(do)).value == ({"a": 2}, False)
 
