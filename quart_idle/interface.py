@@ -118,7 +118,8 @@ class QuartIdleSessionInterface(SessionInterface):
     def _take(self, session: Session, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
-            session._attach(id, found.data, found.user_id, found.clocks, found.now)
+            clocks = self._renewals.renewed(id, found.clocks, found.now)
+            session._attach(id, found.data, found.user_id, clocks, found.now)
         elif found is not None:
             session._ended = found.reason
             session._superseded = found.superseded
@@ -246,7 +247,7 @@ class QuartIdleSessionInterface(SessionInterface):
     async def _change(self, session: Session, id: str) -> None:
         base, change = session._base, self._change_of(session)
         if session._token_wanted or session._cleared or "user_id" in change.attributes:
-            await self._regenerate(session, Move(id, self._new_token(session), change, base))
+            await self._regenerate(session, Move(id, self._new_token(session, id), change, base))
         elif change.fields or change.attributes:
             if not await ask(self._store.save(id, change), self._timeout):
                 raise SessionEnded(f"the session {id} was over before it could be saved")
@@ -316,13 +317,13 @@ class QuartIdleSessionInterface(SessionInterface):
             )
         return Change(fields, attributes, session._cleared)
 
-    def _new_token(self, session: Session) -> str:
+    def _new_token(self, session: Session, like: str = "") -> str:
         if not session._answerable:
             raise RuntimeError(
                 "this change of the session needs a new cookie, and there is no response (any "
                 "more) that could carry it; make it in an HTTP request, before the response"
             )
-        return new_token()
+        return new_token(like)
 
     # Answering.
 

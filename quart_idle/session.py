@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,7 +22,7 @@ from hypercorn.typing import WWWScope
 
 from .codec import IMMUTABLE, decode, encode
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
-from .stores.base import Change
+from .stores.base import TAG, Change
 
 #: The reason of an end that the user asked for.
 SIGNED_OUT = "signed out"
@@ -32,9 +33,17 @@ _PERMANENT = "_permanent"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def new_token() -> str:
-    """A secret for a cookie: 256 random bits, base64url, 43 characters."""
-    return secrets.token_urlsafe(32)
+def new_token(like: str = "") -> str:
+    """A secret for a cookie: 256 random bits, base64url, 43 characters.
+
+    Args:
+        like: an id that the new token's is to begin like, which a store may ask for.
+    """
+    # At two hexadecimal digits that is one in 256: half a millisecond, at a change of token only.
+    while True:
+        token = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+        if id_of(token).startswith(like[:TAG]):
+            return token
 
 
 def id_of(token: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from quart import copy_current_request_context, jsonify
 
 from quart_idle import Session, SessionEnded, StoreUnavailable
+from quart_idle.stores.base import TAG
 
 from .support import (
     HOUR,
@@ -871,3 +872,30 @@ async def test_a_save_that_is_cancelled_leaves_the_session_usable(site: MakeSite
 
     assert (await browser.visit(do)).status == 200
     assert (await browser.visit(look)).value == {"a": 2}
+
+
+async def test_a_session_keeps_the_beginning_of_its_id_when_its_token_changes(
+    site: MakeSite,
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+    ids = []
+    for _ in range(3):
+        await browser.visit(regenerate)
+        ids.append((await browser.visit(lambda session: session.id)).value)
+    assert len(set(ids)) == 3
+    assert len({id[:TAG] for id in ids}) == 1
+
+
+async def test_what_is_left_is_told_with_what_is_not_written_yet(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=100)
+    browser = await here.signed_in(a=1)
+    await clock.advance(50)
+    held = here.store.hold("renew")
+    await browser.visit(look)
+    await held.reached.wait()
+    left = (await browser.visit(lambda session: session.remaining, "/passive/above")).value
+    assert left.total_seconds() > 95
+    held.open()

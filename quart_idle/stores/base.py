@@ -33,6 +33,10 @@ REASON_KEPT: Final = 3600.0
 #: The reason of a session whose token was changed: it goes on under another id.
 REGENERATED: Final = "regenerated"
 
+#: How many characters of its id a session keeps when its token changes: a store that is spread over
+#: nodes finds its place by them.
+TAG: Final = 2
+
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
 
