@@ -72,7 +72,7 @@ Told = list[tuple[str, Live | Ended]]
 # How the session "id" can come to its end, by the reason.
 WAYS: dict[str, Over] = {
     "signed out": lambda store, _: store.end("id", "signed out"),
-    REGENERATED: lambda store, _: store.regenerate("id", "new", change()),
+    REGENERATED: lambda store, _: store.regenerate("id", "id-new", change()),
     "idle": lambda _, clock: clock.advance(60),
     "closed": lambda store, clock: _leave(store, clock),
     "lifetime": lambda store, clock: _stay(store, clock),
@@ -160,11 +160,11 @@ class StoreContract:
     ) -> None:
         assert await bound.load("id") is None
         assert await bound.save("id", change({"a": b"1"})) is False
-        assert await bound.regenerate("id", "new", change({"a": b"1"})) is False
+        assert await bound.regenerate("id", "id-new", change({"a": b"1"})) is False
         assert await bound.end("id", "signed out") is None
         assert await bound.renew({"id": PAGE}) == {"id": None}
         assert await bound.load("id") is None
-        assert await bound.load("new") is None
+        assert await bound.load("id-new") is None
         assert told == []
 
     # An ended session stays ended.
@@ -185,12 +185,12 @@ class StoreContract:
         await over(bound, clock)
         ended = await reason(bound)
         assert await bound.save("id", change({"a": b"2"}, timeout=9000.0)) is False
-        assert await bound.regenerate("id", "another", change({"a": b"2"})) is False
+        assert await bound.regenerate("id", "id-another", change({"a": b"2"})) is False
         outcome = (await bound.renew({"id": Activity(0.0, 0.0, True)}))["id"]
         assert isinstance(outcome, Ended)
         assert outcome.reason == ended
-        assert await bound.load("another") is None
-        assert await bound.end("id", "again") == ("new" if ended == REGENERATED else None)
+        assert await bound.load("id-another") is None
+        assert await bound.end("id", "again") == ("id-new" if ended == REGENERATED else None)
         assert await reason(bound) == ended
 
     @over
@@ -326,8 +326,8 @@ class StoreContract:
         await bound.renew({"id": Activity(0.0, None, True)})
         before = await record(bound)
         await clock.advance(10)
-        assert await bound.regenerate("id", "new", change({"b": b"2"}))
-        found = await record(bound, "new")
+        assert await bound.regenerate("id", "id-new", change({"b": b"2"}))
+        found = await record(bound, "id-new")
         assert dict(found.data) == {"a": b"1", "b": b"2"}
         assert (found.user_id, found.clocks) == ("ada", before.clocks)
         assert await reason(bound) == REGENERATED
@@ -337,17 +337,17 @@ class StoreContract:
     ) -> None:
         await bound.create("id", change())
         await clock.advance(20)
-        await bound.regenerate("id", "new", change())
+        await bound.regenerate("id", "id-new", change())
         await clock.advance(39)
-        await record(bound, "new")
+        await record(bound, "id-new")
         await clock.advance(1)
-        assert await reason(bound, "new") == "idle"
+        assert await reason(bound, "id-new") == "idle"
 
     async def test_a_regenerated_id_is_superseded_for_ten_seconds(
         self, bound: Store, clock: Time
     ) -> None:
         await bound.create("id", change())
-        await bound.regenerate("id", "new", change())
+        await bound.regenerate("id", "id-new", change())
         await clock.advance(9)
         found = await bound.load("id")
         assert isinstance(found, Ended)
@@ -359,50 +359,50 @@ class StoreContract:
 
     async def test_an_end_follows_the_session_through_its_ids(self, bound: Store) -> None:
         await bound.create("id", change())
-        ids = ["id", "second", "third", "fourth"]
+        ids = ["id", "id-second", "id-third", "id-fourth"]
         for id, new_id in pairwise(ids):
             assert await bound.regenerate(id, new_id, change())
-        assert await bound.end("id", "signed out") == "fourth"
-        assert await reason(bound, "fourth") == "signed out"
+        assert await bound.end("id", "signed out") == "id-fourth"
+        assert await reason(bound, "id-fourth") == "signed out"
         assert [await reason(bound, id) for id in ids[:3]] == [REGENERATED] * 3
-        assert await bound.end("second", "again") is None
+        assert await bound.end("id-second", "again") is None
 
     async def test_a_session_can_go_back_to_an_id_that_it_had(self, bound: Store) -> None:
         await bound.create("id", change({"a": b"1"}))
-        assert await bound.regenerate("id", "new", change())
-        assert await bound.regenerate("new", "id", change())
+        assert await bound.regenerate("id", "id-new", change())
+        assert await bound.regenerate("id-new", "id", change())
         assert (await record(bound)).data == {"a": b"1"}
-        assert await reason(bound, "new") == REGENERATED
-        assert await bound.end("new", "signed out") == "id"
+        assert await reason(bound, "id-new") == REGENERATED
+        assert await bound.end("id-new", "signed out") == "id"
         assert await reason(bound) == "signed out"
 
     async def test_a_regeneration_that_is_asked_for_again_has_happened_once(
         self, bound: Store
     ) -> None:
         await bound.create("id", change({"a": b"1"}))
-        assert await bound.regenerate("id", "new", change({"a": b"2"}))
-        await bound.save("new", change({"a": b"3"}))
-        assert await bound.regenerate("id", "new", change({"a": b"2"}))
-        assert (await record(bound, "new")).data == {"a": b"3"}
-        await bound.end("new", "signed out")
-        assert await bound.regenerate("id", "new", change({"a": b"2"})) is False
-        assert await reason(bound, "new") == "signed out"
+        assert await bound.regenerate("id", "id-new", change({"a": b"2"}))
+        await bound.save("id-new", change({"a": b"3"}))
+        assert await bound.regenerate("id", "id-new", change({"a": b"2"}))
+        assert (await record(bound, "id-new")).data == {"a": b"3"}
+        await bound.end("id-new", "signed out")
+        assert await bound.regenerate("id", "id-new", change({"a": b"2"})) is False
+        assert await reason(bound, "id-new") == "signed out"
 
     async def test_nothing_but_an_end_follows_the_session_to_its_new_id(self, bound: Store) -> None:
         await bound.create("id", change({"a": b"1"}))
-        await bound.regenerate("id", "new", change())
-        before = await record(bound, "new")
+        await bound.regenerate("id", "id-new", change())
+        before = await record(bound, "id-new")
         await bound.save("id", change({"a": b"2"}))
         await bound.renew({"id": PAGE})
-        assert (await record(bound, "new"))[:3] == before[:3]
+        assert (await record(bound, "id-new"))[:3] == before[:3]
 
     async def test_of_two_regenerations_at_once_one_happens(self, bound: Store) -> None:
         await bound.create("id", change({"a": b"1"}))
         happened = await asyncio.gather(
-            bound.regenerate("id", "one", change()), bound.regenerate("id", "two", change())
+            bound.regenerate("id", "id-one", change()), bound.regenerate("id", "id-two", change())
         )
         assert sorted(happened) == [False, True]
-        alive = [isinstance(await bound.load(id), Record) for id in ("one", "two")]
+        alive = [isinstance(await bound.load(id), Record) for id in ("id-one", "id-two")]
         assert alive == list(happened)
 
     # Renewing.
@@ -482,18 +482,18 @@ class StoreContract:
         found = await record(bound)
         assert dict(found.data) == {"a": b"2", "b": b"2"}
         assert found.clocks.active == about(found.now)
-        assert [await bound.regenerate("id", "new", change()) for _ in range(2)] == [True, True]
-        assert (await record(bound, "new")).data == found.data
-        assert [await bound.end("new", why) for why in ("first", "second")] == ["new", None]
-        assert await reason(bound, "new") == "first"
+        assert [await bound.regenerate("id", "id-new", change()) for _ in range(2)] == [True, True]
+        assert (await record(bound, "id-new")).data == found.data
+        assert [await bound.end("id-new", why) for why in ("first", "second")] == ["id-new", None]
+        assert await reason(bound, "id-new") == "first"
 
     @pytest.mark.parametrize("steps", range(4))
     @pytest.mark.parametrize(
         "call",
         [
-            lambda store: store.create("new", change({"a": b"2", "b": b"2"}, user_id="bob")),
+            lambda store: store.create("id-new", change({"a": b"2", "b": b"2"}, user_id="bob")),
             lambda store: store.save("id", change({"a": b"2", "b": b"2"}, user_id="bob")),
-            lambda store: store.regenerate("id", "new", change({"a": b"2"}, user_id="bob")),
+            lambda store: store.regenerate("id", "id-new", change({"a": b"2"}, user_id="bob")),
             lambda store: store.end("id", "signed out"),
             lambda store: store.renew({"id": PAGE, "other": PAGE}),
         ],
@@ -507,7 +507,7 @@ class StoreContract:
         steps: int,
     ) -> None:
         async def look() -> list[Any]:
-            found = [await bound.load(id) for id in ("id", "new", "other")]
+            found = [await bound.load(id) for id in ("id", "id-new", "other")]
             return [
                 (dict(item.data), item.user_id, item.clocks.paged, round(item.clocks.seen))
                 if isinstance(item, Record)
@@ -544,12 +544,12 @@ class StoreContract:
         self, bound: Store, clock: Time, told: Told
     ) -> None:
         await bound.create("id", change())
-        await bound.regenerate("id", "new", change())
+        await bound.regenerate("id", "id-new", change())
         await bound.end("id", "signed out")
         await clock.advance(1)
         assert told == [
             ("id", (REGENERATED, about(0))),
-            ("new", ("signed out", about(0))),
+            ("id-new", ("signed out", about(0))),
         ]
 
     async def test_the_listener_is_told_of_a_renewal_when_pages_may_have_been_warned(

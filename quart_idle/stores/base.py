@@ -142,7 +142,8 @@ class Store(Protocol):
         """Change a living session and give it a new id. False: there is none, nothing happened.
 
         The old id has ended, with the reason `REGENERATED`. Asked again for the same two ids, as
-        after an answer that was lost, it says True and does nothing.
+        after an answer that was lost, it says True and does nothing. The new id begins with the
+        same two characters, which a store that is spread over nodes places a session by.
         """
 
     async def end(self, id: str, reason: str) -> str | None:
