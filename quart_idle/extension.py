@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from multiprocessing import parent_process
 from typing import Any, TypeVar, Unpack
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
@@ -21,11 +24,14 @@ from .renewals import Renewals
 from .routes import CLIENT, Routes
 from .session import Session
 from .stores.base import Ended, Live, ask
+from .stores.memory import MemoryStore, claim
 
 _NAME = "quart_idle"
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+
+_log = logging.getLogger("quart_idle")
 
 
 class QuartIdle:
@@ -77,6 +83,8 @@ class QuartIdle:
 
         @app.before_serving
         async def open() -> None:
+            if isinstance(settings.store, MemoryStore):
+                _warn_of_siblings(app)
             with suppress(StoreUnavailable):  # the log has it; it may come back
                 await ask(settings.store.open(), settings.store_timeout)
 
@@ -98,6 +106,22 @@ class QuartIdle:
         """
         setattr(view, PASSIVE, True)
         return view
+
+
+def _warn_of_siblings(app: Quart) -> None:
+    """Say so if another worker of the same server has sessions of the same application.
+
+    A server's workers are processes that one parent started by `multiprocessing`. Servers that were
+    started one by one, to serve apart, have no such parent, or not the same one.
+    """
+    server = parent_process()
+    if server is not None and not claim(f"{server.pid} {app.import_name} {app.root_path}"):
+        _log.error(
+            "this is another worker (process %d) of this application, and it keeps sessions of its "
+            "own in memory; users will seem to be signed out at random: set QUART_IDLE_STORE to "
+            "redis://…, or run one worker",
+            os.getpid(),
+        )
 
 
 def _script(settings: Settings, nonce: str | None = None) -> Markup:
