@@ -21,8 +21,8 @@ from .store_contract import HERE, change, reason, record
 
 LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
 TIMEOUT = 0.5
-# A worker's connections: its lanes, and the subscription.
-MOST_CONNECTIONS = 4
+# A worker's connections: its lanes, the subscription, and that by which it looked at the server.
+MOST_CONNECTIONS = 5
 
 Stores = Callable[..., Awaitable[RedisStore]]
 

@@ -40,6 +40,11 @@ TAG: Final = 2
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
 
+# How often in a row the event loop is to be on time before a time-out counts; and how many times as
+# long as it that can take.
+_CHECKS: Final = 5
+_MOST_PATIENCE: Final = 10
+
 _T = TypeVar("_T")
 _log = logging.getLogger("quart_idle")
 
@@ -178,6 +183,40 @@ def resume(step: Generator[Any, None, _T], waits_for: object) -> Generator[Any, 
         return cast("_T", done.value)
 
 
+class Limit:
+    """Ends a wait for a store, by `TimeoutError`, when its time is up: ``async with limit.wait:``.
+
+    Where thousands of requests come at once, the event loop is busy for seconds, and an answer that
+    has come waits for its turn: that is no failure of the store's. So the time is up only if the
+    loop has been on time for the last of it, or is never.
+
+    Args:
+        timeout: the time, in seconds.
+    """
+
+    __slots__ = ("_latest", "_loop", "_on_time", "_step", "_timer", "wait")
+
+    def __init__(self, timeout: float) -> None:
+        self.wait = asyncio.timeout(None)
+        self._loop = asyncio.get_running_loop()
+        self._step = timeout / 20
+        self._on_time = 0
+        self._latest = self._loop.time() + _MOST_PATIENCE * timeout
+        self._timer = self._loop.call_later(timeout - (_CHECKS - 1) * self._step, self._check)
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        self._on_time = self._on_time + 1 if now - self._timer.when() < self._step else 0
+        if self._on_time == _CHECKS or now > self._latest:
+            self.wait.reschedule(now)
+        else:
+            self._timer = self._loop.call_later(self._step, self._check)
+
+    def cancel(self) -> None:
+        """The wait is over."""
+        self._timer.cancel()
+
+
 async def ask(call: Awaitable[_T], timeout: float) -> _T:
     """What a store's method answers within ``timeout`` seconds.
 
@@ -190,8 +229,12 @@ async def ask(call: Awaitable[_T], timeout: float) -> _T:
             waits_for = next(step)
         except StopIteration as done:  # it did not wait: a timer would be wasted
             return cast("_T", done.value)
-        async with asyncio.timeout(timeout):
-            return await resume(step, waits_for)
+        limit = Limit(timeout)
+        try:
+            async with limit.wait:
+                return await resume(step, waits_for)
+        finally:
+            limit.cancel()
     except TimeoutError:
         _log.error("the store did not answer within %g s", timeout)
     except StoreUnavailable as error:
