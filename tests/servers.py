@@ -1,4 +1,7 @@
-"""Redis servers of the tests' own, on free ports; their time can be told to stand still."""
+"""Redis servers of the tests' own, on free ports; their time can be told to stand still.
+
+One alone, a cluster, and one with a replica and a Sentinel.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -140,3 +145,173 @@ def redis_server(
         yield server
     finally:
         server.stop()
+
+
+def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
+    """Wait until it is so. A server that cannot be reached may be one day."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        with suppress(RedisError):
+            if true():
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"after {seconds:g} s still not: {what}")
+
+
+@dataclass
+class Cluster:
+    """Masters that share the slots, and a replica of the first, if it was asked for."""
+
+    nodes: list[RedisServer]
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return f"redis+cluster://{hosts}"
+
+    def flush(self) -> None:
+        for node in self.nodes:
+            with node.client as client:
+                client.flushall()
+
+    def ids(self) -> list[str]:
+        return [self._ask(node, "CLUSTER MYID").decode() for node in self.nodes]
+
+    def owner(self, key: bytes) -> int:
+        """Which node has a key's slot, as the nodes see it."""
+        slot = self.slot(key)
+        for first, last, master, *_ in self._ask(self.nodes[-1], "CLUSTER SLOTS"):
+            if first <= slot <= last:
+                return [node.port for node in self.nodes].index(master[1])
+        raise AssertionError(slot)
+
+    def slot(self, key: bytes) -> int:
+        return int(self._ask(self.nodes[-1], "CLUSTER KEYSLOT", key))
+
+    def move(self, slot: int, source: int, target: int, *, whole: bool = True) -> None:
+        """Take a slot with its keys to another node; or only on the way there."""
+        ids = self.ids()
+        self._ask(self.nodes[target], "CLUSTER SETSLOT", slot, "IMPORTING", ids[source])
+        self._ask(self.nodes[source], "CLUSTER SETSLOT", slot, "MIGRATING", ids[target])
+        keys = self._ask(self.nodes[source], "CLUSTER GETKEYSINSLOT", slot, 1000)
+        if keys:
+            there = "127.0.0.1", self.nodes[target].port, "", 0, 5000, "KEYS"
+            self._ask(self.nodes[source], "MIGRATE", *there, *keys)
+        if whole:
+            for node in target, source:
+                self._ask(self.nodes[node], "CLUSTER SETSLOT", slot, "NODE", ids[target])
+
+    @staticmethod
+    def _ask(node: RedisServer, *command: Any) -> Any:
+        with node.client as client:
+            return client.execute_command(*command)
+
+
+@contextmanager
+def cluster(
+    folder: Path, *arguments: str, clock: StandingTime | None = None, replicas: int = 0
+) -> Iterator[Cluster]:
+    """Three masters, and as many replicas of the first."""
+    if clock:  # when that is moved on, nobody was silent
+        arguments += "--cluster-node-timeout", str(2**31)
+    with ExitStack() as stack:
+        nodes = []
+        for number in range(3 + replicas):
+            own = folder / f"node{number}"
+            own.mkdir()
+            enabled = "--cluster-enabled", "yes", "--cluster-port", str(free_port())
+            nodes.append(stack.enter_context(redis_server(own, *enabled, *arguments, clock=clock)))
+        all_of_them = Cluster(nodes)
+        first, *others = nodes
+        share = 16384 // 3 + 1
+        for number, node in enumerate(nodes):
+            with node.client as client:
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+                if number < 3:
+                    start = number * share
+                    last = min(start + share, 16384) - 1
+                    client.execute_command("CLUSTER ADDSLOTSRANGE", start, last)
+        for node in others:
+            bus = node.command[node.command.index("--cluster-port") + 1]
+            with first.client as client:
+                client.execute_command("CLUSTER MEET", "127.0.0.1", node.port, bus)
+
+        def known(node: RedisServer) -> bool:
+            with node.client as client:
+                lines = client.execute_command("CLUSTER NODES")
+            return len(lines) == len(nodes)
+
+        for node in nodes:
+            until(partial(known, node), "the nodes know each other")
+        for node in nodes[3:]:
+            with node.client as client:
+                client.execute_command("CLUSTER REPLICATE", all_of_them.ids()[0])
+            until(partial(in_step, node), "the replica is in step")
+
+        def whole(node: RedisServer) -> bool:
+            if clock:  # by which they wait before they serve
+                clock.set(clock.now + 1)
+            with node.client as client:
+                return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+        for node in nodes:
+            until(partial(whole, node), "the cluster is whole")
+        yield all_of_them
+
+
+def in_step(replica: RedisServer) -> bool:
+    """Whether it has what its master has."""
+    with replica.client as client:
+        return bool(client.info("replication").get("master_link_status") == "up")
+
+
+@dataclass
+class Watched:
+    """A master and a replica, and a Sentinel that watches them."""
+
+    servers: list[RedisServer]
+    sentinel: RedisServer
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://127.0.0.1:{self.sentinel.port}/service"
+
+    def master(self) -> int:
+        """Which of the servers the Sentinel says it is."""
+        with self.sentinel.client as client:
+            _, port = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "service")
+        return [server.port for server in self.servers].index(int(port))
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[Watched]:
+    with ExitStack() as stack:
+        master = stack.enter_context(redis_server(folder))
+        of = "--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0"
+        replica = stack.enter_context(redis_server(folder, *of))
+        until(partial(in_step, replica), "the replica is in step")
+        port = free_port()
+        settings = folder / "sentinel.conf"
+        settings.write_text(
+            f"""
+            port {port}
+            bind 127.0.0.1
+            dir {folder}
+            sentinel monitor service 127.0.0.1 {master.port} 1
+            sentinel down-after-milliseconds service 1000
+            sentinel failover-timeout service 3000
+            """
+        )
+        command = [need("redis-sentinel", "redis-sentinel"), str(settings)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        sentinel = RedisServer(process, port, command)
+        stack.callback(sentinel.stop)
+        sentinel.wait()
+        found = Watched([master, replica], sentinel)
+
+        def replicas() -> bool:
+            with sentinel.client as client:
+                return bool(client.execute_command("SENTINEL REPLICAS", "service"))
+
+        until(replicas, "the Sentinel knows the replica")
+        yield found

@@ -21,14 +21,14 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from hashlib import sha1
 from pathlib import Path
 from struct import Struct
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from hiredis import pack_command
@@ -39,12 +39,17 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
+    ClusterDownError,
     ConnectionError,
     NoScriptError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..exceptions import ConfigError, StoreUnavailable
 from ..policy import Activity, Clocks, Limits, deadline
@@ -70,6 +75,8 @@ _PACKED: Final = Struct("<ddddB")
 # The ages of `seen` and `active`, whether a page was open, which index is the session's.
 _SIGN: Final = Struct("<ddBH")
 _NONE: Final = -1.0
+# How long after a look at the nodes of a cluster another may follow, in seconds.
+_PAUSE: Final = 0.25
 
 _TAGS: Final = tuple(f"{number:02x}" for number in range(256))
 
@@ -86,26 +93,23 @@ _LATE: Final = -1
 # How commands get there.
 
 
-class _Lane(Protocol):
-    """What takes commands to Redis and back, one trip at a time."""
-
-    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """What is answered to each; an error that Redis answers is among the answers."""
-
-    async def drop(self) -> None:
-        """Forget a connection whose answers may still be on their way."""
-
-
 class _Connection:
-    """A connection of its own, to a server or to the master that a Sentinel names."""
+    """A connection of its own, one trip at a time.
 
-    def __init__(self, client: aioredis.Redis) -> None:
-        self._pool = client.connection_pool
+    It is none of a pool's: what a pool of the application's holds is the application's.
+
+    Args:
+        make: makes a connection, which connects when it is first used.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
         self._connection: Any = None
 
     async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """What is answered to each; an error that Redis answers is among the answers."""
         if self._connection is None:
-            self._connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+            self._connection = self._make()
         connection = self._connection
         packed = b"".join([pack_command(tuple(command)) for command in commands])
         await connection.send_packed_command(packed, check_health=False)
@@ -118,26 +122,52 @@ class _Connection:
         return answers
 
     async def drop(self) -> None:
+        """Forget a connection whose answers may still be on their way."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
 
 
-class _Nodes:
-    """The client's own way to the nodes: it knows the slots, and follows when they move."""
+class _NodeConnection(_Connection):
+    """A connection to a node of a cluster; what is elsewhere by now is asked for there."""
 
-    def __init__(self, client: aioredis.RedisCluster) -> None:
+    def __init__(self, client: aioredis.RedisCluster, node: ClusterNode) -> None:
+        super().__init__(partial(_connect, node))
         self._client = client
 
     async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        pipeline = self._client.pipeline()
-        for command in commands:
-            pipeline.execute_command(*command, NEVER_DECODE=True)
-        return await pipeline.execute(raise_on_error=False)
+        answers = await super().trip(commands)
+        for at, answer in enumerate(answers):
+            if isinstance(answer, (AskError, TryAgainError)):  # or MovedError, an AskError
+                try:
+                    # It knows the way, and learns what has moved for good.
+                    answers[at] = await self._client.execute_command(
+                        *commands[at], NEVER_DECODE=True
+                    )
+                except (RedisError, OSError) as error:
+                    answers[at] = error
+                except RedisClusterException as error:
+                    answers[at] = ConnectionError(str(error))
+        return answers
 
-    async def drop(self) -> None:
-        pass  # a connection that was interrupted is closed by the client
+
+def _connect(node: ClusterNode) -> Any:
+    return node.connection_class(**node.connection_kwargs)
+
+
+# Groups keys into those that one script can have.
+_BySlot = Callable[[Iterable[bytes]], Iterable[list[bytes]]]
+
+
+def _together(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
+    return [found] if (found := list(keys)) else []
+
+
+def _by_tag(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
+    groups: dict[bytes, list[bytes]] = {}
+    for key in keys:
+        groups.setdefault(key.partition(b"}")[0], []).append(key)
+    return groups.values()
 
 
 class _Call(NamedTuple):
@@ -150,6 +180,8 @@ class _Call(NamedTuple):
 
 
 _CLOSED: Final = ConnectionError("the store was closed")
+# What says that another node may have a slot by now.
+_NODE_DOWN: Final = (ConnectionError, ClusterDownError, RedisTimeoutError, OSError)
 
 
 def _give(waiting: asyncio.Future[Any], answer: Any) -> None:
@@ -168,14 +200,15 @@ class _Trips:
     other's answer along.
 
     Args:
-        client: the way to Redis.
+        lane: makes what takes commands to Redis and back.
         timeout: how long a trip may take, in seconds.
+        by_slot: the keys that one script can have.
     """
 
-    def __init__(self, client: aioredis.Redis | aioredis.RedisCluster, timeout: float) -> None:
-        self.clustered = isinstance(client, aioredis.RedisCluster)
-        self._client = client
+    def __init__(self, lane: Callable[[], _Connection], timeout: float, by_slot: _BySlot) -> None:
+        self._lane = lane
         self._timeout = timeout
+        self._by_slot = by_slot
         self._calls: list[_Call] = []
         self._loads: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._load = ""
@@ -211,13 +244,6 @@ class _Trips:
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
 
-    def by_slot(self, keys: Iterable[bytes]) -> Iterable[list[bytes]]:
-        """The keys that one script can have: on a cluster, those of one hash tag."""
-        groups: dict[bytes, list[bytes]] = {}
-        for key in keys:
-            groups.setdefault(key.partition(b"}")[0] if self.clustered else b"", []).append(key)
-        return groups.values()
-
     async def close(self) -> None:
         for lane in self._lanes:
             lane.cancel()
@@ -236,11 +262,7 @@ class _Trips:
             self._lanes.append(asyncio.get_running_loop().create_task(self._run()))
 
     async def _run(self) -> None:
-        lane: _Lane
-        if isinstance(self._client, aioredis.RedisCluster):
-            lane = _Nodes(self._client)
-        else:
-            lane = _Connection(self._client)
+        lane = self._lane()
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -260,7 +282,7 @@ class _Trips:
         waiting: dict[bytes, list[asyncio.Future[Any]]] = {}
         for key, answer in loads:
             waiting.setdefault(key, []).append(answer)
-        for keys in self.by_slot(waiting):
+        for keys in self._by_slot(waiting):
             give = partial(self._loaded, [waiting[key] for key in keys])
             calls.append(_Call(self._load, keys, (), give))
         return calls
@@ -272,7 +294,7 @@ class _Trips:
             for one in those:
                 _give(one, answer if failed else (answer[at], answer[0]))
 
-    async def _trip(self, lane: _Lane, calls: list[_Call]) -> None:
+    async def _trip(self, lane: _Connection, calls: list[_Call]) -> None:
         answers: list[Any] = []
         try:
             async with asyncio.timeout(self._timeout):
@@ -286,9 +308,9 @@ class _Trips:
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await lane.drop()  # the master is another one now
 
-    async def _travel(self, lane: _Lane, calls: list[_Call]) -> list[Any]:
+    async def _travel(self, lane: _Connection, calls: list[_Call]) -> list[Any]:
         commands = [
-            [b"EVALSHA", _sha(call.script), len(call.keys), *call.keys, *call.arguments]
+            ["EVALSHA", _sha(call.script), len(call.keys), *call.keys, *call.arguments]
             for call in calls
         ]
         try:
@@ -300,10 +322,102 @@ class _Trips:
             answers = await lane.trip(commands)
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:
-            whole = [[b"EVAL", calls[at].script, *commands[at][2:]] for at in unknown]
+            whole = [["EVAL", calls[at].script, *commands[at][2:]] for at in unknown]
             for at, answer in zip(unknown, await lane.trip(whole), strict=True):
                 answers[at] = answer
         return answers
+
+
+class _Server(_Trips):
+    """Trips to a server, or to the master that a Sentinel names."""
+
+    by_slot = staticmethod(_together)
+
+    def __init__(self, client: aioredis.Redis, timeout: float) -> None:
+        self._make: Callable[[], Any] = client.connection_pool.make_connection
+        super().__init__(lambda: _Connection(self._make), timeout, _together)
+
+    async def connection(self) -> Any:
+        """One for whoever closes it."""
+        return self._make()
+
+
+class _Cluster:
+    """Trips to the nodes of a cluster, each node's its own: a silent one holds up no other."""
+
+    by_slot = staticmethod(_by_tag)
+
+    def __init__(self, client: aioredis.RedisCluster, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._nodes: dict[str, _Trips] = {}
+        self._known = False
+        self._looking: asyncio.Task[None] | None = None
+        self._looked = -_PAUSE
+
+    async def call(self, script: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        return await self._at(keys[0], lambda node: node.call(script, keys, *arguments))
+
+    async def load(self, script: str, key: bytes) -> tuple[list[bytes], bytes]:
+        found: tuple[list[bytes], bytes] = await self._at(key, lambda node: node.load(script, key))
+        return found
+
+    async def connection(self) -> Any:
+        """One for whoever closes it, to any node: all pass on what is published."""
+        await self._know()
+        return _connect(secrets.choice(self._client.get_primaries()))
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+        await asyncio.gather(*(node.close() for node in self._nodes.values()))
+
+    async def _at(self, key: bytes, ask: Callable[[_Trips], Awaitable[Any]]) -> Any:
+        """Ask the node that has a key; if that fails, the one that has it then."""
+        await self._know()
+        try:
+            return await ask(self._node(key))
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, _NODE_DOWN):
+                raise
+        await self._look()
+        return await ask(self._node(key))
+
+    def _node(self, key: bytes) -> _Trips:
+        try:
+            node = self._client.nodes_manager.get_node_from_slot(self._client.keyslot(key))
+        except RedisClusterException as error:
+            raise StoreUnavailable from error
+        if node.name not in self._nodes:
+            lane = partial(_NodeConnection, self._client, node)
+            self._nodes[node.name] = _Trips(lane, self._timeout, _by_tag)
+        return self._nodes[node.name]
+
+    async def _know(self) -> None:
+        if not self._known:
+            await self._look()
+            if not self._known:
+                raise StoreUnavailable from ConnectionError("no node of the cluster answers")
+
+    async def _look(self) -> None:
+        """See which node has what: once for all who want to know, whoever of them leaves."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._ask_nodes())
+        await asyncio.wait([self._looking])
+
+    async def _ask_nodes(self) -> None:
+        await asyncio.sleep(self._looked + _PAUSE - monotonic())
+        try:
+            if self._known:
+                await self._client.nodes_manager.initialize()
+            else:
+                await self._client.initialize()
+                self._known = True
+        except (RedisError, RedisClusterException, OSError) as error:
+            _log.warning("the nodes of the Redis cluster are not known: %s", error)
+        finally:
+            self._looked = monotonic()
 
 
 @cache
@@ -364,15 +478,19 @@ class RedisStore:
 
     # The work of this process.
 
-    def _start(self) -> _Trips:
+    def _start(self) -> _Server | _Cluster:
         """Have the work under way, in this event loop: an earlier one is gone."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             if not self._listeners:
                 raise RuntimeError("a store is bound before it is used")
             self._loop = loop
-            self._client = self._make(self._timeout)
-            self._trips = _Trips(self._client, self._timeout)
+            client = self._client = self._make(self._timeout)
+            self._trips: _Server | _Cluster
+            if isinstance(client, aioredis.RedisCluster):
+                self._trips = _Cluster(client, self._timeout)
+            else:
+                self._trips = _Server(client, self._timeout)
             self._offset = self._heard_since = None
             self._subscribed = asyncio.Event()
             self._tasks = [loop.create_task(work) for work in (self._listen(), self._sweep())]
@@ -380,21 +498,31 @@ class RedisStore:
 
     async def open(self) -> None:
         self._start()
-        info = await self._client.info()
-        if "redis_version" not in info:  # a cluster: one of its nodes
-            info = next(iter(info.values()))
-        version = str(info.get("redis_version", ""))
-        major = version.partition(".")[0]
-        if major.isdigit() and int(major) < 7:
-            _log.error("this is Redis %s; sessions need Redis 7.0 or later", version)
-        policy = info.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            _log.error(
-                "Redis throws sessions away when it is full, which signs users out: set "
-                "maxmemory-policy to noeviction (it is %s)",
-                policy,
-            )
+        await self._look_at_servers()
         await self._subscribed.wait()
+
+    async def _look_at_servers(self) -> None:
+        """Say what is wrong with them."""
+        try:
+            if isinstance(self._client, aioredis.RedisCluster):
+                info = await self._client.info(target_nodes=aioredis.RedisCluster.PRIMARIES)
+            else:
+                info = await self._client.info()
+        except ResponseError as error:  # not everybody may ask
+            _log.info("Redis does not say what it is: %s", error)
+            return
+        servers = [info] if "redis_version" in info else info.values()
+        for version in {str(server.get("redis_version", "")) for server in servers}:
+            major = version.partition(".")[0]
+            if major.isdigit() and int(major) < 7:
+                _log.error("this is Redis %s; sessions need Redis 7.0 or later", version)
+        for policy in {server.get("maxmemory_policy", "noeviction") for server in servers}:
+            if policy != "noeviction":
+                _log.error(
+                    "Redis throws sessions away when it is full, which signs users out: set "
+                    "maxmemory-policy to noeviction (it is %s)",
+                    policy,
+                )
 
     async def close(self) -> None:
         if self._loop is not asyncio.get_running_loop():
@@ -536,35 +664,42 @@ class RedisStore:
     async def _listen(self) -> None:
         """Hear what happens to sessions on every worker."""
         while True:
-            listening = self._client.pubsub()
+            listening = None
             try:
                 async with asyncio.timeout(self._timeout):
-                    await listening.subscribe(self._told, self._beats)
+                    listening = await self._trips.connection()
+                    await listening.send_command(
+                        "SUBSCRIBE", _bytes(self._told), _bytes(self._beats)
+                    )
                 await self._hear(listening)
                 _log.warning("Redis does not tell what happens to sessions; subscribing again")
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, OSError, StoreUnavailable) as error:
                 _log.warning("Redis does not tell what happens to sessions: %s", error)
             finally:
                 self._heard_since = None
-                with suppress(Exception):
-                    await listening.aclose()
+                if listening is not None:
+                    await listening.disconnect(nowait=True)
             await asyncio.sleep(_TICK / 2)
 
     async def _hear(self, listening: Any) -> None:
         """Pass on messages, until the worker's own ones do not come back any more."""
+        told = _bytes(self._told)
         confirmed = 0
         heard = monotonic()
         while monotonic() - heard < _DEAF:
-            message = await listening.get_message(timeout=_TICK)
+            message = await listening.read_response(
+                disable_decoding=True, timeout=_TICK, push_request=True
+            )
             if message is None:
                 continue
-            if message["type"] == "subscribe":
+            what, channel, data = message
+            if what == b"subscribe":
                 confirmed += 1
                 if confirmed == 2:
                     self._heard_since = monotonic()
                     self._subscribed.set()
-            elif _bytes(message["channel"]) == self._told.encode():
-                kind, id, first, second = _bytes(message["data"]).split(b"\n", 3)
+            elif channel == told:
+                kind, id, first, second = data.split(b"\n", 3)
                 if kind == b"live":
                     self._tell(_text(id), Live(_unpack(second), float(first)))
                 else:
