@@ -50,6 +50,7 @@ async def sign_out() -> ResponseReturnValue:
     return redirect(url_for("home"))
 
 
-# Scheme, host and address are those that nginx tells, in X-Forwarded-…: it sets them all. In mode
-# "modern" a Forwarded header would go before them, which nginx passes on as a client sent it.
+# Scheme, host and address are those that nginx tells in X-Forwarded-…: it sets all three. In mode
+# "modern" a Forwarded header goes before them, and nginx passes that on as a client sent it, unless
+# it is told not to.
 app = ProxyFixMiddleware(site, mode="legacy")
