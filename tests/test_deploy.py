@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import signal
 import ssl
 import subprocess
@@ -22,10 +23,15 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
+from quart_idle.stores.memory import claim
+
 from .conftest import Server, frame, start
 from .servers import free_port, need, redis_server
 
-FOLDER = Path(__file__).parent.parent / "examples" / "deploy"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "examples" / "deploy"
+# What the README lets the application do with Redis.
+ACCESS = re.findall(r"^ACL SETUSER .*", (ROOT / "README.md").read_text(), re.MULTILINE)
 COMPLAINT = "another worker"
 RETRYABLE = {1001, 1006, 1011, 1012, 1013}
 # What anything may take: the machine may be busy.
@@ -145,7 +151,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with redis_server(folder) as redis, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SITE_QUART_IDLE_STORE", redis.url)
+        with redis.client as client:
+            for command in ACCESS:
+                client.execute_command(*command.split())
+        patch.setenv("SITE_QUART_IDLE_STORE", f"redis://site:secret@127.0.0.1:{redis.port}")
         patch.setenv("SITE_QUART_IDLE_PING_INTERVAL", "1")
         server = start(
             "examples.deploy:app", folder, {}, "--config", str(FOLDER / "hypercorn.toml")
@@ -157,6 +166,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 yield Site(server, port, plain_port, trust)
         finally:
             assert server.stop() == 0
+        with redis.client as client:
+            refused = {entry["object"] for entry in client.acl_log()}
+            assert refused <= {"client|setinfo"}  # what a client tells of itself, if it may
     assert COMPLAINT not in server.text()  # they share what Redis holds
 
 
@@ -298,6 +310,13 @@ async def test_a_graceful_restart_signs_nobody_out(site: Site, ada: httpx.AsyncC
     assert not set(workers(site.server)[:known]) & set(workers(site.server)[known:])
 
 
+def test_what_the_readme_lets_the_application_do_is_all_that_its_scripts_do() -> None:
+    scripts = (ROOT / "quart_idle" / "stores" / "redis.lua").read_text()
+    used = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", scripts)}
+    allowed = set(re.findall(r"\+(\w+)", " ".join(ACCESS)))
+    assert used == allowed - {"evalsha", "eval", "subscribe", "info"}
+
+
 # Several workers of a memory store.
 
 
@@ -306,6 +325,15 @@ def test_a_second_worker_with_sessions_in_memory_is_told_of(serve: Callable[...,
     wait_for_workers(server, 2)
     assert server.text().count(COMPLAINT) == 1
     assert "QUART_IDLE_STORE" in server.text()
+
+
+def test_a_claim_that_cannot_be_made_is_no_complaint() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        assert claim("no socket is to be had")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_one_worker_is_not_told_of_nor_are_its_successor_and_other_servers(
