@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [requests] [pages]``: the tables, all of them if none is named."""
+"""``python -m tests.benchmarks [TABLE ...]``: the tables that are named, or all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import pages, requests
+from . import pages, requests, store
 
-_TABLES = {"requests": requests.main, "pages": pages.main}
+_TABLES = {
+    "requests": requests.memory,
+    "redis": requests.redis,
+    "store": store.main,
+    "pages": pages.main,
+}
 
 
 def _processor() -> str:
@@ -27,7 +32,7 @@ def main(names: list[str]) -> None:
     unknown = [name for name in names if name not in _TABLES]
     if unknown:
         raise SystemExit(f"no table {', '.join(unknown)}; there are {', '.join(_TABLES)}")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("quart", "hypercorn"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("quart", "hypercorn", "redis"))
     load = " ".join(f"{load:.2f}" for load in os.getloadavg())
     print(f"{platform.platform()}, {_processor()}, {os.cpu_count()} CPUs, load {load}")
     print(f"{platform.python_implementation()} {platform.python_version()}, {versions}")

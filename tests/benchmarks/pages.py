@@ -189,11 +189,11 @@ class _Server(NamedTuple):
 
 
 @asynccontextmanager
-async def _serve(contender: _Contender) -> AsyncIterator[_Server]:
+async def _serve(contender: _Contender, module: str = __name__) -> AsyncIterator[_Server]:
     """A hypercorn of its own, with one worker, in one process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hypercorn", "--workers", "0", "--bind", "127.0.0.1:0"),
-        f"{__name__}:{contender.make.__name__}()",
+        f"{module}:{contender.make.__name__}()",
         cwd=_ROOT,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,23 +1,31 @@
-"""Microseconds per request, in process: bare Quart, Quart's signed cookie, QuartIdle on memory."""
+"""Microseconds per request, in process: bare Quart, Quart's signed cookie, QuartIdle and others."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from statistics import median
-from time import process_time
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
 from typing import Any
 
 from quart import Quart, session
-from quart.sessions import NullSession, SessionInterface
+from quart.sessions import NullSession, SecureCookieSession, SessionInterface
+from redis import asyncio as aioredis
 
 from quart_idle import QuartIdle
 
+from ..servers import redis_server
+
+_BARE = "bare Quart, null session"
 _AT_ONCE = 64
 _REQUESTS = 64 * 80
-_ROUNDS = 11
+_ROUNDS = 2
 
 
 class _NoSession(SessionInterface):
@@ -68,28 +76,77 @@ def _bare_views(app: Quart) -> Quart:
     return app
 
 
-def _contenders() -> dict[str, Quart]:
+def _bare() -> Quart:
     bare = _bare_views(Quart("bare"))
     bare.session_interface = _NoSession()  # type: ignore[assignment]
+    return bare
+
+
+def _on_memory() -> dict[str, Quart]:
     hand = _views(Quart("hand"))
-    by_hand = _ByHand()
-    by_hand.sessions["by-hand"] = {"user": "ada", "count": 0}
-    hand.session_interface = by_hand  # type: ignore[assignment]
+    hand.session_interface = _ByHand()  # type: ignore[assignment]
     signed = _views(Quart("signed"))
     signed.secret_key = "not a secret: a benchmark"  # noqa: S105
     ours = _views(Quart("ours"))
     QuartIdle(ours)
     return {
-        "bare Quart, null session": bare,
+        _BARE: _bare(),
         "a dict looked up by hand": hand,
         "Quart's signed cookie": signed,
         "QuartIdle on memory": ours,
     }
 
 
+class _GetEx(SessionInterface):
+    """Redis by hand: a session is a JSON text, prolonged when it is read, written whole."""
+
+    def __init__(self, client: aioredis.Redis) -> None:
+        self.client = client
+
+    async def open_session(self, app: Quart, request: Any) -> Any:
+        token = request.cookies.get(self.get_cookie_name(app)) or secrets.token_urlsafe(32)
+        raw = await self.client.getex(f"by-hand:{token}", ex=1800)
+        session = SecureCookieSession(json.loads(raw) if raw else {})
+        session.token = token  # type: ignore[attr-defined]
+        return session
+
+    async def save_session(self, app: Quart, session: Any, response: Any) -> None:
+        if session.modified:
+            await self.client.set(f"by-hand:{session.token}", json.dumps(dict(session)), ex=1800)
+            response.set_cookie(self.get_cookie_name(app), session.token)
+
+
+def _on_redis(url: str) -> dict[str, Quart]:
+    from flask_session import Session as FlaskSession
+    from quart_session import Session as QuartSession
+    from redis import Redis
+
+    hand = _views(Quart("hand"))
+    hand.session_interface = _GetEx(aioredis.Redis.from_url(url))  # type: ignore[assignment]
+    quart_session = _views(Quart("quart-session"))
+    quart_session.config.update(SESSION_TYPE="redis", SESSION_URI=url)
+    QuartSession(quart_session)
+    flask_session = _views(Quart("Flask-Session"))
+    flask_session.config.update(SESSION_TYPE="redis", SESSION_REDIS=Redis.from_url(url))
+    FlaskSession(flask_session)
+    ours = _views(Quart("ours"))
+    QuartIdle(ours, store=url)
+    return {
+        _BARE: _bare(),
+        "GETEX, then SET, by hand": hand,
+        "quart-session": quart_session,
+        "Flask-Session": flask_session,
+        "QuartIdle on Redis": ours,
+    }
+
+
 async def _cookie(app: Quart) -> str:
-    if isinstance(app.session_interface, _NoSession | _ByHand):
-        return "session=by-hand"
+    if isinstance(app.session_interface, _NoSession):
+        return "session=none"
+    if isinstance(app.session_interface, _ByHand):
+        token = secrets.token_urlsafe(32)
+        app.session_interface.sessions[token] = {"user": "ada", "count": 0}
+        return f"session={token}"
     response = await app.test_client().get("/sign-in")
     return response.headers["Set-Cookie"].partition(";")[0]
 
@@ -132,45 +189,79 @@ def _call(app: Quart, path: str, cookie: str) -> Callable[[], Awaitable[None]]:
     return call
 
 
-async def _round(call: Callable[[], Awaitable[None]]) -> float:
-    """Microseconds per request."""
+async def _round(calls: Sequence[Callable[[], Awaitable[None]]]) -> tuple[float, float]:
+    """Microseconds per request: CPU of this process, and by the clock on the wall."""
+    each = _REQUESTS // _AT_ONCE if len(calls) > 1 else _REQUESTS // 8
 
-    async def worker() -> None:
-        for _ in range(_REQUESTS // _AT_ONCE):
+    async def worker(call: Callable[[], Awaitable[None]]) -> None:
+        for _ in range(each):
             await call()
 
     await asyncio.sleep(0.6)  # what the round before has left to do is not this one's
     gc.collect()
-    start = process_time()
-    await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
-    return (process_time() - start) / _REQUESTS * 1e6
+    cpu, wall = process_time(), perf_counter()
+    await asyncio.gather(*(worker(call) for call in calls))
+    requests = each * len(calls)
+    return (process_time() - cpu) / requests * 1e6, (perf_counter() - wall) / requests * 1e6
 
 
-async def _measure() -> None:
-    contenders = _contenders()
-    calls = {
-        (name, path): _call(app, path, await _cookie(app))
-        for name, app in contenders.items()
-        for path in ("/read", "/write")
-    }
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+# What is measured: its heading, the view, how many at a time, CPU (0) or the clock on the wall (1).
+_READ = ("read", "/read", _AT_ONCE, 0)
+_WRITE = ("write", "/write", _AT_ONCE, 0)
+_ALONE = ("read, one at a time: CPU", "/read", 1, 0)
+_WAITING = ("wall", "/read", 1, 1)
+
+
+async def _measure(
+    contenders: dict[str, Quart], columns: Sequence[tuple[str, str, int, int]]
+) -> None:
+    calls = {}
+    for name, app in contenders.items():
+        await app.startup()
+        cookies = [await _cookie(app) for _ in range(_AT_ONCE)]
+        for path in ("/read", "/write"):
+            everybody = [_call(app, path, cookie) for cookie in cookies]
+            for many in (_AT_ONCE, 1):
+                if any(column[1:3] == (path, many) for column in columns):
+                    calls[name, path, many] = everybody[:many]
+    times: dict[tuple[str, str, int], list[tuple[float, float]]] = {key: [] for key in calls}
     for number in range(_ROUNDS + 1):
         for key, call in calls.items():
             spent = await _round(call)
             if number:  # the first round warms up
                 times[key].append(spent)
-    print(f"\nus per request in process, {_AT_ONCE} at a time, medians of {_ROUNDS} rounds")
-    print(f"{'':28}{'read':>8}{'ratio':>8}{'write':>10}{'ratio':>8}")
-    base = {path: median(times["bare Quart, null session", path]) for path in ("/read", "/write")}
+    print(
+        f"{'':28}"
+        + "".join(f"{heading:>{max(10, len(heading) + 2)}}{'ratio':>7}" for heading, *_ in columns)
+    )
     for name in contenders:
-        read, write = median(times[name, "/read"]), median(times[name, "/write"])
-        print(
-            f"{name:28}{read:8.1f}{read / base['/read']:8.2f}"
-            f"{write:10.1f}{write / base['/write']:8.2f}"
-        )
+        line = f"{name:28}"
+        for heading, path, many, clock in columns:
+            value, base = (
+                median(spent[clock] for spent in times[who, path, many]) for who in (name, _BARE)
+            )
+            line += f"{value:{max(10, len(heading) + 2)}.1f}{value / base:7.2f}"
+        print(line)
+    for app in contenders.values():
+        await app.shutdown()
 
 
-def main() -> None:
-    """Print the table."""
+_TITLE = (
+    f"\nus per request in process, {_AT_ONCE} users' sessions, {_AT_ONCE} at a time; "
+    f"medians of {_ROUNDS} rounds"
+)
+
+
+def memory() -> None:
+    """Print the table of sessions in this process."""
     logging.disable(logging.WARNING)
-    asyncio.run(_measure())
+    print(_TITLE)
+    asyncio.run(_measure(_on_memory(), (_READ, _WRITE)))
+
+
+def redis() -> None:
+    """Print the table of sessions in Redis."""
+    logging.disable(logging.WARNING)
+    print(f"{_TITLE}, Redis on the same machine")
+    with TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
+        asyncio.run(_measure(_on_redis(server.url), (_READ, _WRITE, _ALONE, _WAITING)))

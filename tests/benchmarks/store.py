@@ -1,0 +1,220 @@
+"""What sessions cost in Redis: renewals, ends, bytes, and thousands of requests at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import clock_gettime, perf_counter, process_time
+from typing import Any, cast
+
+import quart
+from quart import Quart
+from quart_session import Session as QuartSession
+from redis import Redis
+
+from quart_idle import QuartIdle, Session
+from quart_idle.codec import encode
+from quart_idle.policy import Activity, Limits
+from quart_idle.session import id_of, new_token
+from quart_idle.stores.base import Change, Live
+from quart_idle.stores.redis import RedisStore
+
+from ..servers import RedisServer, redis_server
+from .pages import _Contender, _open_all, _serve, _sign_in, _Tally
+from .requests import _call
+
+_URL = "QUART_IDLE_BENCHMARK_REDIS"
+_RENEWALS = 10_000
+_PAGES = 2000
+_SESSIONS = 100_000
+_AT_ONCE = 5000
+_ROUNDS = 5
+
+# Five small values, as an application has them.
+_VALUES: dict[str, Any] = {
+    "name": "Ada Lovelace",
+    "cart": [1017, 2214, 1003],
+    "theme": "dark",
+    "visits": 41,
+    "csrf": "3f7c1f0a9be24d0c8a51",
+}
+
+
+def on_redis() -> Quart:
+    """QuartIdle on the benchmark's Redis."""
+    app = Quart("store")
+    app.secret_key = "not a secret: a benchmark"  # noqa: S105
+    QuartIdle(app, store=os.environ[_URL], timeout=1800, ping_interval=10)
+
+    @app.get("/sign-in")
+    async def sign_in() -> str:
+        current = cast(Session, quart.session)
+        current.user_id = "ada"
+        current.update(_VALUES)
+        return ""
+
+    @app.get("/sign-out")
+    async def sign_out() -> str:
+        cast(Session, quart.session).end()
+        return ""
+
+    @app.get("/read")
+    async def read() -> str:
+        return str(quart.session["visits"])
+
+    return app
+
+
+def _server_cpu(server: RedisServer) -> float:
+    return clock_gettime((~server.process.pid << 3) | 2)
+
+
+async def _renewals(server: RedisServer) -> None:
+    store = RedisStore(server.url)
+    store.bind(Limits(1800.0), lambda *_: None)
+    await store.open()
+    ids = [id_of(new_token()) for _ in range(_RENEWALS)]
+    for start in range(0, _RENEWALS, 500):
+        await asyncio.gather(
+            *(store.create(id, Change({"a": b"1"}, {})) for id in ids[start : start + 500])
+        )
+    client, both = [], []
+    for number in range(_ROUNDS):
+        activities = {id: Activity(0.0, 0.0, number > 0) for id in ids}
+        theirs, ours = _server_cpu(server), process_time()
+        outcomes = await store.renew(activities)
+        ours, theirs = process_time() - ours, _server_cpu(server) - theirs
+        assert all(isinstance(outcomes[id], Live) for id in ids)
+        client.append(ours / _RENEWALS * 1e6)
+        both.append((ours + theirs) / _RENEWALS * 1e6)
+    await store.close()
+    print(
+        f"\n{_RENEWALS} renewals in one flush: {median(both):.1f} us of CPU each, client and "
+        f"server together ({min(both):.1f} to {max(both):.1f}); "
+        f"the client's part {median(client):.1f}"
+    )
+
+
+async def _ends() -> None:
+    contender = _Contender("QuartIdle on Redis", on_redis)
+    spent = []
+    for _ in range(3):
+        async with (
+            _serve(contender, __name__) as one,
+            _serve(contender, __name__) as two,
+        ):
+            (token,) = await _sign_in(one, 1)
+            tally = _Tally()
+            for server in (one, two):
+                await _open_all(server, contender.path, [token] * (_PAGES // 2), tally)
+            reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+            await asyncio.sleep(1.0)
+            start = perf_counter()
+            writer.write(
+                f"GET /sign-out HTTP/1.1\r\nHost: x\r\nCookie: session={token}\r\n\r\n".encode()
+            )
+            await reader.readuntil(b"\r\n\r\n")
+            while tally.lost < _PAGES and perf_counter() - start < 30:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+            assert tally.lost == _PAGES, tally.lost
+            spent.append(perf_counter() - start)
+            writer.close()
+    print(
+        f"\nan end with {_PAGES} pages on two workers, until the last has its close frame: "
+        f"{median(spent) * 1000:.0f} ms ({min(spent) * 1000:.0f} to {max(spent) * 1000:.0f})"
+    )
+
+
+async def _at_once() -> None:
+    app = on_redis()
+    await app.startup()
+    cookies = []
+    for _ in range(50):
+        response = await app.test_client().get("/sign-in")
+        cookies.append(response.headers["Set-Cookie"].partition(";")[0])
+    calls: list[Callable[[], Awaitable[None]]] = [
+        _call(app, "/read", cookies[number % 50]) for number in range(_AT_ONCE)
+    ]
+    start = perf_counter()
+    errors = [
+        outcome
+        for outcome in await asyncio.gather(*(call() for call in calls), return_exceptions=True)
+        if outcome is not None
+    ]
+    took = perf_counter() - start
+    await app.shutdown()
+    print(
+        f"\n{_AT_ONCE} requests at once on default settings: {len(errors)} errors in {took:.1f} s"
+    )
+
+
+def _used(client: Redis) -> int:
+    return int(client.info("memory")["used_memory"])
+
+
+async def _sizes(server: RedisServer) -> None:
+    client = server.client
+    client.flushall()
+    theirs = Quart("theirs")
+    theirs.config.update(SESSION_TYPE="redis", SESSION_URI=server.url)
+    QuartSession(theirs)
+
+    @theirs.get("/sign-in")
+    async def sign_in() -> str:
+        quart.session.update({"user": "ada", **_VALUES})
+        return ""
+
+    await theirs.startup()
+    await theirs.test_client().get("/sign-in")
+    (key,) = cast("list[bytes]", client.keys("*"))
+    value, left = cast(bytes, client.get(key)), client.ttl(key)
+    prefix = key.decode().rpartition(":")[0]
+    await theirs.shutdown()
+    client.flushall()
+
+    def theirs_thousand() -> None:
+        with client.pipeline(transaction=False) as pipeline:
+            for _ in range(1000):
+                name = f"{prefix}:{secrets.token_hex((len(key) - len(prefix) - 1) // 2)}"
+                pipeline.setex(name, left, value)
+            pipeline.execute()
+
+    used = _used(client)
+    for _ in range(_SESSIONS // 1000):
+        theirs_thousand()
+    size_theirs = (_used(client) - used) / _SESSIONS
+    client.flushall()
+    used = _used(client)
+    store = RedisStore(server.url)
+    store.bind(Limits(1800.0), lambda *_: None)
+    fields = {name: encode(name, value) for name, value in _VALUES.items()}
+    for _ in range(_SESSIONS // 1000):
+        await asyncio.gather(
+            *(
+                store.create(id_of(new_token()), Change(fields, {"user_id": "ada"}))
+                for _ in range(1000)
+            )
+        )
+    size = (_used(client) - used) / _SESSIONS
+    await store.close()
+    print(
+        f"\nbytes in Redis per session of five small values, {_SESSIONS} of them: QuartIdle "
+        f"{size:.0f}, the index of deadlines included; quart-session {size_theirs:.0f}"
+    )
+
+
+def main() -> None:
+    """Print what was measured."""
+    logging.disable(logging.WARNING)
+    with TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
+        os.environ[_URL] = server.url
+        asyncio.run(_renewals(server))
+        asyncio.run(_at_once())
+        asyncio.run(_ends())
+        asyncio.run(_sizes(server))
