@@ -13,15 +13,17 @@ local function read(key)
   local raw = redis.call('HGET', key, '\255')
   if not raw then return nil end
   local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
-  return {created = created, active = active, seen = seen, own = own, paged = paged, raw = raw}
+  return {created = created, active = active, seen = seen, own = own, paged = paged}
 end
 
-local function due(c)
-  local at, why = c.active + (c.own > 0 and c.own or TIMEOUT), 'idle'
-  if c.paged == 1 and c.seen + CLOSED < at then at, why = c.seen + CLOSED, 'closed' end
-  if c.created + LIFETIME <= at then at, why = c.created + LIFETIME, 'lifetime' end
+local function deadline(created, active, seen, own, paged)
+  local at, why = active + (own > 0 and own or TIMEOUT), 'idle'
+  if paged == 1 and seen + CLOSED < at then at, why = seen + CLOSED, 'closed' end
+  if created + LIFETIME <= at then at, why = created + LIFETIME, 'lifetime' end
   return at, why
 end
+
+local function due(c) return deadline(c.created, c.active, c.seen, c.own, c.paged) end
 
 local function alive(key)
   local c = read(key)
@@ -122,33 +124,34 @@ return redis.call('HGET', KEYS[1], '\251') or 0
 --- renew flags=allow-oom
 -- KEYS: sessions, then their indexes. ARGV: not after, how many, signs of life.
 if late() then return -1 end
+-- (Without tables that could be spared: this is most of what Redis does for open pages.)
 local answer = {exact(now)}
-local many = tonumber(ARGV[2])
-local at = 1
+local many, signs, at = tonumber(ARGV[2]), ARGV[3], 1
 for number = 1, many do
-  local key, seen, active, paged, index = KEYS[number]
-  seen, active, paged, index, at = struct.unpack('<ddBH', ARGV[3], at)
-  local c = read(key)
-  local ends, why
-  if c then ends, why = due(c) end
-  if not c then
-    answer[number + 1] = redis.call('HMGET', key, '\253', '\252')
-  elseif ends <= now then
-    answer[number + 1] = {why, exact(ends)}
-  else
-    local was = c.paged
-    if active >= 0 then c.active = math.max(c.active, now - active) end
-    c.seen = math.max(c.seen, now - seen)
-    c.paged = math.max(was, paged)
-    local raw = packed(c)
-    if raw ~= c.raw then
-      redis.call('HSET', key, '\255', raw)
-      if was ~= c.paged then
-        redis.call('ZADD', KEYS[many + index], 'LT', exact(due(c)), rest(key))
+  local key, seen_ago, active_ago, page, index = KEYS[number]
+  seen_ago, active_ago, page, index, at = struct.unpack('<ddBH', signs, at)
+  local raw = redis.call('HGET', key, '\255')
+  if raw then
+    local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
+    local ends, why = deadline(created, active, seen, own, paged)
+    if ends <= now then
+      answer[number + 1] = {why, exact(ends)}
+    else
+      if active_ago >= 0 then active = math.max(active, now - active_ago) end
+      seen = math.max(seen, now - seen_ago)
+      local new = struct.pack('<ddddB', created, active, seen, own, math.max(paged, page))
+      if new ~= raw then
+        redis.call('HSET', key, '\255', new)
+        if page > paged then
+          local at = deadline(created, active, seen, own, page)
+          redis.call('ZADD', KEYS[many + index], 'LT', exact(at), rest(key))
+        end
+        if paged == 1 and ends - now <= WARNING then tell('live', key, exact(now), new) end
       end
-      if was == 1 and ends - now <= WARNING then tell('live', key, exact(now), raw) end
+      answer[number + 1] = new
     end
-    answer[number + 1] = raw
+  else
+    answer[number + 1] = redis.call('HMGET', key, '\253', '\252')
   end
 end
 return answer
