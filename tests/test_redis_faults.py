@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from quart import Quart, request
+from quart.typing import TestClientProtocol as QuartClient
 
-from quart_idle import StoreUnavailable
+from quart_idle import QuartIdle, StoreUnavailable
 from quart_idle.policy import Limits
 from quart_idle.stores.base import Ended, Live, Record, ask
 from quart_idle.stores.redis import RedisStore
 
+from .conftest import frame, presence
 from .proxy import Proxy, proxy_to
 from .servers import RedisServer, redis_server
 from .store_contract import HERE, change, reason, record
+from .support import session
+from .test_presence import NewClient, Serve, goodbye, hold, signed_in
 
 LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
 TIMEOUT = 0.5
@@ -25,6 +33,7 @@ TIMEOUT = 0.5
 MOST_CONNECTIONS = 5
 
 Stores = Callable[..., Awaitable[RedisStore]]
+NewUser = Callable[[], QuartClient]
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +136,13 @@ FAULTS = {
     "answers cut": Fault(_cut_answers),
 }
 
+# An application has the store's answer to the others.
+MAIN_FAULTS = "stopped", "refused", "silent", "slow", "answers cut"
+
 faults = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+main_faults = pytest.mark.parametrize(
+    "fault", [FAULTS[name] for name in MAIN_FAULTS], ids=MAIN_FAULTS
+)
 
 
 async def mend(fault: Fault, server: RedisServer, proxy: Proxy) -> None:
@@ -395,3 +410,277 @@ async def test_a_call_that_is_cancelled_happened_whole_or_not_at_all_and_takes_n
     assert saved is True
     await assert_whole(store)
     assert (await record(store, "aaother")).data == {"a": b"1", "b": b"2"}
+
+
+# An application on it.
+
+
+def settings(port: int, **more: Any) -> dict[str, Any]:
+    return {
+        "store": f"redis://127.0.0.1:{port}",
+        "store_timeout": TIMEOUT,
+        "timeout": 30,
+        "warning": 10,
+        "ping_interval": 0.5,
+        **more,
+    }
+
+
+def assert_unavailable(answer: httpx.Response, took: float) -> None:
+    """It is the application's own answer, in time, and the client keeps its cookie."""
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "come back later"}
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Set-Cookie" not in answer.headers
+    assert took < TIMEOUT + 2
+
+
+async def timed(request: Awaitable[httpx.Response]) -> tuple[httpx.Response, float]:
+    began = time.monotonic()
+    return await request, time.monotonic() - began
+
+
+@main_faults
+async def test_nobody_is_signed_out_while_redis_is_away(
+    server: RedisServer, proxy: Proxy, serve: Serve, client: NewClient, fault: Fault
+) -> None:
+    site = serve(settings(proxy.port))
+    user, leaver = await signed_in(site, client), await signed_in(site, client)
+    before = (await user.get("/")).json()
+    async with presence(site, user) as page:
+        await frame(page, "state")
+        open_page = asyncio.create_task(hold(page, 60))
+        # In mid-request: it has read its session, and cannot save it.
+        slow = asyncio.create_task(timed(user.post("/set", params={"wait": 1, "a": "2"})))
+        await asyncio.sleep(0.5)
+        fault.begin(server, proxy)
+        answers = await asyncio.gather(
+            timed(user.get("/")),
+            timed(user.post("/sign-in/grace")),
+            timed(leaver.post("/sign-out")),
+            timed(client(site).post("/sign-in/linus")),
+        )
+        for answer in answers:
+            assert_unavailable(*answer)
+        saved, took = await slow
+        assert_unavailable(saved, took - 1)
+        assert (await user.get("/untouched")).text == "untouched"
+        assert (await client(site).get("/")).json()["user"] is None
+        async with presence(site, user) as another:
+            assert (await goodbye(another))[0] == 1013
+        # In mid-ping: the page is there, and stays.
+        await page.send('{"type": "ask"}')
+        await asyncio.sleep(2 * TIMEOUT)
+        await mend(fault, server, proxy)
+        await asyncio.wait([open_page], timeout=2)
+        if open_page.done():
+            assert page.close_code in (1001, 1006, 1011, 1012, 1013)
+        after = (await user.get("/")).json()
+        assert (after["id"], after["user"]) == (before["id"], "ada")
+        assert after["data"].get("a") in (None, "2")
+        open_page.cancel()
+    await until(lambda: connections(server) <= MOST_CONNECTIONS)
+    assert (await leaver.get("/")).json()["user"] in ("ada", None)
+
+
+def active(server: RedisServer, id: str) -> float:
+    """When a session was last active, by what is stored."""
+    with server.client as client:
+        raw = client.hget(f"quart-idle:{{{id[:2]}}}{id[2:]}", b"\xff")
+    assert isinstance(raw, bytes)
+    return float(struct.unpack_from("<dd", raw)[1])
+
+
+async def test_signs_of_life_from_a_time_without_redis_are_written_when_it_is_over(
+    server: RedisServer, proxy: Proxy, serve: Serve, client: NewClient
+) -> None:
+    site = serve(settings(proxy.port))
+    user = await signed_in(site, client)
+    id = (await user.get("/")).json()["id"]
+    async with presence(site, user) as page:
+        await hold(page, 1.2)
+        proxy.refuse()
+        proxy.reset()
+        began = time.time()
+        await hold(page, 2)
+        assert page.close_code is None
+    left = time.time()
+    await asyncio.sleep(0.5)
+    assert active(server, id) < began
+    await proxy.listen()
+    await until(lambda: active(server, id) > began)
+    assert active(server, id) < left + 0.1
+
+
+async def test_an_application_starts_without_redis_and_works_when_it_comes(
+    proxy: Proxy, serve: Serve, client: NewClient
+) -> None:
+    proxy.refuse()
+    site = serve(settings(proxy.port))
+    stranger = client(site)
+    assert (await stranger.get("/untouched")).status_code == 200
+    assert (await stranger.get("/")).json()["user"] is None
+    assert_unavailable(*await timed(stranger.post("/sign-in/ada")))
+    stranger.cookies.set("session", "A" * 43)
+    assert_unavailable(*await timed(stranger.get("/")))
+    stranger.cookies.clear()
+    await proxy.listen()
+    user = await signed_in(site, client)
+    async with presence(site, user) as page:
+        assert (await frame(page))["type"] == "state"
+        await user.post("/sign-out")
+        assert await goodbye(page, 2) == (4401, "signed out")
+
+
+async def test_when_redis_comes_back_empty_each_user_signs_in_once_more(
+    server: RedisServer, proxy: Proxy, serve: Serve, client: NewClient
+) -> None:
+    site = serve(settings(proxy.port))
+    user, other = await signed_in(site, client), await signed_in(site, client)
+    async with presence(site, user) as page:
+        await frame(page, "state")
+        with server.client as redis:
+            redis.flushall()
+        server.stop()
+        server.start()
+        assert await goodbye(page) == (4401, "unknown")
+    for one in (user, other):
+        facts = await one.get("/")
+        assert (facts.status_code, facts.json()["user"]) == (200, None)
+        assert facts.json()["ended"] == "unknown"
+        (await one.post("/sign-in/ada")).raise_for_status()
+        assert (await one.get("/")).json()["user"] == "ada"
+        async with presence(site, one) as page:
+            assert (await frame(page))["type"] == "state"
+
+
+async def test_a_full_or_read_only_redis_fails_only_what_it_cannot_do(
+    server: RedisServer, proxy: Proxy, serve: Serve, client: NewClient
+) -> None:
+    site = serve(settings(proxy.port))
+    user, leaver = await signed_in(site, client), await signed_in(site, client)
+    id = (await user.get("/")).json()["id"]
+    with server.client as redis:
+        redis.config_set("maxmemory", "1mb")
+        moment = time.time()
+        assert (await user.get("/")).json()["user"] == "ada"
+        assert_unavailable(*await timed(user.post("/set", params={"a": "1"})))
+        assert_unavailable(*await timed(client(site).post("/sign-in/linus")))
+        assert "session=;" in (await leaver.post("/sign-out")).headers["Set-Cookie"]
+        await until(lambda: active(server, id) > moment)
+        redis.config_set("maxmemory", 0)
+        (await user.post("/set", params={"a": "1"})).raise_for_status()
+        async with presence(site, user) as page:
+            await frame(page, "state")
+            redis.replicaof("127.0.0.1", 1)
+            assert (await user.get("/")).json()["data"] == {"a": "1"}
+            assert_unavailable(*await timed(user.post("/set", params={"a": "2"})))
+            assert_unavailable(*await timed(user.post("/sign-out")))
+            moment = time.time()
+            await hold(page, 1.5)
+            assert page.close_code is None
+            redis.replicaof("NO", "ONE")
+            (await user.post("/set", params={"a": "3"})).raise_for_status()
+            await until(lambda: active(server, id) > moment)
+
+
+async def test_every_answer_is_its_own_user_s_while_connections_are_reset(
+    proxy: Proxy, serve: Serve, client: NewClient
+) -> None:
+    site = serve(settings(proxy.port))
+    names = [f"user{number}" for number in range(16)]
+    users = {name: client(site) for name in names}
+    for name, user in users.items():
+        (await user.post(f"/sign-in/{name}")).raise_for_status()
+    over = asyncio.Event()
+    answered = 0
+
+    async def use(name: str) -> None:
+        nonlocal answered
+        while not over.is_set():
+            answer = await users[name].get("/")
+            assert answer.status_code in (200, 503)
+            if answer.status_code == 200:
+                assert answer.json()["user"] == name
+                answered += 1
+
+    tasks = [asyncio.create_task(use(name)) for name in names]
+    for _ in range(20):
+        await asyncio.sleep(0.05)
+        random.choice((proxy.to, proxy.back)).left = random.randrange(5000)
+        await asyncio.sleep(0.05)
+        proxy.flow()
+        proxy.reset()
+    over.set()
+    await asyncio.gather(*tasks)
+    assert answered > 50
+
+
+@pytest.fixture
+async def users(proxy: Proxy, tmp_path: Path) -> AsyncIterator[NewUser]:
+    """Users of an application in this process, on default settings; it has a static file."""
+    static = tmp_path / "static"
+    static.mkdir()
+    (static / "style.css").write_text("body {}")
+    app = Quart("tests", static_folder=str(static))
+    QuartIdle(app, store=f"redis://127.0.0.1:{proxy.port}")
+
+    @app.get("/")
+    async def read() -> dict[str, Any]:
+        return {"user": session.user_id}
+
+    @app.post("/")
+    async def write() -> dict[str, Any]:
+        session[request.args["key"]] = session.user_id
+        return {}
+
+    @app.post("/do/<do>/<user>")
+    async def change(do: str, user: str) -> dict[str, Any]:
+        if do == "sign-in":
+            session.user_id = user
+        else:
+            session.end()
+        return {}
+
+    async with app.test_app():
+        yield app.test_client
+
+
+async def test_anonymous_requests_take_no_trip_a_read_one_and_a_write_two(
+    proxy: Proxy, users: NewUser
+) -> None:
+    async def trips(user: QuartClient, path: str = "/", method: str = "GET") -> int:
+        await asyncio.sleep(0.7)  # for the renewal that the one before leaves behind
+        before = len(proxy.sent)
+        call = user.post if method == "POST" else user.get
+        assert (await call(path)).status_code == 200
+        sent = proxy.sent[before:]
+        # The sweep is nobody's request; it comes once in a second.
+        return sum(b":turn" not in one and b"{00}:due" not in one for one in sent)
+
+    user, malformed = users(), users()
+    # The first time, scripts are sent too, and connections made.
+    for path in ("/do/sign-in/ada", "/?key=a", "/do/sign-out/ada", "/do/sign-in/ada"):
+        await user.post(path)
+    malformed.set_cookie("localhost", "session", "malformed")
+    assert await trips(users()) == 0
+    assert await trips(malformed) == 0
+    assert await trips(user, "/static/style.css") == 0
+    assert await trips(user) == 1
+    assert await trips(user, "/?key=a", "POST") == 2
+    assert await trips(user, "/do/sign-out/ada", "POST") == 2
+
+
+async def test_thousands_of_requests_at_once_on_default_settings_give_no_error(
+    users: NewUser,
+) -> None:
+    crowd = [users() for _ in range(10)]
+    for number, user in enumerate(crowd):
+        await user.post(f"/do/sign-in/user{number}")
+    answers = await asyncio.gather(*(crowd[at % 10].get("/") for at in range(5000)))
+    assert {answer.status_code for answer in answers} == {200}
+    for at, answer in enumerate(answers):
+        assert await answer.get_json() == {"user": f"user{at % 10}"}
+    writes = (crowd[at % 10].post(f"/?key={at}") for at in range(2000))
+    answers = await asyncio.gather(*writes)
+    assert {answer.status_code for answer in answers} == {200}

@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from hashlib import sha1
+from math import inf
 from pathlib import Path
 from struct import Struct
 from time import monotonic
@@ -53,7 +54,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..exceptions import ConfigError, StoreUnavailable
 from ..policy import Activity, Clocks, Limits, deadline
-from .base import REASON_KEPT, REGENERATED, Change, Ended, Listener, Live, Record
+from .base import REASON_KEPT, REGENERATED, Change, Ended, Limit, Listener, Live, Record
 
 # Connections that carry calls. One is enough while Redis is quick; with more, a trip that is slow
 # does not hold up what is asked after it.
@@ -75,6 +76,10 @@ _PACKED: Final = Struct("<ddddB")
 # The ages of `seen` and `active`, whether a page was open, which index is the session's.
 _SIGN: Final = Struct("<ddBH")
 _NONE: Final = -1.0
+# How long what was learned of Redis's clock is not replaced by less, in seconds.
+_CLOCK_KEPT: Final = 60.0
+# How often a write that came too late is tried again, while its caller waits.
+_ATTEMPTS: Final = 10
 # How long after a look at the nodes of a cluster another may follow, in seconds.
 _PAUSE: Final = 0.25
 
@@ -125,7 +130,8 @@ class _Connection:
         """Forget a connection whose answers may still be on their way."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.disconnect(nowait=True)
+            with suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
 
 
 class _NodeConnection(_Connection):
@@ -177,6 +183,9 @@ class _Call(NamedTuple):
     keys: Sequence[bytes]
     arguments: Sequence[Any]
     give: Callable[[Any], None]
+    #: For a write that is fenced: who waits, and until when, by this process's monotonic clock.
+    waiting: asyncio.Future[Any] | None = None
+    until: float = 0.0
 
 
 _CLOSED: Final = ConnectionError("the store was closed")
@@ -214,15 +223,33 @@ class _Trips:
         self._load = ""
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[None]] = []
+        # Redis's clock less this process's monotonic one, at least; when that was learned; and
+        # whether a write came too late by it.
+        self._offset = -inf
+        self._learned = -inf
+        self._doubted = True
 
-    async def call(self, script: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+    async def call(
+        self, script: str, keys: Sequence[bytes], *arguments: Any, until: float | None = None
+    ) -> Any:
         """What a script answers.
+
+        Args:
+            script: its text.
+            keys: what it works on.
+            *arguments: what else it is given.
+            until: for one that takes, first of all, after when it is to do nothing: when whoever
+                calls gives up, by this process's monotonic clock.
 
         Raises:
             StoreUnavailable: Redis did not answer, or not what it was asked for.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._calls.append(_Call(script, keys, arguments, partial(_give, answer)))
+        give = partial(_give, answer)
+        if until is None:
+            self._calls.append(_Call(script, keys, arguments, give))
+        else:
+            self._calls.append(_Call(script, keys, arguments, give, answer, until))
         return await self._answered(answer)
 
     async def load(self, script: str, key: bytes) -> tuple[list[bytes], bytes]:
@@ -270,7 +297,8 @@ class _Trips:
                     waiting = loop.create_future()
                     self._idle.append(waiting)
                     await waiting
-                await self._trip(lane, self._take())
+                if calls := self._take():
+                    await self._trip(lane, calls)
         finally:
             await lane.drop()
 
@@ -279,53 +307,87 @@ class _Trips:
         loads, self._loads = self._loads[:_MOST], self._loads[_MOST:]
         if self._loads or self._calls:
             self._wake()
+        # What nobody waits for any more is not done; but an end is, which is not fenced.
+        calls = [call for call in calls if call.waiting is None or not call.waiting.done()]
         waiting: dict[bytes, list[asyncio.Future[Any]]] = {}
         for key, answer in loads:
-            waiting.setdefault(key, []).append(answer)
+            if not answer.done():
+                waiting.setdefault(key, []).append(answer)
         for keys in self._by_slot(waiting):
             give = partial(self._loaded, [waiting[key] for key in keys])
             calls.append(_Call(self._load, keys, (), give))
         return calls
 
-    @staticmethod
-    def _loaded(waiting: list[list[asyncio.Future[Any]]], answer: Any) -> None:
+    def _loaded(self, waiting: list[list[asyncio.Future[Any]]], answer: Any) -> None:
         failed = isinstance(answer, Exception)
+        if not failed:
+            self._learn(float(answer[0]))
         for at, those in enumerate(waiting, 1):
             for one in those:
                 _give(one, answer if failed else (answer[at], answer[0]))
 
+    def _learn(self, told: float) -> None:
+        """Take in what Redis's clock said a while ago: the shorter ago, the more it is."""
+        now = monotonic()
+        if told - now >= self._offset or now - self._learned > _CLOCK_KEPT:
+            self._offset, self._learned = told - now, now
+
     async def _trip(self, lane: _Connection, calls: list[_Call]) -> None:
         answers: list[Any] = []
+        limit = Limit(self._timeout)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with limit.wait:
                 answers = await self._travel(lane, calls)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # the lane goes on, whatever it was
             await lane.drop()
             answers = [error] * len(calls)
         finally:
+            limit.cancel()
             for call, answer in zip(calls, answers or [_CLOSED] * len(calls), strict=True):
                 call.give(answer)
+        if _LATE in answers:
+            self._doubted = True
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await lane.drop()  # the master is another one now
 
     async def _travel(self, lane: _Connection, calls: list[_Call]) -> list[Any]:
+        if self._doubted and any(call.waiting is not None for call in calls):
+            told = (await self._reach(lane, [["TIME"]]))[0]
+            if isinstance(told, Exception):
+                raise told
+            self._learn(int(told[0]) + int(told[1]) / 1e6)
+            self._doubted = False
         commands = [
-            ["EVALSHA", _sha(call.script), len(call.keys), *call.keys, *call.arguments]
+            [
+                *("EVALSHA", _sha(call.script), len(call.keys), *call.keys),
+                *(() if call.waiting is None else (self._fence(call),)),
+                *call.arguments,
+            ]
             for call in calls
         ]
-        try:
-            answers = await lane.trip(commands)
-        except ConnectionError:
-            # Closed since it was last used, or in the middle of this: whatever of it was done can
-            # be done twice.
-            await lane.drop()
-            answers = await lane.trip(commands)
+        answers = await self._reach(lane, commands)
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:
             whole = [["EVAL", calls[at].script, *commands[at][2:]] for at in unknown]
             for at, answer in zip(unknown, await lane.trip(whole), strict=True):
                 answers[at] = answer
         return answers
+
+    async def _reach(self, lane: _Connection, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        try:
+            return await lane.trip(commands)
+        except ConnectionError:
+            # Closed since it was last used, or in the middle of this: whatever of it was done can
+            # be done twice.
+            await lane.drop()
+            return await lane.trip(commands)
+
+    def _fence(self, call: _Call) -> str:
+        """When a write is too late, by Redis's clock."""
+        now = monotonic()
+        # Whoever still waits then is patient: it is this process that was busy.
+        until = call.until if call.until > now else now + self._timeout
+        return f"{until + self._offset:.6f}"
 
 
 class _Server(_Trips):
@@ -355,8 +417,12 @@ class _Cluster:
         self._looking: asyncio.Task[None] | None = None
         self._looked = -_PAUSE
 
-    async def call(self, script: str, keys: Sequence[bytes], *arguments: Any) -> Any:
-        return await self._at(keys[0], lambda node: node.call(script, keys, *arguments))
+    async def call(
+        self, script: str, keys: Sequence[bytes], *arguments: Any, until: float | None = None
+    ) -> Any:
+        return await self._at(
+            keys[0], lambda node: node.call(script, keys, *arguments, until=until)
+        )
 
     async def load(self, script: str, key: bytes) -> tuple[list[bytes], bytes]:
         found: tuple[list[bytes], bytes] = await self._at(key, lambda node: node.load(script, key))
@@ -444,8 +510,6 @@ class RedisStore:
         self._limits = Limits(0.0)
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Redis's clock less this process's monotonic one, at least; None: not known.
-        self._offset: float | None = None
         self._heard_since: float | None = None
 
     def bind(
@@ -491,14 +555,17 @@ class RedisStore:
                 self._trips = _Cluster(client, self._timeout)
             else:
                 self._trips = _Server(client, self._timeout)
-            self._offset = self._heard_since = None
+            self._heard_since = None
             self._subscribed = asyncio.Event()
             self._tasks = [loop.create_task(work) for work in (self._listen(), self._sweep())]
         return self._trips
 
     async def open(self) -> None:
         self._start()
-        await self._look_at_servers()
+        try:
+            await self._look_at_servers()
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable from error
         await self._subscribed.wait()
 
     async def _look_at_servers(self) -> None:
@@ -541,23 +608,12 @@ class RedisStore:
     async def _write(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
         """Run a script that does nothing once its caller has given up."""
         until = monotonic() + self._timeout
-        while True:
-            self._start()
-            if self._offset is None:
-                self._learn_clock((await self._call("load", keys[:1]))[0])
-            not_after = until + (self._offset or 0.0)
-            answer = await self._call(name, keys, f"{not_after:.6f}", *arguments)
+        for _ in range(_ATTEMPTS):
+            answer = await self._start().call(self._scripts[name], keys, *arguments, until=until)
             if answer != _LATE:
                 return answer
-            # Nothing happened. But was it late, or was Redis's clock set?
-            self._offset = None
-            if monotonic() >= until:
-                raise StoreUnavailable from TimeoutError("a write came to Redis too late")
-
-    def _learn_clock(self, told: bytes) -> float:
-        now = float(told)
-        self._offset = now - monotonic()
-        return now
+            # Nothing happened. It was late, or Redis's clock was set; whoever calls waits still.
+        raise StoreUnavailable from TimeoutError("a write came to Redis too late")
 
     # Names.
 
@@ -572,7 +628,7 @@ class RedisStore:
     async def load(self, id: str) -> Record | Ended | None:
         trips = self._start()
         flat, told = await trips.load(self._scripts["load"], self._key(id))
-        now = self._learn_clock(told)
+        now = float(told)
         if not flat:
             return None
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -630,7 +686,7 @@ class RedisStore:
                 number = indexes.setdefault(self._index(id), len(indexes) + 1)
                 signs += _SIGN.pack(seen, _NONE if active is None else active, paged, number)
             told, *answers = await self._write("renew", [*keys, *indexes], len(ids), signs)
-            now = self._learn_clock(told)
+            now = float(told)
             for id, answer in zip(ids, answers, strict=True):
                 if isinstance(answer, bytes):
                     outcomes[id] = Live(_unpack(answer), now)
@@ -712,12 +768,15 @@ class RedisStore:
     async def _sweep(self) -> None:
         """Say something to oneself, and end what is due if it is this worker's turn."""
         turn = f"{self._prefix}:turn".encode()
+        more = False
         while True:
-            with suppress(StoreUnavailable):  # what is due waits
-                more = await self._call("turn", (turn,), int(_TICK * 900), self._beats)
-                while more:
-                    more = await self._sweep_once()
-            await asyncio.sleep(_TICK)
+            try:
+                ours = await self._call("turn", (turn,), int(_TICK * 900), self._beats)
+                more = bool(more or ours) and await self._sweep_once()
+            except StoreUnavailable:  # what is due waits
+                more = False
+            if not more:
+                await asyncio.sleep(_TICK)
 
     async def _sweep_once(self) -> bool:
         """End what is due; whether there may be more."""
@@ -801,7 +860,9 @@ def _server(scheme: str, rest: str) -> Callable[[float], Any]:
         raise ValueError("a database is a number")
 
     def make(timeout: float) -> aioredis.Redis:
-        return aioredis.Redis.from_url(f"{scheme}://{rest}", **_quick(timeout))
+        # A trip's time is limited, and more patiently than a client would.
+        quick = _quick(timeout) | {"socket_connect_timeout": None}
+        return aioredis.Redis.from_url(f"{scheme}://{rest}", **quick)
 
     # Which is where unknown options are noticed.
     make(1.0).connection_pool.make_connection()  # type: ignore[no-untyped-call]
@@ -835,7 +896,6 @@ def _sentinel(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
     }
 
     def make(timeout: float) -> Any:
-        quick = _quick(timeout)
         sentinel = Sentinel(hosts, sentinel_kwargs=quick | theirs, **quick, **options)  # type: ignore[no-untyped-call]
         return sentinel.master_for(service)
 
