@@ -132,7 +132,8 @@ def redis_server(
     port = port or free_port()
     command = [
         *(need("redis-server", "redis-server"), "--port", str(port), "--bind", "127.0.0.1"),
-        *("--dir", str(folder), "--save", "", "--appendonly", "no", *arguments),
+        *("--dir", str(folder), "--save", "", "--appendonly", "no"),
+        *("--repl-diskless-sync-delay", "0", *arguments),
     ]
     process = subprocess.Popen(
         command,
@@ -170,7 +171,7 @@ class Cluster:
         return f"redis+cluster://{hosts}"
 
     def flush(self) -> None:
-        for node in self.nodes:
+        for node in self.nodes[:3]:
             with node.client as client:
                 client.flushall()
 
@@ -200,6 +201,21 @@ class Cluster:
         if whole:
             for node in target, source:
                 self._ask(self.nodes[node], "CLUSTER SETSLOT", slot, "NODE", ids[target])
+
+    def give_back(self) -> None:
+        """Have the first node, which is a replica now, be the master again."""
+        first = self.nodes[0]
+
+        def master() -> bool:
+            if self._ask(first, "ROLE")[0] == b"master":
+                return True
+            self._ask(first, "CLUSTER FAILOVER")
+            time.sleep(1)
+            return False
+
+        until(partial(in_step, first), "the replica is in step")
+        until(master, "the replica is the master")
+        until(lambda: self.owner(b"b") == 0, "the nodes know the master")
 
     @staticmethod
     def _ask(node: RedisServer, *command: Any) -> Any:
@@ -287,7 +303,7 @@ class Watched:
 def watched(folder: Path) -> Iterator[Watched]:
     with ExitStack() as stack:
         master = stack.enter_context(redis_server(folder))
-        of = "--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0"
+        of = "--replicaof", f"127.0.0.1 {master.port}"
         replica = stack.enter_context(redis_server(folder, *of))
         until(partial(in_step, replica), "the replica is in step")
         port = free_port()

@@ -82,6 +82,8 @@ _CLOCK_KEPT: Final = 60.0
 _ATTEMPTS: Final = 10
 # How long after a look at the nodes of a cluster another may follow, in seconds.
 _PAUSE: Final = 0.25
+# How much longer than a trip it may take.
+_PATIENCE: Final = 4
 
 _TAGS: Final = tuple(f"{number:02x}" for number in range(256))
 
@@ -104,7 +106,7 @@ class _Connection:
     It is none of a pool's: what a pool of the application's holds is the application's.
 
     Args:
-        make: makes a connection, which connects when it is first used.
+        make: makes a connection that is not connected yet.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -115,6 +117,7 @@ class _Connection:
         """What is answered to each; an error that Redis answers is among the answers."""
         if self._connection is None:
             self._connection = self._make()
+            await self._connection.connect()
         connection = self._connection
         packed = b"".join([pack_command(tuple(command)) for command in commands])
         await connection.send_packed_command(packed, check_health=False)
@@ -475,11 +478,13 @@ class _Cluster:
     async def _ask_nodes(self) -> None:
         await asyncio.sleep(self._looked + _PAUSE - monotonic())
         try:
-            if self._known:
-                await self._client.nodes_manager.initialize()
-            else:
-                await self._client.initialize()
-                self._known = True
+            # It asks one after the other, in any order, until one answers.
+            async with asyncio.timeout(_PATIENCE * self._timeout):
+                if self._known:
+                    await self._client.nodes_manager.initialize()
+                else:
+                    await self._client.initialize()
+                    self._known = True
         except (RedisError, RedisClusterException, OSError) as error:
             _log.warning("the nodes of the Redis cluster are not known: %s", error)
         finally:
@@ -724,6 +729,7 @@ class RedisStore:
             try:
                 async with asyncio.timeout(self._timeout):
                     listening = await self._trips.connection()
+                    await listening.connect()
                     await listening.send_command(
                         "SUBSCRIBE", _bytes(self._told), _bytes(self._beats)
                     )
@@ -876,7 +882,9 @@ def _cluster(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
 
     def make(timeout: float) -> aioredis.RedisCluster:
         nodes = [ClusterNode(*host) for host in hosts]
-        return aioredis.RedisCluster(startup_nodes=nodes, **_quick(timeout), **options)
+        # Where it looks for the nodes by itself, it does not wait for a silent one.
+        quick = _quick(timeout) | {"socket_timeout": timeout}
+        return aioredis.RedisCluster(startup_nodes=nodes, **quick, **options)
 
     make(1.0)
     return make
@@ -896,11 +904,26 @@ def _sentinel(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
     }
 
     def make(timeout: float) -> Any:
-        sentinel = Sentinel(hosts, sentinel_kwargs=quick | theirs, **quick, **options)  # type: ignore[no-untyped-call]
-        return sentinel.master_for(service)
+        # A Sentinel that is silent leaves time for another, and for the server.
+        some = dict.fromkeys(
+            ("socket_timeout", "socket_connect_timeout"), timeout / (len(hosts) + 1)
+        )
+        quick = _quick(timeout)
+        sentinel = Sentinel(hosts, sentinel_kwargs=quick | some | theirs, **quick, **options)  # type: ignore[no-untyped-call]
+        return sentinel.master_for(service, redis_class=_Master)
 
     make(1.0).connection_pool.make_connection()
     return make
+
+
+class _Master(aioredis.Redis):
+    """Closes the clients of its Sentinels too, which nobody else has."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 def _hosts(rest: str, port: int) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
