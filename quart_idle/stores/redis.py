@@ -450,7 +450,10 @@ class _Cluster:
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, _NODE_DOWN):
                 raise
-        await self._look()
+            looking = self._look()
+            if isinstance(error.__cause__, (TimeoutError, RedisTimeoutError)):
+                raise  # whoever asked has given up
+        await asyncio.wait([looking])
         return await ask(self._node(key))
 
     def _node(self, key: bytes) -> _Trips:
@@ -465,15 +468,15 @@ class _Cluster:
 
     async def _know(self) -> None:
         if not self._known:
-            await self._look()
+            await asyncio.wait([self._look()])
             if not self._known:
                 raise StoreUnavailable from ConnectionError("no node of the cluster answers")
 
-    async def _look(self) -> None:
+    def _look(self) -> asyncio.Task[None]:
         """See which node has what: once for all who want to know, whoever of them leaves."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._ask_nodes())
-        await asyncio.wait([self._looking])
+        return self._looking
 
     async def _ask_nodes(self) -> None:
         await asyncio.sleep(self._looked + _PAUSE - monotonic())
