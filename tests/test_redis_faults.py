@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import struct
 import time
@@ -20,8 +21,8 @@ from quart_idle.policy import Limits
 from quart_idle.stores.base import Ended, Live, Record, ask
 from quart_idle.stores.redis import RedisStore
 
-from .conftest import frame, presence
-from .proxy import Proxy, proxy_to
+from .conftest import Server, frame, presence
+from .proxy import Link, Proxy, proxy_to
 from .servers import RedisServer, redis_server
 from .store_contract import HERE, change, reason, record
 from .support import session
@@ -584,6 +585,67 @@ async def test_a_full_or_read_only_redis_fails_only_what_it_cannot_do(
             await until(lambda: active(server, id) > moment)
 
 
+@pytest.mark.parametrize("held", ["command", "answer"])
+async def test_a_client_that_leaves_in_the_middle_of_a_store_s_call_loses_nothing(
+    server: RedisServer, proxy: Proxy, serve: Serve, client: NewClient, held: str
+) -> None:
+    site = serve(settings(proxy.port, store_timeout=2))
+    # What is asked, and which of its store's calls is under way when the client leaves.
+    acts = {"/": 1, "/set?a=2": 2, "/regenerate": 2, "/sign-in/grace": 2, "/sign-out": 2, "page": 1}
+    users = {act: await signed_in(site, client, a="1") for act in acts}
+    ids = {act: (await user.get("/")).json()["id"] for act, user in users.items()}
+    await asyncio.sleep(0.8)  # until that is renewed
+    proxy.only = lambda link: not link.subscribed
+    way = proxy.to if held == "command" else proxy.back
+    for act, nth in acts.items():
+        key = f"{{{ids[act][:2]}}}{ids[act][2:]}".encode()
+        calls = itertools.count(1)
+        reached = asyncio.Event()
+
+        def watch(
+            _: Link,
+            data: bytes,
+            key: bytes = key,
+            nth: int = nth,
+            calls: Iterator[int] = calls,
+            reached: asyncio.Event = reached,
+        ) -> None:
+            if key in data and next(calls) == nth:
+                way.stall()
+                reached.set()
+
+        proxy.watch = watch
+        leaving = asyncio.create_task(leave(site, users[act], act))
+        await asyncio.wait_for(reached.wait(), 5)
+        await asyncio.sleep(0.1)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        await asyncio.sleep(0.1)
+        way.flow()
+    proxy.watch = lambda _, __: None
+    await asyncio.sleep(1.5)
+    for act, user in users.items():
+        facts = (await user.get("/")).json()
+        if act == "/sign-out":
+            assert (facts["user"], facts["ended"]) == (None, "signed out")
+        elif act == "/sign-in/grace":
+            # Another user's session is not given to whoever has the old token.
+            assert (facts["user"], facts["ended"]) == (None, "regenerated")
+        else:
+            # A token that was changed goes back to the one that the client has.
+            assert (facts["id"], facts["user"]) == (ids[act], "ada")
+            assert facts["data"] == {"a": "2" if act == "/set?a=2" else "1"}
+    await until(lambda: connections(server) <= MOST_CONNECTIONS)
+
+
+async def leave(site: Server, user: httpx.AsyncClient, act: str) -> None:
+    """Ask for something, and be cancelled."""
+    if act == "page":
+        async with presence(site, user):
+            await asyncio.sleep(60)
+    await user.request("GET" if act == "/" else "POST", act)
+
+
 async def test_every_answer_is_its_own_user_s_while_connections_are_reset(
     proxy: Proxy, serve: Serve, client: NewClient
 ) -> None:
@@ -681,6 +743,6 @@ async def test_thousands_of_requests_at_once_on_default_settings_give_no_error(
     assert {answer.status_code for answer in answers} == {200}
     for at, answer in enumerate(answers):
         assert await answer.get_json() == {"user": f"user{at % 10}"}
-    writes = (crowd[at % 10].post(f"/?key={at}") for at in range(2000))
+    writes = (crowd[at % 10].post(f"/?key={at}") for at in range(1000))
     answers = await asyncio.gather(*writes)
     assert {answer.status_code for answer in answers} == {200}

@@ -739,7 +739,7 @@ class RedisStore:
                 await self._hear(listening)
                 _log.warning("Redis does not tell what happens to sessions; subscribing again")
             except (RedisError, OSError, StoreUnavailable) as error:
-                _log.warning("Redis does not tell what happens to sessions: %s", error)
+                _log.warning("Redis does not tell what happens to sessions: %r", error)
             finally:
                 self._heard_since = None
                 if listening is not None:
