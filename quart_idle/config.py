@@ -83,6 +83,11 @@ class Settings:
     key_prefix: str
     store_timeout: float
 
+    @property
+    def patience(self) -> float | None:
+        """How long to wait for the store, in seconds; None: it keeps `store_timeout` itself."""
+        return None if self.store.timely else self.store_timeout
+
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -157,7 +162,7 @@ def _store(value: object) -> Store:
 
 
 _STORE_METHODS: Final = (
-    *("bind", "open", "close", "hears"),
+    *("bind", "open", "close", "hears", "timely"),
     *("load", "create", "save", "regenerate", "end", "renew"),
 )
 

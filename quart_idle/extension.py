@@ -64,7 +64,7 @@ class QuartIdle:
         async def renew(
             activities: Mapping[str, Activity],
         ) -> Mapping[str, Live | Ended | None]:
-            return await ask(settings.store.renew(activities), settings.store_timeout)
+            return await ask(settings.store.renew(activities), settings.patience)
 
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
         cookie_name = app.config["SESSION_COOKIE_NAME"]

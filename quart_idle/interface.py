@@ -57,7 +57,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self.limits = settings.limits
         self._settings = settings
         self._store = settings.store
-        self._timeout = settings.store_timeout
+        self._patience = settings.patience
         self._renewals = renewals
         self._cookie_name = cookie_name
         self._file_endpoints: frozenset[str] = frozenset()
@@ -89,7 +89,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self, app: Quart, request: BaseRequestWebsocket, session: Session, id: str
     ) -> None:
         try:
-            found = await ask(self._store.load(id), self._timeout)
+            found = await ask(self._store.load(id), self._patience)
         except StoreUnavailable as error:
             # Raised when the session is touched: raised here, it would pass by the application's
             # error handlers, and fail requests that need no session.
@@ -109,7 +109,7 @@ class QuartIdleSessionInterface(SessionInterface):
                 await self._take_back(session._move)
                 session._move = None
             id = session._over[0] if session._over is not None else session._id or session._named
-            found = None if id is None else await ask(self._store.load(id), self._timeout)
+            found = None if id is None else await ask(self._store.load(id), self._patience)
             session._fault = session._over = None
             session._detach()
             if id is not None:
@@ -223,7 +223,7 @@ class QuartIdleSessionInterface(SessionInterface):
             await self._change(session, session._id)
 
     async def _end(self, session: Session, id: str, reason: str) -> None:
-        ended = await ask(self._store.end(id, reason), self._timeout)
+        ended = await ask(self._store.end(id, reason), self._patience)
         own = {id} if session._move is None else {id, session._move.new_id}
         session._over = session._token = session._move = None
         # If it was over before, or has another token, a newer cookie may be on its way.
@@ -234,9 +234,9 @@ class QuartIdleSessionInterface(SessionInterface):
         base, change = session._base, self._change_of(session)
         token = self._new_token(session)
         id = id_of(token)
-        clocks = await ask(self._store.create(id, change), self._timeout)
+        clocks = await ask(self._store.create(id, change), self._patience)
         if session._base is not base:  # it was over before it began
-            await ask(self._store.end(id, SIGNED_OUT), self._timeout)
+            await ask(self._store.end(id, SIGNED_OUT), self._patience)
             return
         session._id, session._token = id, token
         session._clocks = clocks._replace(timeout=session._own_timeout)
@@ -249,14 +249,14 @@ class QuartIdleSessionInterface(SessionInterface):
         if session._token_wanted or session._cleared or "user_id" in change.attributes:
             await self._regenerate(session, Move(id, self._new_token(session, id), change, base))
         elif change.fields or change.attributes:
-            if not await ask(self._store.save(id, change), self._timeout):
+            if not await ask(self._store.save(id, change), self._patience):
                 raise SessionEnded(f"the session {id} was over before it could be saved")
             session._written(change, base)
 
     async def _regenerate(self, session: Session, move: Move) -> None:
         session._move = move
         call = self._store.regenerate(move.id, move.new_id, move.change)
-        happened = await ask(call, self._timeout)
+        happened = await ask(call, self._patience)
         session._move = None
         if not happened:
             raise SessionEnded(f"the session {move.id} was over before its token could be changed")
@@ -297,7 +297,7 @@ class QuartIdleSessionInterface(SessionInterface):
         undo = move.undo
         if undo is None:
             return False
-        return await ask(self._store.regenerate(move.new_id, move.id, undo), self._timeout)
+        return await ask(self._store.regenerate(move.new_id, move.id, undo), self._patience)
 
     def close(self) -> None:
         for task in self._returns:

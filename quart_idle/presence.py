@@ -530,7 +530,7 @@ class Presence:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        return await ask(self._store.load(id), self._settings.store_timeout)
+        return await ask(self._store.load(id), self._settings.patience)
 
     async def renew(self, id: str, activity: Activity) -> Live | Ended | None:
         """Renew a session at once, and tell its pages.
@@ -538,7 +538,7 @@ class Presence:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        outcomes = await ask(self._store.renew({id: activity}), self._settings.store_timeout)
+        outcomes = await ask(self._store.renew({id: activity}), self._settings.patience)
         outcome = outcomes.get(id)
         self.tell(id, outcome)
         return outcome

@@ -97,6 +97,8 @@ class Gate:
 class Tampered:
     """A store whose calls are counted, and can be held at a gate or made to fail."""
 
+    timely = False
+
     def __init__(self, inner: Store) -> None:
         self._inner = inner
         self._gates: dict[str, Gate] = {}

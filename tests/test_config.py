@@ -312,7 +312,7 @@ class HalfAStore:
 @pytest.mark.parametrize(
     ("value", "missing"),
     [
-        (HalfAStore(), "open, close, hears, create, save, regenerate, end, renew"),
+        (HalfAStore(), "open, close, hears, timely, create, save, regenerate, end, renew"),
         (1, "bind"),
         (None, "bind"),
     ],

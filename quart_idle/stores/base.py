@@ -108,6 +108,9 @@ Listener = Callable[[str, Live | Ended], None]
 class Store(Protocol):
     """Sessions by id. See the module's text for the contract that every method keeps."""
 
+    #: Whether calls fail by themselves when their time is up: a timer less for each.
+    timely: bool
+
     def bind(
         self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
     ) -> None:
@@ -217,8 +220,8 @@ class Limit:
         self._timer.cancel()
 
 
-async def ask(call: Awaitable[_T], timeout: float) -> _T:
-    """What a store's method answers within ``timeout`` seconds.
+async def ask(call: Awaitable[_T], timeout: float | None) -> _T:
+    """What a store's method answers within ``timeout`` seconds; None: it keeps the time itself.
 
     Raises:
         StoreUnavailable: the store failed, or did not answer in time; the log says which.
@@ -229,6 +232,8 @@ async def ask(call: Awaitable[_T], timeout: float) -> _T:
             waits_for = next(step)
         except StopIteration as done:  # it did not wait: a timer would be wasted
             return cast("_T", done.value)
+        if timeout is None:
+            return await resume(step, waits_for)
         limit = Limit(timeout)
         try:
             async with limit.wait:
@@ -236,7 +241,7 @@ async def ask(call: Awaitable[_T], timeout: float) -> _T:
         finally:
             limit.cancel()
     except TimeoutError:
-        _log.error("the store did not answer within %g s", timeout)
+        _log.error("the store did not answer in time")
     except StoreUnavailable as error:
         _log.error("the store is not available: %s", error.__cause__ or error)
     except Exception:

@@ -89,6 +89,8 @@ class MemoryStore:
         clock: the clock that counts, in seconds since the epoch.
     """
 
+    timely = True
+
     def __init__(self, clock: Callable[[], float] = steady_time) -> None:
         self._clock = clock
         self._limits: Limits | None = None

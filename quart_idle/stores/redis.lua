@@ -79,15 +79,11 @@ local function apply(key, index, c, first)
   end
 end
 
---- load flags=no-writes
-local answer = {exact(now)}
-for at, key in ipairs(KEYS) do answer[at + 1] = redis.call('HGETALL', key) end
-return answer
-
 --- create
 -- KEYS: the session, its index. ARGV: not after, the change.
 if late() then return -1 end
 local c = {created = now, active = now, seen = now, own = 0, paged = 0}
+redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], '\255', packed(c))
 watch(KEYS[1], KEYS[2], c)
 apply(KEYS[1], KEYS[2], c, 2)

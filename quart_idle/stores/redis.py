@@ -79,7 +79,7 @@ _NONE: Final = -1.0
 # How long what was learned of Redis's clock is not replaced by less, in seconds.
 _CLOCK_KEPT: Final = 60.0
 # How often a write that came too late is tried again, while its caller waits.
-_ATTEMPTS: Final = 10
+_ATTEMPTS: Final = 3
 # How long after a look at the nodes of a cluster another may follow, in seconds.
 _PAUSE: Final = 0.25
 # How much longer than a trip it may take.
@@ -161,11 +161,20 @@ class _NodeConnection(_Connection):
 
 
 def _connect(node: ClusterNode) -> Any:
-    return node.connection_class(**node.connection_kwargs)
+    return _timeless(node.connection_class(**node.connection_kwargs))
 
 
-# Groups keys into those that one script can have.
-_BySlot = Callable[[Iterable[bytes]], Iterable[list[bytes]]]
+def _timeless(connection: Any) -> Any:
+    """Take a connection's own time-out away, since what it is used for has one.
+
+    Sending under it is `asyncio.wait_for`, which under Python 3.11 can lose a cancellation: whoever
+    closes the store would wait for ever.
+    """
+    connection.socket_timeout = None
+    return connection
+
+
+# The keys that one script can have together.
 
 
 def _together(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
@@ -191,6 +200,10 @@ class _Call(NamedTuple):
     until: float = 0.0
 
 
+# A key to read, and who waits for it.
+_Load = tuple[bytes, "asyncio.Future[Any]"]
+
+_TIME: Final = ("TIME",)
 _CLOSED: Final = ConnectionError("the store was closed")
 # What says that another node may have a slot by now.
 _NODE_DOWN: Final = (ConnectionError, ClusterDownError, RedisTimeoutError, OSError)
@@ -214,18 +227,17 @@ class _Trips:
     Args:
         lane: makes what takes commands to Redis and back.
         timeout: how long a trip may take, in seconds.
-        by_slot: the keys that one script can have.
     """
 
-    def __init__(self, lane: Callable[[], _Connection], timeout: float, by_slot: _BySlot) -> None:
+    def __init__(self, lane: Callable[[], _Connection], timeout: float) -> None:
         self._lane = lane
         self._timeout = timeout
-        self._by_slot = by_slot
         self._calls: list[_Call] = []
-        self._loads: list[tuple[bytes, asyncio.Future[Any]]] = []
-        self._load = ""
+        self._loads: list[_Load] = []
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[None]] = []
+        # When what is waiting began to, by the loop's time.
+        self._since: float | None = None
         # Redis's clock less this process's monotonic one, at least; when that was learned; and
         # whether a write came too late by it.
         self._offset = -inf
@@ -255,16 +267,15 @@ class _Trips:
             self._calls.append(_Call(script, keys, arguments, give, answer, until))
         return await self._answered(answer)
 
-    async def load(self, script: str, key: bytes) -> tuple[list[bytes], bytes]:
-        """What a script that takes many keys answers for one: that, and what it said first.
+    async def load(self, key: bytes) -> tuple[Any, float]:
+        """A hash, and Redis's clock when it was read.
 
         Raises:
             StoreUnavailable: Redis did not answer, or not what it was asked for.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._load = script
         self._loads.append((key, answer))
-        found: tuple[list[bytes], bytes] = await self._answered(answer)
+        found: tuple[Any, float] = await self._answered(answer)
         return found
 
     async def _answered(self, answer: asyncio.Future[Any]) -> Any:
@@ -278,11 +289,15 @@ class _Trips:
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
-        for call in self._take():
+        for call in self._calls:
             call.give(_CLOSED)
+        for _, waiting in self._loads:
+            _give(waiting, _CLOSED)
 
     def _wake(self) -> None:
         """Have a lane take what is waiting, at the next turn of the loop."""
+        if self._since is None:
+            self._since = asyncio.get_running_loop().time()
         while self._idle:
             waiting = self._idle.pop()
             if not waiting.done():
@@ -300,34 +315,23 @@ class _Trips:
                     waiting = loop.create_future()
                     self._idle.append(waiting)
                     await waiting
-                if calls := self._take():
-                    await self._trip(lane, calls)
+                calls, loads, since = self._take()
+                if calls or loads:
+                    await self._trip(lane, calls, loads, since)
         finally:
             await lane.drop()
 
-    def _take(self) -> list[_Call]:
+    def _take(self) -> tuple[list[_Call], list[_Load], float]:
+        """Some of what is waiting, and since when."""
+        since, self._since = self._since or 0.0, None
         calls, self._calls = self._calls[:_MOST], self._calls[_MOST:]
         loads, self._loads = self._loads[:_MOST], self._loads[_MOST:]
         if self._loads or self._calls:
             self._wake()
         # What nobody waits for any more is not done; but an end is, which is not fenced.
         calls = [call for call in calls if call.waiting is None or not call.waiting.done()]
-        waiting: dict[bytes, list[asyncio.Future[Any]]] = {}
-        for key, answer in loads:
-            if not answer.done():
-                waiting.setdefault(key, []).append(answer)
-        for keys in self._by_slot(waiting):
-            give = partial(self._loaded, [waiting[key] for key in keys])
-            calls.append(_Call(self._load, keys, (), give))
-        return calls
-
-    def _loaded(self, waiting: list[list[asyncio.Future[Any]]], answer: Any) -> None:
-        failed = isinstance(answer, Exception)
-        if not failed:
-            self._learn(float(answer[0]))
-        for at, those in enumerate(waiting, 1):
-            for one in those:
-                _give(one, answer if failed else (answer[at], answer[0]))
+        loads = [load for load in loads if not load[1].done()]
+        return calls, loads, since
 
     def _learn(self, told: float) -> None:
         """Take in what Redis's clock said a while ago: the shorter ago, the more it is."""
@@ -335,32 +339,40 @@ class _Trips:
         if told - now >= self._offset or now - self._learned > _CLOCK_KEPT:
             self._offset, self._learned = told - now, now
 
-    async def _trip(self, lane: _Connection, calls: list[_Call]) -> None:
+    async def _trip(
+        self, lane: _Connection, calls: list[_Call], loads: list[_Load], since: float
+    ) -> None:
+        # Where no lane was free, some of the time has passed; but let every trip have a chance.
+        waited = asyncio.get_running_loop().time() - since
+        limit = Limit(max(self._timeout - waited, self._timeout / 4))
+        failed: Exception = _CLOSED
         answers: list[Any] = []
-        limit = Limit(self._timeout)
         try:
             async with limit.wait:
-                answers = await self._travel(lane, calls)
+                answers = await self._travel(lane, calls, loads)
         except Exception as error:  # the lane goes on, whatever it was
+            failed = error
             await lane.drop()
-            answers = [error] * len(calls)
         finally:
             limit.cancel()
-            for call, answer in zip(calls, answers or [_CLOSED] * len(calls), strict=True):
+            answers = answers or [failed] * (len(loads) + len(calls))
+            for (_, waiting), answer in zip(loads, answers, strict=False):
+                _give(waiting, answer)
+            for call, answer in zip(calls, answers[len(loads) :], strict=True):
                 call.give(answer)
         if _LATE in answers:
             self._doubted = True
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await lane.drop()  # the master is another one now
 
-    async def _travel(self, lane: _Connection, calls: list[_Call]) -> list[Any]:
+    async def _travel(self, lane: _Connection, calls: list[_Call], loads: list[_Load]) -> list[Any]:
+        """What is answered to the loads, then to the calls."""
         if self._doubted and any(call.waiting is not None for call in calls):
-            told = (await self._reach(lane, [["TIME"]]))[0]
-            if isinstance(told, Exception):
-                raise told
-            self._learn(int(told[0]) + int(told[1]) / 1e6)
+            self._told((await self._reach(lane, [_TIME]))[0])
             self._doubted = False
-        commands = [
+        # The time goes first: what is read after it is not older.
+        reads = [_TIME, *(("HGETALL", key) for key, _ in loads)] if loads else []
+        scripts: list[Sequence[Any]] = [
             [
                 *("EVALSHA", _sha(call.script), len(call.keys), *call.keys),
                 *(() if call.waiting is None else (self._fence(call),)),
@@ -368,13 +380,30 @@ class _Trips:
             ]
             for call in calls
         ]
-        answers = await self._reach(lane, commands)
-        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        answers = await self._reach(lane, [*reads, *scripts])
+        if loads:
+            now = self._told(answers.pop(0))
+            for at in range(len(loads)):
+                if not isinstance(answers[at], Exception):
+                    answers[at] = answers[at], now
+        unknown = [
+            at
+            for at, answer in enumerate(answers[len(loads) :])
+            if isinstance(answer, NoScriptError)
+        ]
         if unknown:
-            whole = [["EVAL", calls[at].script, *commands[at][2:]] for at in unknown]
+            whole = [["EVAL", calls[at].script, *scripts[at][2:]] for at in unknown]
             for at, answer in zip(unknown, await lane.trip(whole), strict=True):
-                answers[at] = answer
+                answers[len(loads) + at] = answer
         return answers
+
+    def _told(self, time: Any) -> float:
+        """What Redis says the time is."""
+        if isinstance(time, Exception):
+            raise time
+        now = int(time[0]) + int(time[1]) / 1e6
+        self._learn(now)
+        return now
 
     async def _reach(self, lane: _Connection, commands: Sequence[Sequence[Any]]) -> list[Any]:
         try:
@@ -399,8 +428,9 @@ class _Server(_Trips):
     by_slot = staticmethod(_together)
 
     def __init__(self, client: aioredis.Redis, timeout: float) -> None:
-        self._make: Callable[[], Any] = client.connection_pool.make_connection
-        super().__init__(lambda: _Connection(self._make), timeout, _together)
+        make: Callable[[], Any] = client.connection_pool.make_connection
+        self._make = lambda: _timeless(make())
+        super().__init__(lambda: _Connection(self._make), timeout)
 
     async def connection(self) -> Any:
         """One for whoever closes it."""
@@ -427,8 +457,8 @@ class _Cluster:
             keys[0], lambda node: node.call(script, keys, *arguments, until=until)
         )
 
-    async def load(self, script: str, key: bytes) -> tuple[list[bytes], bytes]:
-        found: tuple[list[bytes], bytes] = await self._at(key, lambda node: node.load(script, key))
+    async def load(self, key: bytes) -> tuple[Any, float]:
+        found: tuple[Any, float] = await self._at(key, lambda node: node.load(key))
         return found
 
     async def connection(self) -> Any:
@@ -463,7 +493,7 @@ class _Cluster:
             raise StoreUnavailable from error
         if node.name not in self._nodes:
             lane = partial(_NodeConnection, self._client, node)
-            self._nodes[node.name] = _Trips(lane, self._timeout, _by_tag)
+            self._nodes[node.name] = _Trips(lane, self._timeout)
         return self._nodes[node.name]
 
     async def _know(self) -> None:
@@ -514,6 +544,12 @@ class RedisStore:
     def __init__(self, client: aioredis.Redis | aioredis.RedisCluster | str) -> None:
         self._make = _maker(client) if isinstance(client, str) else lambda _: client
         self._owns_client = isinstance(client, str)
+        # To find the node of a cluster takes time that no trip's limit counts.
+        self.timely = not (
+            client.startswith("redis+cluster:")
+            if isinstance(client, str)
+            else isinstance(client, aioredis.RedisCluster)
+        )
         self._name = secrets.token_hex(8)
         self._limits = Limits(0.0)
         self._listeners: list[Listener] = []
@@ -634,12 +670,13 @@ class RedisStore:
     # Reading.
 
     async def load(self, id: str) -> Record | Ended | None:
-        trips = self._start()
-        flat, told = await trips.load(self._scripts["load"], self._key(id))
-        now = float(told)
-        if not flat:
+        found, now = await self._start().load(self._key(id))
+        if not found:
             return None
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        # RESP2 has a list in its place.
+        fields = (
+            found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=True))
+        )
         raw = fields.pop(_CLOCKS, None)
         if raw is None:
             return _ended(fields.get(_REASON), fields.get(_AT), now)
