@@ -428,8 +428,8 @@ class _Server(_Trips):
     by_slot = staticmethod(_together)
 
     def __init__(self, client: aioredis.Redis, timeout: float) -> None:
-        make: Callable[[], Any] = client.connection_pool.make_connection
-        self._make = lambda: _timeless(make())
+        make = client.connection_pool.make_connection
+        self._make: Callable[[], Any] = lambda: _timeless(make())  # type: ignore[no-untyped-call]
         super().__init__(lambda: _Connection(self._make), timeout)
 
     async def connection(self) -> Any:
