@@ -214,6 +214,20 @@ async def test_a_call_fails_in_time_and_leaves_whole_sessions_and_no_connections
     await until(lambda: 0 < connections(server) <= MOST_CONNECTIONS)
 
 
+async def test_connections_that_died_without_a_word_are_replaced(
+    proxy: Proxy, stores: Stores
+) -> None:
+    store = await stores(proxy.port)
+    await store.create("id", change({"a": b"1"}))
+    proxy.to.stall()
+    for _ in range(4):  # one more than there are lanes
+        with pytest.raises(StoreUnavailable):
+            await ask(store.load("id"), TIMEOUT)
+    # What was there stays dead; what is new lives.
+    proxy.only = set(proxy.links).__contains__
+    assert (await ask(record(store), TIMEOUT)).data == {"a": b"1"}
+
+
 async def test_a_write_that_comes_later_than_its_caller_waits_is_not_made_and_an_end_is(
     server: RedisServer, stores: Stores
 ) -> None:
@@ -589,7 +603,7 @@ async def test_a_full_or_read_only_redis_fails_only_what_it_cannot_do(
 async def test_a_client_that_leaves_in_the_middle_of_a_store_s_call_loses_nothing(
     server: RedisServer, proxy: Proxy, serve: Serve, client: NewClient, held: str
 ) -> None:
-    site = serve(settings(proxy.port, store_timeout=2))
+    site = serve(settings(proxy.port, store_timeout=1))
     # What is asked, and which of its store's calls is under way when the client leaves.
     acts = {"/": 1, "/set?a=2": 2, "/regenerate": 2, "/sign-in/grace": 2, "/sign-out": 2, "page": 1}
     users = {act: await signed_in(site, client, a="1") for act in acts}
