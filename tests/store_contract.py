@@ -524,6 +524,7 @@ class StoreContract:
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
+        await clock.advance(0)  # it may be on its way still
         after = await look()
         if after != before:
             await call(bound)  # again, and whole
