@@ -25,7 +25,7 @@ from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
 from .session import named_in
-from .stores.base import Ended, Live, Record, ask, resume
+from .stores.base import REGENERATED, Ended, Live, Record, ask, resume
 
 # Frames that a page may send between two pings.
 _MOST_FRAMES: Final = 100
@@ -350,10 +350,13 @@ class Presence:
             page.limit.reschedule(asyncio.get_running_loop().time() + patience)
 
     def _send_off(self, page: Page, ended: Ended | None) -> None:
-        if ended is not None and ended.superseded:
+        if ended is None:
+            self._close(page, protocol.ENDED, "unknown")
+        elif ended.superseded or (page.accepted and ended.reason == REGENERATED):
+            # However late it hears of that: with the old cookie still, it is told at the door.
             self._close(page, protocol.TOKEN_CHANGED, ended.reason)
         else:
-            self._close(page, protocol.ENDED, "unknown" if ended is None else ended.reason)
+            self._close(page, protocol.ENDED, ended.reason)
 
     # Sending, without waiting for the reader.
 
@@ -501,11 +504,16 @@ class Presence:
 
     async def _settle(self, watch: Watch) -> None:
         """Warn or end, if that is what the store says too."""
-        try:
-            self._renewals.release(watch.id)
+        self._renewals.release(watch.id)
+        with suppress(StoreUnavailable):  # perhaps of other sessions
             await self._renewals.flush()
+        outcome: Record | Ended | None = None
+        known = False
+        with suppress(StoreUnavailable):
             outcome = await self.look(watch.id)
-        except StoreUnavailable:
+            # Alive, it is to hear of the last signs of life before it is warned.
+            known = not (isinstance(outcome, Record) and self._renewals.waits(watch.id))
+        if not known:
             if watch.pages and watch.timer is None:
                 watch.timer = asyncio.get_running_loop().call_later(_RETRY, self._due, watch)
             return

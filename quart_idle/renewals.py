@@ -113,6 +113,10 @@ class Renewals:
         for id in tuple(self._held):
             self.release(id)
 
+    def waits(self, id: str) -> bool:
+        """Whether a sign of life of a session is to be written, and is not held."""
+        return id in self._signs or id in self._writing
+
     def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
         """A session's clocks with the signs of life that are not written yet.
 
@@ -149,16 +153,18 @@ class Renewals:
             return
         now = monotonic()
         self._writing = signs
+        outcomes: Mapping[str, Live | Ended | None] = {}
         try:
             outcomes = await self._renew({id: sign.at(now) for id, sign in signs.items()})
-        except BaseException:
-            for id, sign in signs.items():
-                self._ready(id, sign)
-            raise
         finally:
             self._writing = {}
+            missing = signs.keys() - outcomes.keys()
+            for id in missing:
+                self._ready(id, signs[id])
         for id, outcome in outcomes.items():
             self._tell(id, outcome)
+        if missing:
+            raise StoreUnavailable
 
     def _ready(self, id: str, sign: _Sign) -> None:
         if (held := self._held.pop(id, None)) is not None:

@@ -20,7 +20,7 @@ from redis.asyncio.sentinel import Sentinel
 from quart_idle import Store, StoreUnavailable
 from quart_idle.policy import Limits
 from quart_idle.stores.base import REGENERATED, Ended, Live, Record, ask
-from quart_idle.stores.redis import RedisStore
+from quart_idle.stores.redis import RedisStore, _wrong_with
 
 from .servers import (
     Cluster,
@@ -529,18 +529,15 @@ async def test_any_node_of_a_cluster_that_throws_sessions_away_is_named(
             client.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_a_server_that_is_too_old_is_named(
-    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = aioredis.Redis(port=server.port)
-
-    async def info() -> dict[str, object]:
-        return {"redis_version": "6.2.14"}
-
-    monkeypatch.setattr(client, "info", info)
-    async with opened(client):
-        assert "this is Redis 6.2.14; sessions need Redis 7.0 or later" in caplog.text
-    await client.aclose()
+@pytest.mark.parametrize(
+    ("version", "wrong"),
+    [("6.2.14", True), ("7.0.0", False), ("8.2.1", False), ("255.255.255", False)],
+)
+def test_a_server_that_is_too_old_is_named(version: str, wrong: bool) -> None:
+    # An older one cannot be had: what it would say can.
+    told = f"# Server\r\nredis_version:{version}\r\nredis_mode:standalone\r\n"
+    expected = [f"this is Redis {version}; sessions need Redis 7.0 or later"] if wrong else []
+    assert list(_wrong_with(told)) == expected
 
 
 #: What a user of Redis needs to be allowed.

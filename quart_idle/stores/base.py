@@ -164,7 +164,8 @@ class Store(Protocol):
     async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
         """Merge signs of life into the sessions' clocks, in one call; the answer is by id.
 
-        An activity's age is reckoned from the moment at which the store handles the call.
+        An activity's age is reckoned from the moment at which the store handles the call. Where a
+        part of the store fails, the answer is without the ids of that part.
         """
 
     async def close(self) -> None:
@@ -243,7 +244,9 @@ async def ask(call: Awaitable[_T], timeout: float | None) -> _T:
     except TimeoutError:
         _log.error("the store did not answer in time")
     except StoreUnavailable as error:
-        _log.error("the store is not available: %s", error.__cause__ or error)
+        cause = error.__cause__ or error
+        why = "it did not answer in time" if isinstance(cause, TimeoutError) else cause
+        _log.error("the store is not available: %s", why)
     except Exception:
         # Whatever a store stumbles over, the session that it holds is not over.
         _log.exception("the store failed")

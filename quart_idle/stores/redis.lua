@@ -50,10 +50,10 @@ local function tell(kind, key, first, second)
   redis.pcall('PUBLISH', CHANNEL, table.concat({kind, tag .. rest, first, second}, '\n'))
 end
 
-local function finish(key, index, reason, at, new_id)
+local function finish(key, index, reason, at, field, value)
   redis.call('UNLINK', key)
   redis.call('HSET', key, '\253', reason, '\252', exact(at))
-  if new_id then redis.call('HSET', key, '\251', new_id) end
+  if field then redis.call('HSET', key, field, value) end
   redis.call('PEXPIREAT', key, string.format('%.0f', (at + KEPT) * 1000))
   redis.call('ZREM', index, rest(key))
   tell('ended', key, exact(now - at), reason)
@@ -106,15 +106,17 @@ end
 redis.call('RENAME', KEYS[1], KEYS[3])
 watch(KEYS[3], KEYS[4], c)
 apply(KEYS[3], KEYS[4], c, 3)
-finish(KEYS[1], KEYS[2], REGENERATED, now, ARGV[2])
+finish(KEYS[1], KEYS[2], REGENERATED, now, '\251', ARGV[2])
 return 1
 
 --- end flags=allow-oom
--- KEYS: the session, its index. ARGV: the reason. Answers with the id that it has now, if another.
+-- KEYS: the session, its index. ARGV: the reason, the call's mark. Answers with the id that it has
+-- now, if another.
 if alive(KEYS[1]) then
-  finish(KEYS[1], KEYS[2], ARGV[1], now)
+  finish(KEYS[1], KEYS[2], ARGV[1], now, '\250', ARGV[2])
   return 1
 end
+if redis.call('HGET', KEYS[1], '\250') == ARGV[2] then return 1 end
 return redis.call('HGET', KEYS[1], '\251') or 0
 
 --- renew flags=allow-oom
@@ -152,9 +154,12 @@ for number = 1, many do
 end
 return answer
 
+--- beat flags=no-writes
+-- ARGV: the worker's own channel.
+redis.pcall('PUBLISH', ARGV[1], '')
+
 --- turn flags=allow-oom
--- KEYS: the turn, which one worker gets. ARGV: how long it lasts, the worker's own channel.
-redis.pcall('PUBLISH', ARGV[2], '')
+-- KEYS: the turn, which one worker gets. ARGV: how long it lasts, in milliseconds.
 return redis.call('SET', KEYS[1], '', 'NX', 'PX', ARGV[1]) and 1 or 0
 
 --- due flags=no-writes
@@ -167,12 +172,14 @@ return answer
 
 --- sweep flags=allow-oom
 -- KEYS: an index, sessions that are due. Looks again: one may have been renewed.
+local function look(key)
+  local c = read(key)
+  if not c then return redis.call('ZREM', KEYS[1], rest(key)) end
+  local ends, why = due(c)
+  if ends <= now then finish(key, KEYS[1], why, ends) else watch(key, KEYS[1], c) end
+end
+
 for at = 2, #KEYS do
-  local c = read(KEYS[at])
-  if not c then
-    redis.call('ZREM', KEYS[1], rest(KEYS[at]))
-  else
-    local ends, why = due(c)
-    if ends <= now then finish(KEYS[at], KEYS[1], why, ends) else watch(KEYS[at], KEYS[1], c) end
-  end
+  -- One that was tampered with holds up no other.
+  if not pcall(look, KEYS[at]) then redis.call('ZREM', KEYS[1], rest(KEYS[at])) end
 end

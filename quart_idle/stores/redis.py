@@ -5,7 +5,8 @@ are its hash tag, so that on a cluster a session stays on its node when its toke
 its data a hash has fields whose names no text can have:
 
 - ``\\xff``: the clocks; ``\\xfe``: the user;
-- ``\\xfd``, ``\\xfc``, ``\\xfb``: of a session that is over, the reason, when, and its new id.
+- ``\\xfd``, ``\\xfc``: of a session that is over, the reason, and when; ``\\xfb``: its new id;
+  ``\\xfa``: the mark of the call that ended it.
 
 ``prefix:{ab}:due`` is a sorted set: when to look at which session, never later than its deadline
 unless that moved closer. Renewals leave it alone. What is due is looked at by whichever worker gets
@@ -21,15 +22,16 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha1
 from math import inf
 from pathlib import Path
 from struct import Struct
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from hiredis import pack_command
@@ -188,20 +190,31 @@ def _by_tag(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
     return groups.values()
 
 
-class _Call(NamedTuple):
-    """A script to run, and whom to give what it answers, or why it does not."""
+@dataclass(slots=True)
+class _Asked:
+    """What somebody waits for, and since when, by this process's monotonic clock."""
+
+    waiting: asyncio.Future[Any]
+    since: float
+
+
+@dataclass(slots=True)
+class _Load(_Asked):
+    """A key to read."""
+
+    key: bytes
+
+
+@dataclass(slots=True)
+class _Call(_Asked):
+    """A script to run."""
 
     script: str
     keys: Sequence[bytes]
     arguments: Sequence[Any]
-    give: Callable[[Any], None]
-    #: For a write that is fenced: who waits, and until when, by this process's monotonic clock.
-    waiting: asyncio.Future[Any] | None = None
-    until: float = 0.0
+    #: After when it is to do nothing, if there is such a moment.
+    until: float | None
 
-
-# A key to read, and who waits for it.
-_Load = tuple[bytes, "asyncio.Future[Any]"]
 
 _TIME: Final = ("TIME",)
 _CLOSED: Final = ConnectionError("the store was closed")
@@ -236,8 +249,6 @@ class _Trips:
         self._loads: list[_Load] = []
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[None]] = []
-        # When what is waiting began to, by the loop's time.
-        self._since: float | None = None
         # Redis's clock less this process's monotonic one, at least; when that was learned; and
         # whether a write came too late by it.
         self._offset = -inf
@@ -260,11 +271,7 @@ class _Trips:
             StoreUnavailable: Redis did not answer, or not what it was asked for.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        give = partial(_give, answer)
-        if until is None:
-            self._calls.append(_Call(script, keys, arguments, give))
-        else:
-            self._calls.append(_Call(script, keys, arguments, give, answer, until))
+        self._calls.append(_Call(answer, monotonic(), script, keys, arguments, until))
         return await self._answered(answer)
 
     async def load(self, key: bytes) -> tuple[Any, float]:
@@ -274,7 +281,7 @@ class _Trips:
             StoreUnavailable: Redis did not answer, or not what it was asked for.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._loads.append((key, answer))
+        self._loads.append(_Load(answer, monotonic(), key))
         found: tuple[Any, float] = await self._answered(answer)
         return found
 
@@ -289,15 +296,11 @@ class _Trips:
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
-        for call in self._calls:
-            call.give(_CLOSED)
-        for _, waiting in self._loads:
-            _give(waiting, _CLOSED)
+        for asked in (*self._loads, *self._calls):
+            _give(asked.waiting, _CLOSED)
 
     def _wake(self) -> None:
         """Have a lane take what is waiting, at the next turn of the loop."""
-        if self._since is None:
-            self._since = asyncio.get_running_loop().time()
         while self._idle:
             waiting = self._idle.pop()
             if not waiting.done():
@@ -315,23 +318,31 @@ class _Trips:
                     waiting = loop.create_future()
                     self._idle.append(waiting)
                     await waiting
-                calls, loads, since = self._take()
-                if calls or loads:
-                    await self._trip(lane, calls, loads, since)
+                loads, calls = self._take()
+                if loads or calls:
+                    await self._trip(lane, loads, calls)
         finally:
             await lane.drop()
 
-    def _take(self) -> tuple[list[_Call], list[_Load], float]:
-        """Some of what is waiting, and since when."""
-        since, self._since = self._since or 0.0, None
-        calls, self._calls = self._calls[:_MOST], self._calls[_MOST:]
+    def _take(self) -> tuple[list[_Load], list[_Call]]:
+        """Some of what is waiting."""
         loads, self._loads = self._loads[:_MOST], self._loads[_MOST:]
+        calls, self._calls = self._calls[:_MOST], self._calls[_MOST:]
         if self._loads or self._calls:
             self._wake()
-        # What nobody waits for any more is not done; but an end is, which is not fenced.
-        calls = [call for call in calls if call.waiting is None or not call.waiting.done()]
-        loads = [load for load in loads if not load[1].done()]
-        return calls, loads, since
+        # What nobody waits for any more is not done; but an end is, which may come at any time.
+        loads = [load for load in loads if not load.waiting.done()]
+        calls = [call for call in calls if call.until is None or not call.waiting.done()]
+        return loads, calls
+
+    def _give_up(self, error: Exception) -> None:
+        """Redis was silent for a trip's time: so it was for all who have waited for as long."""
+        latest = monotonic() - self._timeout
+        for asked in (*self._loads, *self._calls):
+            if asked.since <= latest:
+                _give(asked.waiting, error)
+        self._loads = [load for load in self._loads if not load.waiting.done()]
+        self._calls = [call for call in self._calls if not call.waiting.done()]
 
     def _learn(self, told: float) -> None:
         """Take in what Redis's clock said a while ago: the shorter ago, the more it is."""
@@ -339,43 +350,39 @@ class _Trips:
         if told - now >= self._offset or now - self._learned > _CLOCK_KEPT:
             self._offset, self._learned = told - now, now
 
-    async def _trip(
-        self, lane: _Connection, calls: list[_Call], loads: list[_Load], since: float
-    ) -> None:
+    async def _trip(self, lane: _Connection, loads: list[_Load], calls: list[_Call]) -> None:
         # Where no lane was free, some of the time has passed; but let every trip have a chance.
-        waited = asyncio.get_running_loop().time() - since
+        waited = monotonic() - min(asked.since for asked in (*loads[:1], *calls[:1]))
         limit = Limit(max(self._timeout - waited, self._timeout / 4))
-        failed: Exception = _CLOSED
-        answers: list[Any] = []
+        answers: list[Any] = [_CLOSED] * (len(loads) + len(calls))
         try:
             async with limit.wait:
-                answers = await self._travel(lane, calls, loads)
+                answers = await self._travel(lane, loads, calls)
         except Exception as error:  # the lane goes on, whatever it was
-            failed = error
+            answers = [error] * len(answers)
+            if isinstance(error, TimeoutError):
+                self._give_up(error)
             await lane.drop()
         finally:
             limit.cancel()
-            answers = answers or [failed] * (len(loads) + len(calls))
-            for (_, waiting), answer in zip(loads, answers, strict=False):
-                _give(waiting, answer)
-            for call, answer in zip(calls, answers[len(loads) :], strict=True):
-                call.give(answer)
+            for asked, answer in zip((*loads, *calls), answers, strict=True):
+                _give(asked.waiting, answer)
         if _LATE in answers:
             self._doubted = True
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await lane.drop()  # the master is another one now
 
-    async def _travel(self, lane: _Connection, calls: list[_Call], loads: list[_Load]) -> list[Any]:
+    async def _travel(self, lane: _Connection, loads: list[_Load], calls: list[_Call]) -> list[Any]:
         """What is answered to the loads, then to the calls."""
-        if self._doubted and any(call.waiting is not None for call in calls):
+        if self._doubted and any(call.until is not None for call in calls):
             self._told((await self._reach(lane, [_TIME]))[0])
             self._doubted = False
         # The time goes first: what is read after it is not older.
-        reads = [_TIME, *(("HGETALL", key) for key, _ in loads)] if loads else []
+        reads = [_TIME, *(("HGETALL", load.key) for load in loads)] if loads else []
         scripts: list[Sequence[Any]] = [
             [
                 *("EVALSHA", _sha(call.script), len(call.keys), *call.keys),
-                *(() if call.waiting is None else (self._fence(call),)),
+                *(() if call.until is None else (self._fence(call.until),)),
                 *call.arguments,
             ]
             for call in calls
@@ -393,7 +400,7 @@ class _Trips:
         ]
         if unknown:
             whole = [["EVAL", calls[at].script, *scripts[at][2:]] for at in unknown]
-            for at, answer in zip(unknown, await lane.trip(whole), strict=True):
+            for at, answer in zip(unknown, await self._reach(lane, whole), strict=True):
                 answers[len(loads) + at] = answer
         return answers
 
@@ -414,12 +421,11 @@ class _Trips:
             await lane.drop()
             return await lane.trip(commands)
 
-    def _fence(self, call: _Call) -> str:
+    def _fence(self, until: float) -> str:
         """When a write is too late, by Redis's clock."""
         now = monotonic()
-        # Whoever still waits then is patient: it is this process that was busy.
-        until = call.until if call.until > now else now + self._timeout
-        return f"{until + self._offset:.6f}"
+        # Whoever still waits then is patient, since this process was busy.
+        return f"{(until if until > now else now + self._timeout) + self._offset:.6f}"
 
 
 class _Server(_Trips):
@@ -432,9 +438,9 @@ class _Server(_Trips):
         self._make: Callable[[], Any] = lambda: _timeless(make())  # type: ignore[no-untyped-call]
         super().__init__(lambda: _Connection(self._make), timeout)
 
-    async def connection(self) -> Any:
-        """One for whoever closes it."""
-        return self._make()
+    async def connections(self) -> list[Any]:
+        """One to each server, not connected yet; whoever wants them closes them."""
+        return [self._make()]
 
 
 class _Cluster:
@@ -461,10 +467,10 @@ class _Cluster:
         found: tuple[Any, float] = await self._at(key, lambda node: node.load(key))
         return found
 
-    async def connection(self) -> Any:
-        """One for whoever closes it, to any node: all pass on what is published."""
+    async def connections(self) -> list[Any]:
+        """One to each master, not connected yet; whoever wants them closes them."""
         await self._know()
-        return _connect(secrets.choice(self._client.get_primaries()))
+        return [_connect(node) for node in self._client.get_primaries()]
 
     async def close(self) -> None:
         if self._looking is not None:
@@ -551,7 +557,7 @@ class RedisStore:
             else isinstance(client, aioredis.RedisCluster)
         )
         self._name = secrets.token_hex(8)
-        self._limits = Limits(0.0)
+        self._terms: tuple[Limits, str, float] | None = None
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heard_since: float | None = None
@@ -559,12 +565,15 @@ class RedisStore:
     def bind(
         self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
     ) -> None:
-        if self._listeners and self._limits != limits:
-            raise ConfigError("this RedisStore serves an application with other limits already")
-        self._limits = limits
+        terms = limits, prefix, timeout
+        if self._terms not in (None, terms):
+            raise ConfigError(
+                "this RedisStore serves an application with other limits, another key prefix or "
+                "another store timeout already"
+            )
+        self._terms = terms
+        self._limits, self._prefix, self._timeout = terms
         self._listeners.append(listener)
-        self._prefix = prefix
-        self._timeout = timeout
         self._told = f"{prefix}:told"
         self._beats = f"{prefix}:beat:{self._name}"
         constants = {
@@ -590,7 +599,7 @@ class RedisStore:
         """Have the work under way, in this event loop: an earlier one is gone."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            if not self._listeners:
+            if self._terms is None:
                 raise RuntimeError("a store is bound before it is used")
             self._loop = loop
             client = self._client = self._make(self._timeout)
@@ -606,34 +615,22 @@ class RedisStore:
 
     async def open(self) -> None:
         self._start()
-        try:
-            await self._look_at_servers()
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable from error
         await self._subscribed.wait()
 
     async def _look_at_servers(self) -> None:
         """Say what is wrong with them."""
-        try:
-            if isinstance(self._client, aioredis.RedisCluster):
-                info = await self._client.info(target_nodes=aioredis.RedisCluster.PRIMARIES)
-            else:
-                info = await self._client.info()
-        except ResponseError as error:  # not everybody may ask
-            _log.info("Redis does not say what it is: %s", error)
-            return
-        servers = [info] if "redis_version" in info else info.values()
-        for version in {str(server.get("redis_version", "")) for server in servers}:
-            major = version.partition(".")[0]
-            if major.isdigit() and int(major) < 7:
-                _log.error("this is Redis %s; sessions need Redis 7.0 or later", version)
-        for policy in {server.get("maxmemory_policy", "noeviction") for server in servers}:
-            if policy != "noeviction":
-                _log.error(
-                    "Redis throws sessions away when it is full, which signs users out: set "
-                    "maxmemory-policy to noeviction (it is %s)",
-                    policy,
-                )
+        for connection in await self._trips.connections():
+            try:
+                await connection.connect()
+                await connection.send_command("INFO")
+                told = _text(await connection.read_response(disable_decoding=True))
+            except ResponseError as error:  # not everybody may ask
+                _log.info("Redis does not say what it is: %s", error)
+                continue
+            finally:
+                await connection.disconnect(nowait=True)
+            for wrong in _wrong_with(told):
+                _log.error(wrong)
 
     async def close(self) -> None:
         if self._loop is not asyncio.get_running_loop():
@@ -706,9 +703,10 @@ class RedisStore:
         return bool(happened)
 
     async def end(self, id: str, reason: str) -> str | None:
+        mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
         while True:
             keys = self._key(id), self._index(id)
-            answer = await self._call("end", keys, _bytes(reason))
+            answer = await self._call("end", keys, _bytes(reason), mark)
             if not isinstance(answer, bytes):
                 break
             id = _text(answer)
@@ -738,13 +736,13 @@ class RedisStore:
                 else:
                     outcomes[id] = _ended(answer[0], answer[1], now)
 
-        await asyncio.gather(
-            *(
-                some(keys[start : start + _MOST])
-                for keys in trips.by_slot(by_key)
-                for start in range(0, len(keys), _MOST)
-            )
+        failed = await _all(
+            some(keys[start : start + _MOST])
+            for keys in trips.by_slot(by_key)
+            for start in range(0, len(keys), _MOST)
         )
+        if failed and not outcomes:
+            raise failed[0]
         return outcomes
 
     # Who is told.
@@ -764,29 +762,38 @@ class RedisStore:
 
     async def _listen(self) -> None:
         """Hear what happens to sessions on every worker."""
+        looked = False
         while True:
             listening = None
             try:
                 async with asyncio.timeout(self._timeout):
-                    listening = await self._trips.connection()
+                    # Any will do: the nodes of a cluster pass on what is published.
+                    listening = secrets.choice(await self._trips.connections())
                     await listening.connect()
                     await listening.send_command(
                         "SUBSCRIBE", _bytes(self._told), _bytes(self._beats)
                     )
+                    for _ in range(2):
+                        await listening.read_response(disable_decoding=True, push_request=True)
+                    if not looked:
+                        await self._look_at_servers()
+                        looked = True
+                self._heard_since = monotonic()
+                self._subscribed.set()
                 await self._hear(listening)
                 _log.warning("Redis does not tell what happens to sessions; subscribing again")
-            except (RedisError, OSError, StoreUnavailable) as error:
+            except Exception as error:  # whatever it was, it is tried again
                 _log.warning("Redis does not tell what happens to sessions: %r", error)
             finally:
                 self._heard_since = None
                 if listening is not None:
-                    await listening.disconnect(nowait=True)
+                    with suppress(Exception):
+                        await listening.disconnect(nowait=True)
             await asyncio.sleep(_TICK / 2)
 
     async def _hear(self, listening: Any) -> None:
         """Pass on messages, until the worker's own ones do not come back any more."""
         told = _bytes(self._told)
-        confirmed = 0
         heard = monotonic()
         while monotonic() - heard < _DEAF:
             message = await listening.read_response(
@@ -794,54 +801,79 @@ class RedisStore:
             )
             if message is None:
                 continue
-            what, channel, data = message
-            if what == b"subscribe":
-                confirmed += 1
-                if confirmed == 2:
-                    self._heard_since = monotonic()
-                    self._subscribed.set()
-            elif channel == told:
-                kind, id, first, second = data.split(b"\n", 3)
-                if kind == b"live":
-                    self._tell(_text(id), Live(_unpack(second), float(first)))
-                else:
-                    self._tell(_text(id), Ended(_text(second), float(first)))
-            else:
+            _, channel, data = message
+            if channel != told:
                 heard = monotonic()
+                continue
+            kind, *parts = data.split(b"\n", 3)
+            if kind == b"live" and len(parts) == 3:
+                self._tell(_text(parts[0]), Live(_unpack(parts[2]), float(parts[1])))
+            elif kind == b"ended" and len(parts) == 3:
+                self._tell(_text(parts[0]), Ended(_text(parts[2]), float(parts[1])))
+            # What else there is comes from a version that knows more.
 
     # What is due.
 
     async def _sweep(self) -> None:
         """Say something to oneself, and end what is due if it is this worker's turn."""
-        turn = f"{self._prefix}:turn".encode()
         more = False
         while True:
             try:
-                ours = await self._call("turn", (turn,), int(_TICK * 900), self._beats)
-                more = bool(more or ours) and await self._sweep_once()
-            except StoreUnavailable:  # what is due waits
+                # By way of any node: where one is down, the others are heard still.
+                await _all([self._call("beat", [self._index(secrets.choice(_TAGS))], self._beats)])
+                more = (more or await self._is_ours()) and await self._sweep_once()
+            except Exception:  # whatever it was, it is tried again
+                _log.exception("what is due is not looked for")
                 more = False
             if not more:
                 await asyncio.sleep(_TICK)
 
+    async def _is_ours(self) -> bool:
+        turn = f"{self._prefix}:turn".encode()
+        try:
+            return bool(await self._call("turn", (turn,), int(_TICK * 900)))
+        except StoreUnavailable:
+            # Nobody can have the turn, so everybody has: there may be nodes that work.
+            return True
+
     async def _sweep_once(self) -> bool:
         """End what is due; whether there may be more."""
-        some = list(self._trips.by_slot(self._index(tag) for tag in _TAGS))
-        answers = await asyncio.gather(*(self._call("due", indexes) for indexes in some))
-        found = [
-            (index, due)
-            for indexes, answer in zip(some, answers, strict=True)
-            for index, due in zip(indexes, answer, strict=True)
-            if due
-        ]
-        await asyncio.gather(
-            *(
-                # The keys of sessions, from that of their index: all but its end, and their own.
-                self._call("sweep", [index, *(index[: -len(b":due")] + rest for rest in due)])
-                for index, due in found
-            )
+        found: list[tuple[bytes, list[bytes]]] = []
+
+        async def look(indexes: list[bytes]) -> None:
+            answers = await self._call("due", indexes)
+            found.extend((index, due) for index, due in zip(indexes, answers, strict=True) if due)
+
+        await _all(look(some) for some in self._trips.by_slot(self._index(tag) for tag in _TAGS))
+        failed = await _all(
+            # The keys of sessions, from that of their index: all but its end, and their own.
+            self._call("sweep", [index, *(index[: -len(b":due")] + rest for rest in due)])
+            for index, due in found
         )
-        return any(len(due) == _MOST_DUE for _, due in found)
+        return not failed and any(len(due) == _MOST_DUE for _, due in found)
+
+
+def _wrong_with(told: str) -> Iterator[str]:
+    """What is wrong with a server, by what it tells of itself."""
+    info = dict(re.findall(r"^(redis_version|maxmemory_policy):(.*?)\r?$", told, re.MULTILINE))
+    version = info.get("redis_version", "7")
+    if int(version.partition(".")[0]) < 7:
+        yield f"this is Redis {version}; sessions need Redis 7.0 or later"
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield (
+            "Redis throws sessions away when it is full, which signs users out: set "
+            f"maxmemory-policy to noeviction (it is {policy})"
+        )
+
+
+async def _all(calls: Iterable[Awaitable[Any]]) -> list[Exception]:
+    """Have all of these done, and not only until one fails; the failures of the store."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
+            raise answer
+    return [answer for answer in answers if isinstance(answer, StoreUnavailable)]
 
 
 def _bytes(text: str | bytes) -> bytes:
