@@ -104,6 +104,10 @@ class Tampered:
         self._gates: dict[str, Gate] = {}
         self.calls: list[str] = []
         self.fault: Exception | None = None
+        #: Sessions that a part of the store has which fails; renewals notice.
+        self.lost: set[str] = set()
+        #: Whether what happens to sessions is not heard, as of another worker.
+        self.deaf = False
 
     def hold(self, name: str, *, after: bool = False, late: bool = False) -> Gate:
         """Hold the next call of this name, before or after the store has handled it.
@@ -134,10 +138,14 @@ class Tampered:
     def bind(
         self, limits: Limits, listener: Listener, prefix: str = "", timeout: float = 0.0
     ) -> None:
-        self._inner.bind(limits, listener, prefix, timeout)
+        def told(id: str, outcome: Live | Ended) -> None:
+            if not self.deaf:
+                listener(id, outcome)
+
+        self._inner.bind(limits, told, prefix, timeout)
 
     def hears(self, since: float) -> bool:
-        return self._inner.hears(since)
+        return not self.deaf and self._inner.hears(since)
 
     async def open(self) -> None:
         await self._pass("open")
@@ -158,7 +166,8 @@ class Tampered:
         return cast("str | None", await self._pass("end", id, reason))
 
     async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
-        answer = await self._pass("renew", activities)
+        here = {id: activity for id, activity in activities.items() if id not in self.lost}
+        answer = await self._pass("renew", here)
         return cast("Mapping[str, Live | Ended | None]", answer)
 
     async def close(self) -> None:

@@ -237,6 +237,40 @@ async def test_a_page_that_does_not_answer_is_closed_however_short_the_timeout(
         assert page.code == 1001
 
 
+@pytest.mark.parametrize(("act", "code"), [(end(), 4401), (regenerate, 4409)])
+async def test_a_page_that_was_not_told_hears_at_its_next_ping(
+    site: MakeSite, clock: Clock, act: Any, code: int
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    other = browser.copy()
+    async with open_page(browser) as page:
+        await clock.advance(1)
+        here.store.deaf = True
+        await other.visit(act)
+        await clock.advance(12)  # later than a new token is news at the door
+        pings = page.pings
+        while page.code is None and page.pings < pings + 3:
+            await clock.advance(1)
+        assert page.code == code
+        assert page.pings <= pings + 1
+
+
+async def test_sessions_that_another_part_of_the_store_has_do_not_wait_for_it(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=10 * MINUTE, keepalive="activity")
+    browser, lost = await here.signed_in("ada"), await here.signed_in("bob")
+    here.store.lost = {(await lost.visit(lambda session: session.id)).value}
+    began = clock.monotonic()
+    async with open_page(browser) as page, open_page(lost) as waiting:
+        page.idle = waiting.idle = lambda: clock.monotonic() - began
+        await clock.advance(9 * MINUTE)
+        assert page.kinds() == ["state", "warn"]
+        await clock.advance(2 * MINUTE)
+        assert page.code == 4401
+
+
 async def test_the_retry_window_grows_with_the_pages(site: MakeSite) -> None:
     here = site(timeout=HOUR, ping_interval=10)
     browser = await here.signed_in(a=1)

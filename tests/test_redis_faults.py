@@ -760,3 +760,41 @@ async def test_thousands_of_requests_at_once_on_default_settings_give_no_error(
     writes = (crowd[at % 10].post(f"/?key={at}") for at in range(1000))
     answers = await asyncio.gather(*writes)
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_thousands_who_wait_for_a_silent_redis_give_up_in_time(
+    server: RedisServer, stores: Stores
+) -> None:
+    store = await stores(server.port)
+    server.pause()
+
+    async def waited() -> float:
+        since = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await store.load("aaid")
+        return time.monotonic() - since
+
+    try:
+        longest = max(await asyncio.gather(*(waited() for _ in range(10_000))))
+    finally:
+        server.resume()
+    # One trip after the other, a quarter of the time each, would take three times as long.
+    assert longest < 2.5 * TIMEOUT + 0.5
+
+
+async def test_an_end_whose_answer_was_lost_is_told_for_one(proxy: Proxy, stores: Stores) -> None:
+    store = await stores(proxy.port)
+    await store.create("aaid", change({"a": b"1"}))
+    await store.create("aaother", change({}))
+    await store.end("aaother", "first")  # its script is known
+
+    def cut(link: Link, data: bytes) -> None:
+        if b"signed out" in data:
+            proxy.watch = lambda _link, _data: None
+            proxy.only = lambda other: other is link
+            proxy.back.left = 0
+
+    proxy.watch = cut
+    assert await store.end("aaid", "signed out") == "aaid"
+    assert sum(b"signed out" in piece for piece in proxy.sent) == 2
+    assert await store.end("aaid", "again") is None

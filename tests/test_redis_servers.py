@@ -227,6 +227,34 @@ async def test_on_a_cluster_a_silent_node_holds_up_no_other(running_cluster: Clu
         await healed(lambda: record(store, silent))
 
 
+async def test_on_a_cluster_a_silent_node_holds_up_no_sweep_and_no_renewal_of_others(
+    running_cluster: Cluster,
+) -> None:
+    ids = [id_on(running_cluster, node) for node in range(3)]
+
+    def swept(node: int) -> bool:
+        with running_cluster.nodes[node].client as client:
+            return client.hkeys(f"quart-idle:{{{ids[node][:2]}}}{ids[node][2:]}") == [
+                b"\xfd",
+                b"\xfc",
+            ]
+
+    for down in (1, 2):  # which have no replica
+        running_cluster.flush()
+        others = {0, 1, 2} - {down}
+        async with opened(running_cluster.url, limits=Limits(timeout=2.0)) as store:
+            for id in ids:
+                await store.create(id, change({"a": b"1"}))
+            running_cluster.nodes[down].pause()
+            try:
+                outcomes = await store.renew(dict.fromkeys(ids, PAGE))
+                assert set(outcomes) == {ids[node] for node in others}
+                await soon(lambda: all(map(swept, others)), 15)  # noqa: B023
+            finally:
+                running_cluster.nodes[down].resume()
+            await soon(lambda: swept(down), 15)  # noqa: B023
+
+
 async def test_on_a_cluster_sessions_survive_their_master(running_cluster: Cluster) -> None:
     told: Told = []
     master = running_cluster.nodes[0]

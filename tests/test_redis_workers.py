@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from quart_idle import MemoryStore, Store
+from quart_idle import ConfigError, MemoryStore, Store
 from quart_idle.policy import Activity, Limits
 from quart_idle.stores.base import Ended, Live, Record
 from quart_idle.stores.redis import RedisStore
@@ -411,3 +411,43 @@ async def test_without_a_subscription_pages_hear_at_the_next_ping_until_it_heals
         await third.post("/sign-out")
         await asyncio.wait([holding[2]], timeout=2)
         assert (last.close_code, last.close_reason) == (4401, "signed out")
+
+
+async def test_what_is_not_understood_ends_no_listening(
+    server: RedisServer, worker: Stores
+) -> None:
+    told: list[str] = []
+    store = worker(server.port)
+    store.bind(LIMITS, lambda id, _: told.append(id), timeout=5.0)
+    await store.open()
+    with server.client as client:
+        for text in (b"", b"x", b"later\nid\n1\n2", b"ended\nid", b"live\nid\n1\nx", b"\xff\n\n\n"):
+            client.publish("quart-idle:told", text)
+    await asyncio.sleep(1)
+    await until(lambda: store.hears(time.monotonic()), 15)
+    await store.create("aaid", change({}))
+    await store.end("aaid", "signed out")
+    await until(lambda: told == ["aaid"])
+
+
+async def test_one_store_has_one_prefix_and_one_timeout(
+    server: RedisServer, worker: Stores
+) -> None:
+    store = worker(server.port)
+    for prefix, timeout in (("other", 5.0), ("quart-idle", 1.0)):
+        with pytest.raises(ConfigError, match="another key prefix or another store timeout"):
+            store.bind(LIMITS, lambda *_: None, prefix, timeout)
+
+
+async def test_what_was_tampered_with_holds_up_no_other(
+    still: RedisServer, clock: StandingTime, worker: Stores
+) -> None:
+    store = worker(still.port)
+    await store.open()
+    await store.create("aaid", change({"a": b"1"}))
+    with still.client as client:
+        client.hset(b"quart-idle:{aa}bad", b"\xff", b"x")
+        client.zadd("quart-idle:{aa}:due", {"bad": 1.0})
+        await clock.advance(100)
+        await until(lambda: client.hkeys("quart-idle:{aa}id") == [b"\xfd", b"\xfc"], 10)
+        assert client.zcard("quart-idle:{aa}:due") == 0

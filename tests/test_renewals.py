@@ -32,6 +32,7 @@ class Writer:
         self.written: list[tuple[float, dict[str, Activity]]] = []
         self.told: list[tuple[str, Live | Ended | None]] = []
         self.fails = False
+        self.lost: set[str] = set()
         self.takes = 0.0
         self.renewals = Renewals(self.renew, lambda id, outcome: self.told.append((id, outcome)))
 
@@ -40,8 +41,9 @@ class Writer:
             await self._clock.advance(self.takes)
         if self.fails:
             raise StoreUnavailable
-        self.written.append((self._clock.monotonic() - self.began, dict(activities)))
-        return dict.fromkeys(activities, Ended("idle"))
+        here = {id: activity for id, activity in activities.items() if id not in self.lost}
+        self.written.append((self._clock.monotonic() - self.began, here))
+        return dict.fromkeys(here, Ended("idle"))
 
     def note(self, id: str = "id", activity: Activity = HERE, left: float = HOUR) -> None:
         self.renewals.note(id, activity, left=left)
@@ -69,6 +71,21 @@ async def test_signs_of_life_are_gathered_and_written_in_one_call(
     await clock.advance(1)
     (batch,) = writer.batches
     assert set(batch) == {f"id{number}" for number in range(300)}
+
+
+async def test_where_a_part_of_the_store_fails_the_others_are_told_and_its_signs_are_kept(
+    writer: Writer, clock: Clock
+) -> None:
+    writer.lost = {"lost"}
+    for id in ("id", "lost"):
+        writer.note(id)
+    await clock.advance(5.2)
+    assert writer.told == [("id", ("idle", 0.0))]
+    assert 3 <= len(writer.batches) <= 7
+    writer.lost = set()
+    await clock.advance(2)
+    assert [id for id, _ in writer.told] == ["id", "lost"]
+    assert writer.batches[-1] == {"lost": (about(5.5), about(5.5), False)}
 
 
 async def test_they_are_written_within_a_second(writer: Writer, clock: Clock) -> None:

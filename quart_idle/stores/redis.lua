@@ -154,7 +154,7 @@ for number = 1, many do
 end
 return answer
 
---- beat flags=no-writes
+--- beat flags=allow-oom
 -- ARGV: the worker's own channel.
 redis.pcall('PUBLISH', ARGV[1], '')
 
