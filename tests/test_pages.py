@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from quart.testing.connections import WebsocketDisconnectError
 
+from quart_idle.stores.base import Change
+
 from .support import HOUR, MINUTE, Browser, Clock, Site, end, look, regenerate
 
 MakeSite = Callable[..., Site]
@@ -237,18 +239,27 @@ async def test_a_page_that_does_not_answer_is_closed_however_short_the_timeout(
         assert page.code == 1001
 
 
-@pytest.mark.parametrize(("act", "code"), [(end(), 4401), (regenerate, 4409)])
+@pytest.mark.parametrize(
+    ("act", "code"),
+    [
+        (lambda store, id: store.end(id, "signed out"), 4401),
+        (lambda store, id: store.regenerate(id, "new", Change({}, {})), 4409),
+    ],
+    ids=["end", "regenerate"],
+)
 async def test_a_page_that_was_not_told_hears_at_its_next_ping(
     site: MakeSite, clock: Clock, act: Any, code: int
 ) -> None:
     here = site(timeout=HOUR)
     browser = await here.signed_in(a=1)
-    other = browser.copy()
+    id = (await browser.visit(lambda session: session.id)).value
     async with open_page(browser) as page:
         await clock.advance(1)
         here.store.deaf = True
-        await other.visit(act)
+        await act(here.store, id)
+        page.answers = False
         await clock.advance(12)  # later than a new token is news at the door
+        page.answers = True
         pings = page.pings
         while page.code is None and page.pings < pings + 3:
             await clock.advance(1)
