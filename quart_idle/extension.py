@@ -79,8 +79,6 @@ class QuartIdle:
         app.jinja_env.globals[_NAME] = partial(_script, settings)
         _answer_routes(app, settings, presence, Routes(settings, presence, cookie_name))
 
-        app.teardown_request(interface.close_request)
-
         @app.before_serving
         async def open() -> None:
             if isinstance(settings.store, MemoryStore):

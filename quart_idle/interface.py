@@ -137,15 +137,13 @@ class QuartIdleSessionInterface(SessionInterface):
         if not request.path.startswith(self._file_paths or ()):
             return False
         if any(
-            hook != self.close_request
+            any(hooks.values())
             for hooks in (
                 app.url_value_preprocessors,
                 app.before_request_funcs,
                 app.after_request_funcs,
                 app.teardown_request_funcs,
             )
-            for functions in hooks.values()
-            for hook in functions
         ):
             return False
         adapter = app.create_url_adapter(request)
@@ -213,8 +211,12 @@ class QuartIdleSessionInterface(SessionInterface):
             if session._holds_data() and not (session._superseded and session._user_id is None):
                 await self._create(session)
         elif session._move is not None:
-            # The very same again, since it may have happened; then what was changed since.
-            await self._regenerate(session, session._move)
+            if session._answerable:
+                # The very same again, since it may have happened; then what was changed since.
+                await self._regenerate(session, session._move)
+            else:
+                await self._take_back(session._move)
+                session._move = None
             await self._save(session)
         elif session._cleared and not session._holds_data():
             session.end()
@@ -254,9 +256,18 @@ class QuartIdleSessionInterface(SessionInterface):
             session._written(change, base)
 
     async def _regenerate(self, session: Session, move: Move) -> None:
-        session._move = move
-        call = self._store.regenerate(move.id, move.new_id, move.change)
-        happened = await ask(call, self._patience)
+        again, session._move = session._move is move, move
+        try:
+            call = self._store.regenerate(move.id, move.new_id, move.change)
+            happened = await ask(call, self._patience)
+        except BaseException:
+            # Whoever is not told whether the token has changed is not told the new one: the client
+            # is answered 503, or has gone.
+            if not again and move.undo is not None:
+                task = asyncio.get_running_loop().create_task(self._return(session, move))
+                self._returns.add(task)
+                task.add_done_callback(self._returns.discard)
+            raise
         session._move = None
         if not happened:
             raise SessionEnded(f"the session {move.id} was over before its token could be changed")
@@ -267,30 +278,17 @@ class QuartIdleSessionInterface(SessionInterface):
         session._token_wanted = False
         session._written(move.change, move.base)
 
-    async def close_request(self, _: BaseException | None = None) -> None:
-        """See to what a request leaves behind when it is over.
-
-        Where it was not told whether its token has changed, the client was not told the new one:
-        it was answered 503, or has gone. The session goes back to the token that the client has,
-        lest it be signed out.
-        """
-        session = request_ctx.session
-        if type(session) is not Session or session._move is None:
-            return
-        if self._alone(session).locked():  # a copy of the request's context: it is not over
-            return
-        move, session._move, session._answerable = session._move, None, False
-        if move.undo is not None:
-            task = asyncio.get_running_loop().create_task(self._return(move))
-            self._returns.add(task)
-            task.add_done_callback(self._returns.discard)
-
-    async def _return(self, move: Move) -> None:
+    async def _return(self, session: Session, move: Move) -> None:
+        """Have a session go back to the token that its client has, lest it be signed out."""
         for _ in range(_RETURNS):
-            # That it has not moved is no end: a slow store may get to that only now.
-            with suppress(StoreUnavailable):
-                if await self._take_back(move):
+            async with self._alone(session):
+                if session._move is not move:  # it was asked for again, and answered
                     return
+                # That it has not moved is no end: a slow store may get to that only now.
+                with suppress(StoreUnavailable):
+                    if await self._take_back(move):
+                        session._move = None
+                        return
             await asyncio.sleep(1.0)
 
     async def _take_back(self, move: Move) -> bool:

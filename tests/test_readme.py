@@ -30,6 +30,10 @@ def test_the_first_block_is_the_two_commands_and_ci_runs_the_second() -> None:
     assert tests in (_ROOT / ".ci" / "run").read_text().splitlines()
 
 
+def test_nothing_is_left_to_be_filled_in() -> None:
+    assert re.findall(r"^[A-Z_]{5,}$|[A-Z]+_PER_[A-Z]+", _README, re.MULTILINE) == []
+
+
 def test_the_quick_start_is_the_minimal_example() -> None:
     assert blocks("python")[0] == (_ROOT / "examples" / "minimal.py").read_text()
 
