@@ -318,22 +318,22 @@ class _Trips:
                     waiting = loop.create_future()
                     self._idle.append(waiting)
                     await waiting
-                loads, calls = self._take()
-                if loads or calls:
-                    await self._trip(lane, loads, calls)
+                loading, calls = self._take()
+                if loading or calls:
+                    await self._trip(lane, loading, calls)
         finally:
             await lane.drop()
 
     def _take(self) -> tuple[list[_Load], list[_Call]]:
         """Some of what is waiting."""
-        loads, self._loads = self._loads[:_MOST], self._loads[_MOST:]
+        loading, self._loads = self._loads[:_MOST], self._loads[_MOST:]
         calls, self._calls = self._calls[:_MOST], self._calls[_MOST:]
         if self._loads or self._calls:
             self._wake()
         # What nobody waits for any more is not done; but an end is, which may come at any time.
-        loads = [load for load in loads if not load.waiting.done()]
+        loading = [load for load in loading if not load.waiting.done()]
         calls = [call for call in calls if call.until is None or not call.waiting.done()]
-        return loads, calls
+        return loading, calls
 
     def _give_up(self, error: Exception) -> None:
         """Redis was silent for a trip's time: so it was for all who have waited for as long."""
@@ -350,14 +350,14 @@ class _Trips:
         if told - now >= self._offset or now - self._learned > _CLOCK_KEPT:
             self._offset, self._learned = told - now, now
 
-    async def _trip(self, lane: _Connection, loads: list[_Load], calls: list[_Call]) -> None:
+    async def _trip(self, lane: _Connection, loading: list[_Load], calls: list[_Call]) -> None:
         # Where no lane was free, some of the time has passed; but let every trip have a chance.
-        waited = monotonic() - min(asked.since for asked in (*loads[:1], *calls[:1]))
+        waited = monotonic() - min(asked.since for asked in (*loading[:1], *calls[:1]))
         limit = Limit(max(self._timeout - waited, self._timeout / 4))
-        answers: list[Any] = [_CLOSED] * (len(loads) + len(calls))
+        answers: list[Any] = [_CLOSED] * (len(loading) + len(calls))
         try:
             async with limit.wait:
-                answers = await self._travel(lane, loads, calls)
+                answers = await self._travel(lane, loading, calls)
         except Exception as error:  # the lane goes on, whatever it was
             answers = [error] * len(answers)
             if isinstance(error, TimeoutError):
@@ -365,20 +365,22 @@ class _Trips:
             await lane.drop()
         finally:
             limit.cancel()
-            for asked, answer in zip((*loads, *calls), answers, strict=True):
+            for asked, answer in zip((*loading, *calls), answers, strict=True):
                 _give(asked.waiting, answer)
         if _LATE in answers:
             self._doubted = True
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await lane.drop()  # the master is another one now
 
-    async def _travel(self, lane: _Connection, loads: list[_Load], calls: list[_Call]) -> list[Any]:
-        """What is answered to the loads, then to the calls."""
+    async def _travel(
+        self, lane: _Connection, loading: list[_Load], calls: list[_Call]
+    ) -> list[Any]:
+        """What is answered to what is read, then to the calls."""
         if self._doubted and any(call.until is not None for call in calls):
             self._told((await self._reach(lane, [_TIME]))[0])
             self._doubted = False
         # The time goes first: what is read after it is not older.
-        reads = [_TIME, *(("HGETALL", load.key) for load in loads)] if loads else []
+        reads = [_TIME, *(("HGETALL", load.key) for load in loading)] if loading else []
         scripts: list[Sequence[Any]] = [
             [
                 *("EVALSHA", _sha(call.script), len(call.keys), *call.keys),
@@ -388,20 +390,20 @@ class _Trips:
             for call in calls
         ]
         answers = await self._reach(lane, [*reads, *scripts])
-        if loads:
+        if loading:
             now = self._told(answers.pop(0))
-            for at in range(len(loads)):
+            for at in range(len(loading)):
                 if not isinstance(answers[at], Exception):
                     answers[at] = answers[at], now
         unknown = [
             at
-            for at, answer in enumerate(answers[len(loads) :])
+            for at, answer in enumerate(answers[len(loading) :])
             if isinstance(answer, NoScriptError)
         ]
         if unknown:
             whole = [["EVAL", calls[at].script, *scripts[at][2:]] for at in unknown]
             for at, answer in zip(unknown, await self._reach(lane, whole), strict=True):
-                answers[len(loads) + at] = answer
+                answers[len(loading) + at] = answer
         return answers
 
     def _told(self, time: Any) -> float:
