@@ -24,8 +24,8 @@ from ..servers import redis_server
 
 _BARE = "bare Quart, null session"
 _AT_ONCE = 64
-_REQUESTS = 64 * 40
-_ROUNDS = 11
+_REQUESTS = 64 * 30
+_ROUNDS = 7
 
 
 class _NoSession(SessionInterface):
