@@ -211,12 +211,9 @@ class QuartIdleSessionInterface(SessionInterface):
             if session._holds_data() and not (session._superseded and session._user_id is None):
                 await self._create(session)
         elif session._move is not None:
-            if session._answerable:
-                # The very same again, since it may have happened; then what was changed since.
-                await self._regenerate(session, session._move)
-            else:
-                await self._take_back(session._move)
-                session._move = None
+            self._need_answer(session)
+            # The very same again, since it may have happened; then what was changed since.
+            await self._regenerate(session, session._move)
             await self._save(session)
         elif session._cleared and not session._holds_data():
             session.end()
@@ -316,12 +313,16 @@ class QuartIdleSessionInterface(SessionInterface):
         return Change(fields, attributes, session._cleared)
 
     def _new_token(self, session: Session, like: str = "") -> str:
+        self._need_answer(session)
+        return new_token(like)
+
+    @staticmethod
+    def _need_answer(session: Session) -> None:
         if not session._answerable:
             raise RuntimeError(
                 "this change of the session needs a new cookie, and there is no response (any "
                 "more) that could carry it; make it in an HTTP request, before the response"
             )
-        return new_token(like)
 
     # Answering.
 

@@ -253,6 +253,17 @@ async def test_on_a_cluster_a_silent_node_holds_up_no_sweep_and_no_renewal_of_ot
             await soon(lambda: swept(down), 15)  # noqa: B023
 
 
+async def test_on_a_cluster_a_store_that_opens_while_a_node_is_silent_hears(
+    running_cluster: Cluster,
+) -> None:
+    running_cluster.nodes[1].pause()
+    try:
+        async with asyncio.timeout(20), opened(running_cluster.url) as store:
+            assert store.hears(time.monotonic() + 10)
+    finally:
+        running_cluster.nodes[1].resume()
+
+
 async def test_on_a_cluster_sessions_survive_their_master(running_cluster: Cluster) -> None:
     told: Told = []
     master = running_cluster.nodes[0]

@@ -619,20 +619,28 @@ class RedisStore:
         self._start()
         await self._subscribed.wait()
 
-    async def _look_at_servers(self) -> None:
-        """Say what is wrong with them."""
-        for connection in await self._trips.connections():
-            try:
-                await connection.connect()
-                await connection.send_command("INFO")
-                told = _text(await connection.read_response(disable_decoding=True))
-            except ResponseError as error:  # not everybody may ask
-                _log.info("Redis does not say what it is: %s", error)
-                continue
-            finally:
-                await connection.disconnect(nowait=True)
+    async def _look_at_servers(self) -> bool:
+        """Say what is wrong with them. False: not all could be asked."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                for connection in await self._trips.connections():
+                    await self._look_at(connection)
+        except (RedisError, OSError, StoreUnavailable):
+            return False
+        return True
+
+    async def _look_at(self, connection: Any) -> None:
+        try:
+            await connection.connect()
+            await connection.send_command("INFO")
+            told = _text(await connection.read_response(disable_decoding=True))
+        except ResponseError as error:  # not everybody may ask
+            _log.info("Redis does not say what it is: %s", error)
+        else:
             for wrong in _wrong_with(told):
                 _log.error(wrong)
+        finally:
+            await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         if self._loop is not asyncio.get_running_loop():
@@ -777,9 +785,8 @@ class RedisStore:
                     )
                     for _ in range(2):
                         await listening.read_response(disable_decoding=True, push_request=True)
-                    if not looked:
-                        await self._look_at_servers()
-                        looked = True
+                if not looked:
+                    looked = await self._look_at_servers()
                 self._heard_since = monotonic()
                 self._subscribed.set()
                 await self._hear(listening)
