@@ -93,12 +93,11 @@ def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
 
 def renewed(clocks: Clocks, activity: Activity, now: float) -> Clocks:
     """The clocks after a sign of life, merged by maximum; data is not concerned."""
-    active = clocks.active if activity.active is None else now - activity.active
-    return clocks._replace(
-        active=max(clocks.active, active),
-        seen=max(clocks.seen, now - activity.seen),
-        paged=clocks.paged or activity.paged,
-    )
+    created, active, seen, paged, timeout = clocks
+    if activity.active is not None:
+        active = max(active, now - activity.active)
+    seen = max(seen, now - activity.seen)
+    return Clocks(created, active, seen, paged or activity.paged, timeout)
 
 
 class Left(NamedTuple):

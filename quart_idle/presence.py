@@ -11,19 +11,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Any, Final
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketScope, WWWScope
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    WebsocketReceiveEvent,
+    WebsocketScope,
+    WWWScope,
+)
 
 from . import protocol
 from .config import Settings, origin
 from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
+from .servers import decline_compression, stopping
 from .session import named_in
 from .stores.base import REGENERATED, Ended, Live, Record, ask, resume
 
@@ -33,6 +41,8 @@ _MOST_FRAMES: Final = 100
 _MOST_UNANSWERED: Final = 2
 # How often the wheel moves on, in seconds.
 _TICK: Final = 0.05
+# How many pages are sent away with each move of the wheel when the server stops.
+_MOST_SENT_AWAY: Final = 200
 # How long before a warning or an end its pages are asked once more, in seconds.
 _LAST_CALL: Final = 1.0
 # How long a page may take to read a frame, or to answer a close frame, in seconds.
@@ -113,7 +123,7 @@ class Watch:
 
     def __init__(self, id: str) -> None:
         self.id = id
-        self.pages: set[Page] = set()
+        self.pages: tuple[Page, ...] = ()
         # What is known of the session, on the store's clock; that clock less this process's; and
         # the deadline as the store knows it, without the signs of life that are held back.
         self.clocks = Clocks(0.0, 0.0, 0.0)
@@ -174,6 +184,7 @@ class Presence:
         self._hand = 0
         self._wheel: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_stopping: Callable[[], bool] = bool
 
     # A page's socket.
 
@@ -194,13 +205,21 @@ class Presence:
             async with page.limit:
                 if page.goodbye is None:
                     await self._open(page)
+                decline_compression(send)
                 await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
                 page.accepted = True
                 if page.goodbye is None:
                     self._greet(page)
                 else:
                     self._say_goodbye(page, *page.goodbye)
-                await self._listen(page, receive)
+                while (message := await receive())["type"] != "websocket.disconnect":
+                    if message["type"] == "websocket.receive" and page.goodbye is None:
+                        self._take(page, message)
+                    # After that, hypercorn sees the other side's close frame only when what came
+                    # before it has been read.
+            if page.goodbye is None and not page.unanswered:
+                # The page was there until now.
+                self._sign(page.watch, SEEN)
         except TimeoutError:
             # Hypercorn tells a socket's end to the queue that was read here, and waits until it
             # takes it: one that a flood has filled is to be read until then.
@@ -227,45 +246,34 @@ class Presence:
         if watch.warned:
             self._push(page, protocol.warn(watch.left(self._settings.limits)))
 
-    async def _listen(self, page: Page, receive: ASGIReceiveCallable) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.connect":
-                continue
-            if message["type"] != "websocket.receive":
-                break
-            if page.goodbye is not None:
-                # Hypercorn sees the other side's close frame only when what came before it has
-                # been read.
-                continue
-            page.frames += 1
-            if page.frames > _MOST_FRAMES:
-                self._close(page, protocol.POLICY_VIOLATION, "too many frames")
-                continue
-            try:
-                frame = protocol.parse(
-                    message.get("bytes") if message.get("text") is None else message["text"]
-                )
-            except FrameError as error:
-                _log.debug("a page sent %s", error)
-                self._close(page, error.code, error.why)
-                continue
-            if isinstance(frame, protocol.Pong):
-                page.unanswered = 0
-                self._sign(page.watch, self.sign_of(frame))
-            else:
-                if page.wants is None or isinstance(frame, protocol.Extend):
-                    page.wants = frame
-                if page.answering is None:
-                    page.answering = self._spawn(self._answer(page))
-        if page.goodbye is None and not page.unanswered:
-            # The page was there until now.
-            self._sign(page.watch, SEEN)
+    def _take(self, page: Page, message: WebsocketReceiveEvent) -> None:
+        """Take in a frame from a page. Nothing here waits."""
+        page.frames += 1
+        if page.frames > _MOST_FRAMES:
+            self._close(page, protocol.POLICY_VIOLATION, "too many frames")
+            return
+        try:
+            frame = protocol.parse(
+                message.get("bytes") if message.get("text") is None else message["text"]
+            )
+        except FrameError as error:
+            _log.debug("a page sent %s", error)
+            self._close(page, error.code, error.why)
+            return
+        if isinstance(frame, protocol.Pong):
+            page.unanswered = 0
+            self._sign(page.watch, self.sign_of(frame))
+        else:
+            if page.wants is None or isinstance(frame, protocol.Extend):
+                page.wants = frame
+            if page.answering is None:
+                page.answering = self._spawn(self._answer(page))
 
     def sign_of(self, pong: protocol.Pong) -> Activity:
         """What an answer from a page is worth: `QUART_IDLE_KEEPALIVE` says."""
-        idle = 0.0 if self._settings.keepalive == "presence" else pong.idle
-        return Activity(seen=0.0, active=idle, paged=True)
+        if self._settings.keepalive == "presence":
+            return STAY
+        return Activity(seen=0.0, active=pong.idle, paged=True)
 
     def _sign(self, watch: Watch, activity: Activity) -> None:
         """Note a sign of life; it is written only if it moves the deadline by much.
@@ -306,11 +314,12 @@ class Presence:
             self._watches.clear()
             for slot in self._slots:
                 slot.clear()
+        self._is_stopping = stopping(send)
         watch = self._watches.get(id)
         if watch is None:
             watch = self._watches[id] = Watch(id)
         page = Page(watch, send, random.choice(self._slots))  # noqa: S311  (no secret)
-        watch.pages.add(page)
+        watch.pages += (page,)
         page.slot.add(page)
         self._pages += 1
         if self._wheel is None:
@@ -324,7 +333,7 @@ class Presence:
         page.slot.discard(page)
         self._pages -= 1
         watch = page.watch
-        watch.pages.discard(page)
+        watch.pages = tuple(other for other in watch.pages if other is not page)
         self._renewals.release(watch.id)
         if not watch.pages:
             if watch.timer is not None:
@@ -404,7 +413,11 @@ class Presence:
     # The wheel of pings.
 
     def _turn(self) -> None:
-        """Ping the pages whose turn it is."""
+        """Ping the pages whose turn it is; if the server is about to stop, send some away."""
+        if self._is_stopping():
+            everyone = (page for slot in self._slots for page in slot)
+            for page in tuple(islice(everyone, _MOST_SENT_AWAY)):
+                self._close(page, protocol.GOING_AWAY, "the server stops")
         for page in tuple(self._slots[self._hand]):
             self._ping(page)
         self._hand = (self._hand + 1) % len(self._slots)
@@ -449,7 +462,8 @@ class Presence:
         if watch is None:
             return
         if not isinstance(outcome, Live | Record):
-            for page in tuple(watch.pages):
+            self._renewals.forget(id)
+            for page in watch.pages:
                 self._send_off(page, outcome)
             return
         self._learn(watch, outcome)
@@ -463,7 +477,7 @@ class Presence:
         watch.learn(live, unwritten, self._settings.limits)
 
     def _tell_pages(self, watch: Watch, frame: str) -> None:
-        for page in tuple(watch.pages):
+        for page in watch.pages:
             if page.accepted:
                 self._push(page, frame)
 
@@ -496,7 +510,7 @@ class Presence:
             # Is anybody there? What the pages answer now is in time.
             watch.probed = True
             self._renewals.release(watch.id)
-            for page in tuple(watch.pages):
+            for page in watch.pages:
                 self._ping(page)
             self._arm(watch)
         else:
@@ -554,7 +568,7 @@ class Presence:
     def close(self) -> None:
         """The worker stops: send its pages away, to come back to another."""
         for watch in tuple(self._watches.values()):
-            for page in tuple(watch.pages):
+            for page in watch.pages:
                 self._close(page, protocol.GOING_AWAY, "the server stops")
         if self._wheel is not None:
             self._wheel.cancel()

@@ -113,6 +113,11 @@ class Renewals:
         for id in tuple(self._held):
             self.release(id)
 
+    def forget(self, id: str) -> None:
+        """Nothing is to be written of a session any more: it is over."""
+        self._held.pop(id, None)
+        self._signs.pop(id, None)
+
     def waits(self, id: str) -> bool:
         """Whether a sign of life of a session is to be written, and is not held."""
         return id in self._signs or id in self._writing

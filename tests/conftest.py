@@ -29,12 +29,12 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 _ROOT = Path(__file__).parent.parent
-_LISTENING = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"[Rr]unning on http://127\.0\.0\.1:(\d+)")
 
 
 @dataclass
 class Server:
-    """A hypercorn of the test's own."""
+    """A hypercorn or uvicorn of the test's own."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -60,14 +60,19 @@ def start(
     settings: dict[str, Any] | None = None,
     *arguments: str,
     port: int = 0,
+    server: str = "hypercorn",
 ) -> Server:
-    """Start a hypercorn and wait until it listens."""
-    log = folder / f"hypercorn-{time.monotonic_ns()}.log"
+    """Start a server and wait until it listens."""
+    log = folder / f"server-{time.monotonic_ns()}.log"
+    options = {
+        "hypercorn": ["--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1"],
+        "uvicorn": ["--port", str(port)],
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-X", "dev", "-m", "hypercorn", target),
-                *("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1", *arguments),
+                *(sys.executable, "-X", "dev", "-m", server, target),
+                *(*options[server], *arguments),
             ],
             cwd=_ROOT,
             env={**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {})},
@@ -81,7 +86,7 @@ def start(
         time.sleep(0.02)
     process.kill()
     process.wait()
-    raise RuntimeError(f"hypercorn did not start:\n{log.read_text()}")
+    raise RuntimeError(f"{server} did not start:\n{log.read_text()}")
 
 
 @pytest.fixture
@@ -97,8 +102,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         *arguments: str,
         target: str = "tests.app:app",
         port: int = 0,
+        server: str = "hypercorn",
     ) -> Server:
-        servers.append(start(target, tmp_path, settings, *arguments, port=port))
+        servers.append(start(target, tmp_path, settings, *arguments, port=port, server=server))
         return servers[-1]
 
     yield begin

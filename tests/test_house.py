@@ -22,7 +22,7 @@ PACKAGE = ROOT / "quart_idle"
 # From the ground up. A module imports from the floors below its own, and from its own floor only
 # what stands to its left.
 FLOORS = [
-    ["exceptions", "policy", "protocol", "codec"],
+    ["exceptions", "policy", "protocol", "codec", "servers"],
     ["stores", "stores.base", "stores.memory", "stores.redis", "session", "config"],
     ["renewals", "interface", "presence", "routes"],
     ["extension"],

@@ -67,6 +67,10 @@ _MOST: Final = 500
 _TICK: Final = 1.0
 # How long that message may take before the subscription is made anew, in seconds.
 _DEAF: Final = 5.0
+# The same while there are others: it may be behind thousands of them.
+_BUSY: Final = 30.0
+# For how long what others have to do may wait while messages are passed on, in seconds.
+_TURN: Final = 0.02
 # How many sessions a sweep ends for each hash tag before it comes round again.
 _MOST_DUE: Final = 100
 # How much longer than it can be alive a session is kept where no worker is left to sweep it.
@@ -803,11 +807,17 @@ class RedisStore:
     async def _hear(self, listening: Any) -> None:
         """Pass on messages, until the worker's own ones do not come back any more."""
         told = _bytes(self._told)
-        heard = monotonic()
-        while monotonic() - heard < _DEAF:
+        heard = turn = monotonic()
+        silent = False
+        while (now := monotonic()) - heard < (_DEAF if silent else _BUSY):
+            if now - turn > _TURN:
+                # Thousands of messages may have come at once, and none of them is waited for.
+                await asyncio.sleep(0)
+                turn = monotonic()
             message = await listening.read_response(
                 disable_decoding=True, timeout=_TICK, push_request=True
             )
+            silent = message is None
             if message is None:
                 continue
             _, channel, data = message

@@ -8,13 +8,15 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import pages, requests, store
+from . import pages, requests, restart, store
 
 _TABLES = {
     "requests": requests.memory,
     "redis": requests.redis,
     "store": store.main,
     "pages": pages.main,
+    "10000": pages.many,
+    "restart": restart.main,
 }
 
 

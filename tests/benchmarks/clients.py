@@ -20,8 +20,6 @@ _OPENED_AT_ONCE = 25
 _LONGEST, _FIRST = 30.0, 0.5
 # What an answer may take, in seconds, as in the browser client.
 _PATIENCE = 10.0
-# Pages that measure round trips, in each process.
-_PROBES = 50
 
 
 def _frame(opcode: int, payload: bytes, compressed: bool = False) -> bytes:
@@ -167,7 +165,9 @@ class _Visitor:
                 while not page.transport.is_closing():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 retry = page.retry
-            await asyncio.sleep(random.random() * (min(_LONGEST, _FIRST * 2**tries) if tries else retry))
+            await asyncio.sleep(
+                random.random() * (min(_LONGEST, _FIRST * 2**tries) if tries else retry)
+            )
             tries += 1
             try:
                 async with asyncio.timeout(_PATIENCE):
@@ -220,10 +220,10 @@ class _Process:
         await asyncio.gather(*(worker() for _ in range(_OPENED_AT_ONCE)))
 
     async def probe(self, seconds: float, a_second: float) -> list[float]:
-        """Round trips that the first pages that are open measure, in seconds."""
+        """Round trips that the pages measure, in turn, in seconds."""
         self.tally.trips = []
         until = time.monotonic() + seconds
-        pages = self.pages[:_PROBES]
+        pages = self.pages
         turn = 0
         while time.monotonic() < until:
             page = pages[turn % len(pages)]
@@ -296,8 +296,12 @@ class Clients:
         """Open a page for each token; all are greeted when this is over."""
         count = len(self._pipes)
         shares = [tokens[number::count] for number in range(count)]
-        self._all("open", *([value] * count for value in (port, path)), shares,
-                  *([value] * count for value in (deflate, stay)))
+        self._all(
+            "open",
+            *([value] * count for value in (port, path)),
+            shares,
+            *([value] * count for value in (deflate, stay)),
+        )
 
     def probe(self, seconds: float, a_second: float) -> list[float]:
         count = len(self._pipes)

@@ -10,7 +10,7 @@ import gc
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -138,24 +138,28 @@ def _application(store: Store) -> Quart:
     QuartIdle(app, store=store, timeout=_TIMEOUT_IN_INTERVALS * interval, ping_interval=interval)
     tokens: list[str] = []
 
-    async def in_batches(calls: list[Callable[[], Awaitable[Any]]]) -> None:
-        for start in range(0, len(calls), _BATCH):
-            await asyncio.gather(*(call() for call in calls[start : start + _BATCH]))
-            await asyncio.sleep(0)
-
     @app.get("/sessions/<int:count>")
     async def sessions(count: int) -> str:
         new = [new_token() for _ in range(count)]
         tokens.extend(new)
         change = Change({"name": encode("name", "Ada")}, {"user_id": "ada"})
-        await in_batches([lambda token=token: store.create(id_of(token), change) for token in new])
+        for start in range(0, count, _BATCH):
+            batch = new[start : start + _BATCH]
+            await asyncio.gather(*(store.create(id_of(token), change) for token in batch))
         return "\n".join(new)
 
     @app.get("/end")
     async def end() -> str:
         """End all sessions but the first ones."""
-        ids = [id_of(token) for token in tokens[STAYING:]]
-        await in_batches([lambda id=id: store.end(id, "signed out") for id in ids])
+        for number, token in enumerate(tokens[STAYING:]):
+            await store.end(id_of(token), "signed out")
+            if number % _BATCH == 0:
+                await asyncio.sleep(0)
+        return "ok"
+
+    @app.get("/end/<id>")
+    async def end_one(id: str) -> str:
+        await store.end(id, "signed out")
         return "ok"
 
     @app.get("/look")

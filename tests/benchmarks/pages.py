@@ -72,7 +72,13 @@ async def _end_from_elsewhere(redis: RedisServer, tokens: list[str]) -> None:
 
 
 def measure(
-    contender: Contender, count: int, *, deflate: bool, fleet: Clients, redis: RedisServer
+    contender: Contender,
+    count: int,
+    *,
+    deflate: bool,
+    fleet: Clients,
+    prober: Clients,
+    redis: RedisServer,
 ) -> Cost:
     """What so many pages of a contender cost."""
     interval = count / _PINGS
@@ -86,7 +92,7 @@ def measure(
         elif contender is NAIVE:
             tokens = [f"{number:043}" for number in range(count + STAYING)]
         # The first pages have the server load what it needs for one.
-        fleet.open(server.port, contender.path, tokens[:STAYING], deflate=deflate)
+        prober.open(server.port, contender.path, tokens[:STAYING], deflate=deflate)
         time.sleep(1)
         before = server.memory()
         idle = -server.cpu()
@@ -107,7 +113,7 @@ def measure(
             after - before
             for after, before in zip(_redis_work(store), (commands, reads), strict=True)
         )
-        trip = _quantiles(fleet.probe(_PROBING, _PROBES))
+        trip = _quantiles(prober.probe(_PROBING, _PROBES))
         found = fleet.figures()
         if found.lost or pings < 0.9 * _PINGS * _WINDOW:
             raise SystemExit(
@@ -116,24 +122,30 @@ def measure(
             )
         end = meanwhile = None
         if contender.ends:
-            end, meanwhile = _end(contender, server, tokens[STAYING:], fleet, redis)
+            end, meanwhile = _end(contender, server, tokens[STAYING:], fleet, prober, redis)
         fleet.leave()
+        prober.leave()
     return Cost(
         memory, cpu, trip, commands / pings * 1000, max(0, reads - 2) / pings * 1000, end, meanwhile
     )
 
 
 def _end(
-    contender: Contender, server: Server, tokens: list[str], fleet: Clients, redis: RedisServer
+    contender: Contender,
+    server: Server,
+    tokens: list[str],
+    fleet: Clients,
+    prober: Clients,
+    redis: RedisServer,
 ) -> tuple[float, tuple[float, float]]:
-    fleet.start_probe(3.0, 500)
+    prober.start_probe(3.0, 500)
     time.sleep(0.2)
     since = time.monotonic()
     if contender.redis:
         asyncio.run(_end_from_elsewhere(redis, tokens))
     else:
         server.get("/end")
-    meanwhile = fleet.probed()
+    meanwhile = prober.probed()
     until = time.monotonic() + PATIENCE
     while len(fleet.figures().closes) < len(tokens):
         if time.monotonic() > until:
@@ -146,7 +158,7 @@ def _print_head(count: int) -> None:
     print(
         f"\n{count} open pages, {_PINGS} pings a second; ratios to the raw echo, without "
         f"compression, under the same server; CPU: median (least to most) of {_PARTS} parts of "
-        f"{_WINDOW:g} s; an end: of all sessions, to the last close frame"
+        f"{_WINDOW / _PARTS:g} s; an end: of all sessions, to the last close frame"
     )
     print(
         f"{'':28}{'':9}{'KB a page':>14}{'CPU ms for 1,000 pings':>32}{'round trip, ms':>16}"
@@ -182,13 +194,16 @@ def _table(count: int, groups: tuple[tuple[Contender, ...], ...] = _GROUPS) -> N
         folder = stack.enter_context(TemporaryDirectory())
         redis = stack.enter_context(redis_server(Path(folder)))
         fleet = stack.enter_context(clients())
+        prober = stack.enter_context(clients(1))
         _print_head(count)
         for group in groups:
             print(f"under {group[0].server}, {group[0].loop}")
             base: Cost | None = None
             for contender in group:
                 for deflate in (False, True):
-                    cost = measure(contender, count, deflate=deflate, fleet=fleet, redis=redis)
+                    cost = measure(
+                        contender, count, deflate=deflate, fleet=fleet, prober=prober, redis=redis
+                    )
                     base = base or cost
                     _print_row(contender, deflate, cost, base)
 

@@ -43,16 +43,17 @@ class Server(NamedTuple):
         return int(pages) * resource.getpagesize() / 1024
 
     def get(self, path: str) -> str:
-        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:  # noqa: S310
+        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
 
-def command(contender: Contender, port: int, *, graceful: float | None = None) -> list[str]:
+def _command(contender: Contender, port: int, graceful: float | None) -> list[str]:
     target = f"{contender.make.__module__}:{contender.make.__name__}"
     if contender.server == "uvicorn":
         return [
             *(sys.executable, "-m", "uvicorn", "--factory", target, "--port", str(port)),
             *("--loop", contender.loop, "--log-level", "warning", "--backlog", "4096"),
+            *(() if graceful is None else ("--timeout-graceful-shutdown", str(round(graceful)))),
         ]
     return [
         *(sys.executable, "-m", "hypercorn", f"{target}()", "--workers", "0"),
@@ -62,12 +63,18 @@ def command(contender: Contender, port: int, *, graceful: float | None = None) -
 
 
 def start(
-    contender: Contender, port: int, log: Path, *, interval: float, store: str = ""
+    contender: Contender,
+    port: int,
+    log: Path,
+    *,
+    interval: float,
+    store: str = "",
+    graceful: float | None = None,
 ) -> Server:
     """A server of a contender; it answers when this is over."""
     with log.open("ab") as file:
         process = subprocess.Popen(
-            command(contender, port),
+            _command(contender, port, graceful),
             cwd=_ROOT,
             env={**os.environ, INTERVAL: str(interval), STORE: store},
             stderr=file,
@@ -90,9 +97,7 @@ def start(
 def serve(contender: Contender, *, interval: float, store: str = "") -> Iterator[Server]:
     """One worker, in one process, on a free port."""
     with TemporaryDirectory() as folder:
-        server = start(
-            contender, free_port(), Path(folder) / "log", interval=interval, store=store
-        )
+        server = start(contender, free_port(), Path(folder) / "log", interval=interval, store=store)
         try:
             yield server
         finally:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
@@ -26,8 +27,10 @@ from quart_idle.stores.base import Change, Live
 from quart_idle.stores.redis import RedisStore
 
 from ..servers import RedisServer, redis_server
-from .pages import _Contender, _open_all, _serve, _sign_in, _Tally
+from .clients import allow_files, clients
+from .contenders import REDIS
 from .requests import _call
+from .serving import serve
 
 _URL = "QUART_IDLE_BENCHMARK_REDIS"
 _RENEWALS = 10_000
@@ -57,11 +60,6 @@ def on_redis() -> Quart:
         current = cast(Session, quart.session)
         current.user_id = "ada"
         current.update(_VALUES)
-        return ""
-
-    @app.get("/sign-out")
-    async def sign_out() -> str:
-        cast(Session, quart.session).end()
         return ""
 
     @app.get("/read")
@@ -101,30 +99,25 @@ async def _renewals(server: RedisServer) -> None:
     )
 
 
-async def _ends() -> None:
-    contender = _Contender("QuartIdle on Redis", on_redis)
+def _ends(redis: RedisServer) -> None:
     spent = []
-    for _ in range(3):
-        async with (
-            _serve(contender, __name__) as one,
-            _serve(contender, __name__) as two,
-        ):
-            (token,) = await _sign_in(one, 1)
-            tally = _Tally()
+    allow_files(_PAGES)
+    with (
+        clients() as fleet,
+        serve(REDIS, interval=25.0, store=redis.url) as one,
+        serve(REDIS, interval=25.0, store=redis.url) as two,
+    ):
+        for _ in range(_ROUNDS):
+            (token,) = one.get("/sessions/1").split()
             for server in (one, two):
-                await _open_all(server, contender.path, [token] * (_PAGES // 2), tally)
-            reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
-            await asyncio.sleep(1.0)
-            start = perf_counter()
-            writer.write(
-                f"GET /sign-out HTTP/1.1\r\nHost: x\r\nCookie: session={token}\r\n\r\n".encode()
-            )
-            await reader.readuntil(b"\r\n\r\n")
-            while tally.lost < _PAGES and perf_counter() - start < 30:  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
-            assert tally.lost == _PAGES, tally.lost
-            spent.append(perf_counter() - start)
-            writer.close()
+                fleet.open(server.port, REDIS.path, [token] * (_PAGES // 2))
+            time.sleep(1.0)
+            since = time.monotonic()
+            one.get(f"/end/{id_of(token)}")
+            while len(fleet.figures().closes) < _PAGES and time.monotonic() < since + 30:
+                time.sleep(0.05)
+            spent.append(fleet.figures().closes[_PAGES - 1] - since)
+            fleet.leave()
     print(
         f"\nan end with {_PAGES} pages on two workers, until the last has its close frame: "
         f"{median(spent) * 1000:.0f} ms ({min(spent) * 1000:.0f} to {max(spent) * 1000:.0f})"
@@ -216,5 +209,5 @@ def main() -> None:
         os.environ[_URL] = server.url
         asyncio.run(_renewals(server))
         asyncio.run(_at_once())
-        asyncio.run(_ends())
+        _ends(server)
         asyncio.run(_sizes(server))
