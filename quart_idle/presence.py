@@ -111,6 +111,7 @@ class Watch:
 
     __slots__ = (
         "clocks",
+        "due",
         "id",
         "learned",
         "offset",
@@ -134,6 +135,8 @@ class Watch:
         self.warned = False
         self.probed = False
         self.timer: asyncio.TimerHandle | None = None
+        # When it goes off, by the loop's time: uvloop's handles do not all tell.
+        self.due = 0.0
 
     def learn(self, live: Live | Record, unwritten: Clocks, limits: Limits) -> None:
         """Take in what the store says, and the clocks with what it does not know yet."""
@@ -496,9 +499,10 @@ class Presence:
         # A little late, so that it is due by every clock's reckoning.
         when = loop.time() + self._until_due(watch) + 0.001
         if watch.timer is not None:
-            if watch.timer.when() <= when:
+            if watch.due <= when:
                 return
             watch.timer.cancel()
+        watch.due = when
         watch.timer = loop.call_at(when, self._due, watch)
 
     def _due(self, watch: Watch) -> None:
@@ -529,7 +533,9 @@ class Presence:
             known = not (isinstance(outcome, Record) and self._renewals.waits(watch.id))
         if not known:
             if watch.pages and watch.timer is None:
-                watch.timer = asyncio.get_running_loop().call_later(_RETRY, self._due, watch)
+                loop = asyncio.get_running_loop()
+                watch.due = loop.time() + _RETRY
+                watch.timer = loop.call_at(watch.due, self._due, watch)
             return
         watch.probed = False
         if isinstance(outcome, Record):

@@ -64,6 +64,8 @@ class Renewals:
         # Requests whose route was not known when they came: id, moment, whether it is activity.
         self._arrivals: list[tuple[str, float, Callable[[], bool]]] = []
         self._timer: asyncio.TimerHandle | None = None
+        # When it goes off, by the loop's time: uvloop's handles do not all tell.
+        self._due = 0.0
         self._flushing: asyncio.Task[None] | None = None
         self._one_by_one = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -185,9 +187,10 @@ class Renewals:
             return  # it is due in less
         when = loop.time() + delay
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._due <= when:
                 return
             self._timer.cancel()
+        self._due = when
         self._timer = loop.call_at(when, self._start)
 
     def _start(self) -> None:

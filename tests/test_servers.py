@@ -105,11 +105,11 @@ async def test_insides_that_have_changed_do_no_harm(caplog: pytest.LogCaptureFix
     assert not stopping(send)()
 
 
-@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize(("workers", "loop"), [("0", "asyncio"), ("1", "asyncio"), ("0", "uvloop")])
 async def test_pages_leave_before_hypercorn_cuts_them(
-    serve: MakeServer, client: MakeClient, workers: str
+    serve: MakeServer, client: MakeClient, workers: str, loop: str
 ) -> None:
-    server = serve({}, "--workers", workers, "--graceful-timeout", "15")
+    server = serve({}, "--workers", workers, "-k", loop, "--graceful-timeout", "15")
     ada = client(server)
     await ada.post("/sign-in/ada")
     async with open_pages(server, ada, 20) as pages:
@@ -122,12 +122,13 @@ async def test_pages_leave_before_hypercorn_cuts_them(
     assert "Traceback" not in server.text()
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("name", ["hypercorn", "uvicorn"])
 async def test_what_is_held_back_is_settled_before_the_process_ends(
-    serve: MakeServer, client: MakeClient, redis: RedisServer, name: str
+    serve: MakeServer, client: MakeClient, redis: RedisServer, name: str, loop: str
 ) -> None:
     settings = {"store": redis.url, "timeout": 40, "ping_interval": 0.2}
-    server = serve(settings, server=name)
+    server = serve(settings, "-k" if name == "hypercorn" else "--loop", loop, server=name)
     ada = client(server)
     await ada.post("/sign-in/ada")
     async with open_pages(server, ada, 5) as pages:

@@ -198,23 +198,26 @@ class Limit:
         timeout: the time, in seconds.
     """
 
-    __slots__ = ("_latest", "_loop", "_on_time", "_step", "_timer", "wait")
+    __slots__ = ("_due", "_latest", "_loop", "_on_time", "_step", "_timer", "wait")
 
     def __init__(self, timeout: float) -> None:
         self.wait = asyncio.timeout(None)
         self._loop = asyncio.get_running_loop()
         self._step = timeout / 20
         self._on_time = 0
-        self._latest = self._loop.time() + _MOST_PATIENCE * timeout
-        self._timer = self._loop.call_later(timeout - (_CHECKS - 1) * self._step, self._check)
+        now = self._loop.time()
+        self._latest = now + _MOST_PATIENCE * timeout
+        self._due = now + timeout - (_CHECKS - 1) * self._step
+        self._timer = self._loop.call_at(self._due, self._check)
 
     def _check(self) -> None:
         now = self._loop.time()
-        self._on_time = self._on_time + 1 if now - self._timer.when() < self._step else 0
+        self._on_time = self._on_time + 1 if now - self._due < self._step else 0
         if self._on_time == _CHECKS or now > self._latest:
             self.wait.reschedule(now)
         else:
-            self._timer = self._loop.call_later(self._step, self._check)
+            self._due = now + self._step
+            self._timer = self._loop.call_at(self._due, self._check)
 
     def cancel(self) -> None:
         """The wait is over."""

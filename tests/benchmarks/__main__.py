@@ -16,6 +16,7 @@ _TABLES = {
     "store": store.main,
     "pages": pages.main,
     "10000": pages.many,
+    "growth": pages.growth,
     "restart": restart.main,
 }
 

@@ -1,4 +1,4 @@
-"""The servers' side of the tables of open pages: QuartIdle, the least that there can be, and others.
+"""The servers' side of the tables of open pages: QuartIdle, the least that can be, and others.
 
 Each is made by a server in a process of its own, which is told by its environment what to do.
 """

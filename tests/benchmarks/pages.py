@@ -26,6 +26,10 @@ _WINDOW, _PARTS = 24.0, 4
 # How long round trips are measured, in seconds, and how many a second.
 _PROBING, _PROBES = 4.0, 200
 
+# Ever more pages, and where they are drawn.
+_SIZES = (1000, 2500, 5000, 10_000)
+_PLOT = Path(__file__).parent / "growth.svg"
+
 # Each beside the echo under the same server.
 _GROUPS = (
     (RAW, BEHIND, NAIVE, MEMORY, REDIS),
@@ -188,13 +192,16 @@ def _print_row(contender: Contender, deflate: bool, cost: Cost, base: Cost) -> N
     )
 
 
+def _fleets(stack: ExitStack) -> tuple[RedisServer, Clients, Clients]:
+    folder = stack.enter_context(TemporaryDirectory())
+    redis = stack.enter_context(redis_server(Path(folder)))
+    return redis, stack.enter_context(clients()), stack.enter_context(clients(1))
+
+
 def _table(count: int, groups: tuple[tuple[Contender, ...], ...] = _GROUPS) -> None:
     allow_files(count + STAYING)
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory())
-        redis = stack.enter_context(redis_server(Path(folder)))
-        fleet = stack.enter_context(clients())
-        prober = stack.enter_context(clients(1))
+        redis, fleet, prober = _fleets(stack)
         _print_head(count)
         for group in groups:
             print(f"under {group[0].server}, {group[0].loop}")
@@ -216,3 +223,55 @@ def main() -> None:
 def many() -> None:
     """Ten thousand."""
     _table(10_000)
+
+
+def growth() -> None:
+    """More and more pages: what one costs must not grow. Draws the README's plot, too."""
+    allow_files(_SIZES[-1] + STAYING)
+    lines: dict[tuple[Contender, bool], list[Cost]] = {
+        (RAW, True): [],
+        (RAW, False): [],
+        (REDIS, True): [],
+    }
+    with ExitStack() as stack:
+        redis, fleet, prober = _fleets(stack)
+        for count in _SIZES:
+            _print_head(count)
+            for (contender, deflate), costs in lines.items():
+                cost = measure(
+                    contender, count, deflate=deflate, fleet=fleet, prober=prober, redis=redis
+                )
+                costs.append(cost)
+                _print_row(contender, deflate, cost, costs[0])
+    _plot(
+        {
+            f"{contender.name}, {'with' if deflate else 'without'} compression offered": costs
+            for (contender, deflate), costs in lines.items()
+        }
+    )
+
+
+def _plot(lines: dict[str, list[Cost]]) -> None:
+    from matplotlib import pyplot
+
+    figure, (memory, cpu) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for (name, costs), style in zip(lines.items(), ("s:", "o--", "D-"), strict=True):
+        memory.plot(
+            _SIZES,
+            [cost.memory * count / 1024 for cost, count in zip(costs, _SIZES, strict=True)],
+            style,
+            label=name,
+        )
+        middle = [median(cost.cpu) for cost in costs]
+        spread = [
+            [m - min(c.cpu) for m, c in zip(middle, costs, strict=True)],
+            [max(c.cpu) - m for m, c in zip(middle, costs, strict=True)],
+        ]
+        cpu.errorbar(_SIZES, middle, spread, fmt=style, capsize=3, label=name)
+    memory.set(xlabel="open pages", ylabel="memory, MB", ylim=0, xlim=0)
+    cpu.set(xlabel="open pages", ylabel="CPU, ms for 1,000 pings", ylim=0, xlim=0)
+    memory.legend()
+    for axes in (memory, cpu):
+        axes.grid(alpha=0.3)
+    figure.savefig(_PLOT, metadata={"Date": None})
+    print(f"\n{_PLOT.name} drawn")

@@ -47,13 +47,13 @@ class Server(NamedTuple):
             return str(answer.read().decode())
 
 
-def _command(contender: Contender, port: int, graceful: float | None) -> list[str]:
+def _command(contender: Contender, port: int, graceful: int | None) -> list[str]:
     target = f"{contender.make.__module__}:{contender.make.__name__}"
     if contender.server == "uvicorn":
         return [
             *(sys.executable, "-m", "uvicorn", "--factory", target, "--port", str(port)),
             *("--loop", contender.loop, "--log-level", "warning", "--backlog", "4096"),
-            *(() if graceful is None else ("--timeout-graceful-shutdown", str(round(graceful)))),
+            *(() if graceful is None else ("--timeout-graceful-shutdown", str(graceful))),
         ]
     return [
         *(sys.executable, "-m", "hypercorn", f"{target}()", "--workers", "0"),
@@ -69,7 +69,7 @@ def start(
     *,
     interval: float,
     store: str = "",
-    graceful: float | None = None,
+    graceful: int | None = None,
 ) -> Server:
     """A server of a contender; it answers when this is over."""
     with log.open("ab") as file:
