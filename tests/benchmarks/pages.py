@@ -16,13 +16,13 @@ from quart_idle.stores.redis import RedisStore
 
 from ..servers import RedisServer, redis_server
 from .clients import Clients, allow_files, clients
-from .contenders import BEHIND, MEMORY, NAIVE, RAW, REDIS, STAYING, Contender
+from .contenders import BEHIND, CALM, MEMORY, NAIVE, RAW, REDIS, STAYING, Contender
 from .serving import PATIENCE, Server, serve
 
 # How many pings there are in a second.
 _PINGS = 400
 # How long the pings are counted, in seconds, and in how many parts.
-_WINDOW, _PARTS = 24.0, 4
+_WINDOW, _PARTS = 25.0, 5
 # How long round trips are measured, in seconds, and how many a second.
 _PROBING, _PROBES = 4.0, 200
 
@@ -32,7 +32,7 @@ _PLOT = Path(__file__).parent / "growth.svg"
 
 # Each beside the echo under the same server.
 _GROUPS = (
-    (RAW, BEHIND, NAIVE, MEMORY, REDIS),
+    (RAW, BEHIND, NAIVE, MEMORY, REDIS, CALM),
     *(
         (RAW._replace(server=server, loop=loop), REDIS._replace(server=server, loop=loop))
         for server, loop in (("hypercorn", "uvloop"), ("uvicorn", "asyncio"), ("uvicorn", "uvloop"))
@@ -103,8 +103,7 @@ def measure(
         time.sleep(1)
         idle += server.cpu()
         fleet.open(server.port, contender.path, tokens[STAYING:], deflate=deflate)
-        time.sleep(interval + 1)  # every page is pinged
-        memory = (server.memory() - before) / count
+        time.sleep(2)
         cpu, pings = [], 0
         commands, reads = _redis_work(store)
         for _ in range(_PARTS):
@@ -113,6 +112,8 @@ def measure(
             used, answered = server.cpu() - used, fleet.figures().answered - answered
             cpu.append((used - idle * _WINDOW / _PARTS) / answered * 1e6)
             pings += answered
+        # Every page has been pinged by now.
+        memory = (server.memory() - before) / count
         commands, reads = (
             after - before
             for after, before in zip(_redis_work(store), (commands, reads), strict=True)
