@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,12 +22,20 @@ from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
 from .presence import Presence
 from .renewals import Renewals
-from .routes import CLIENT, Routes
-from .session import Session
+from .routes import CLIENT, INTEGRITY, Routes
+from .session import Session, tag_of
 from .stores.base import Ended, Live, ask
 from .stores.memory import MemoryStore, claim
 
 _NAME = "quart_idle"
+
+#: What the client says; ``by …`` is what it says of an end, for each reason.
+TEXTS = (
+    *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
+    *("ended", "signIn", "reload", "draft", "restore", "discard", "other"),
+    *("by idle", "by lifetime", "by closed", "by signed out", "by switched", "by regenerated"),
+    "by unknown",
+)
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
@@ -122,19 +131,36 @@ def _warn_of_siblings(app: Quart) -> None:
         )
 
 
-def _script(settings: Settings, nonce: str | None = None) -> Markup:
+def _script(
+    settings: Settings,
+    nonce: str | None = None,
+    texts: Mapping[str, str] | None = None,
+    integrity: bool = False,
+) -> Markup:
     """What ``{{ quart_idle() }}`` is: the client, or nothing in a page without a live session.
 
     Args:
         settings: the application's settings.
         nonce: for the page's content security policy.
+        texts: what the client says, in the page's language; what is left out is said in English.
+        integrity: whether the browser is to run this very client only. While workers of another
+            version still run, a page may be without a client.
+
+    Raises:
+        ValueError: a text has a name that there is not.
     """
+    unknown = [name for name in texts or () if name not in TEXTS and not name.startswith("by ")]
+    if unknown:
+        raise ValueError(f"quart_idle(texts=…) has {unknown[0]!r}; there are {', '.join(TEXTS)}")
     current = request_ctx.session if has_request_context() else None
     if not isinstance(current, Session) or not current._is_live():
         return Markup("")
     attributes = {
         "src": f"{request.root_path}{settings.url_prefix}{CLIENT}",
         "nonce": nonce,
+        "integrity": INTEGRITY if integrity else None,
+        "data-user": None if current.user_id is None else tag_of(current.user_id),
+        "data-texts": json.dumps(dict(texts)) if texts else None,
         "data-expired-url": settings.expired_url,
         "data-sign-out-url": settings.sign_out_url,
         "data-sign-in-url": settings.sign_in_url,

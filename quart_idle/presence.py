@@ -17,6 +17,7 @@ from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from hypercorn.typing import (
     ASGIReceiveCallable,
@@ -32,7 +33,7 @@ from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
 from .servers import decline_compression, stopping
-from .session import named_in
+from .session import named_in, tag_of
 from .stores.base import REGENERATED, Ended, Live, Record, ask, resume
 
 # Frames that a page may send between two pings.
@@ -41,6 +42,8 @@ _MOST_FRAMES: Final = 100
 _MOST_UNANSWERED: Final = 2
 # How often the wheel moves on, in seconds.
 _TICK: Final = 0.05
+# How many slots the wheel takes in one move, at most, if all but the last are empty.
+_MOST_STEPS: Final = 10
 # How many pages are sent away with each move of the wheel when the server stops.
 _MOST_SENT_AWAY: Final = 200
 # How long before a warning or an end its pages are asked once more, in seconds.
@@ -72,6 +75,12 @@ def from_own_page(scope: WWWScope, settings: Settings) -> bool:
     secure = scope["scheme"] in ("https", "wss")
     own = origin(f"{'https' if secure else 'http'}://{header(scope, b'host') or ''}")
     return theirs is not None and (theirs == own or theirs in settings.allowed_origins)
+
+
+def is_another_s(scope: WWWScope, record: Record) -> bool:
+    """Whether a page was made for another user than the one who has the session now."""
+    tag = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("user")
+    return tag is not None and (record.user_id is None or tag_of(record.user_id) != tag[0])
 
 
 class Page:
@@ -114,6 +123,7 @@ class Watch:
         "due",
         "id",
         "learned",
+        "little",
         "offset",
         "pages",
         "probed",
@@ -132,6 +142,8 @@ class Watch:
         self.stored = 0.0
         # When that was.
         self.learned = 0.0
+        # What the deadline may move by without being written, in seconds.
+        self.little = 0.0
         self.warned = False
         self.probed = False
         self.timer: asyncio.TimerHandle | None = None
@@ -144,6 +156,7 @@ class Watch:
         self.learned = monotonic()
         self.offset = live.now - self.learned
         self.stored = deadline(live.clocks, limits)[0] - self.offset
+        self.little = min(timeout_of(unwritten, limits), limits.closed_timeout or inf) / 8
 
     def left(self, limits: Limits) -> Left:
         return time_left(self.clocks, limits, monotonic() + self.offset)
@@ -185,6 +198,7 @@ class Presence:
         self._tick = settings.ping_interval / ticks
         self._slots: list[set[Page]] = [set() for _ in range(ticks)]
         self._hand = 0
+        self._step = 1
         self._wheel: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stopping: Callable[[], bool] = bool
@@ -207,7 +221,7 @@ class Presence:
         try:
             async with page.limit:
                 if page.goodbye is None:
-                    await self._open(page)
+                    await self._open(page, scope)
                 decline_compression(send)
                 await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
                 page.accepted = True
@@ -230,7 +244,7 @@ class Presence:
         finally:
             self._leave(page)
 
-    async def _open(self, page: Page) -> None:
+    async def _open(self, page: Page, scope: WebsocketScope) -> None:
         """Read the page's session. The page has joined: it hears of an end in the meantime."""
         try:
             found = await self.look(page.watch.id)
@@ -239,6 +253,8 @@ class Presence:
             return
         if not isinstance(found, Record):
             self._send_off(page, found)
+        elif is_another_s(scope, found):
+            self._close(page, protocol.ENDED, protocol.SWITCHED)
         elif page.goodbye is None:
             self.tell(page.watch.id, found)
 
@@ -285,10 +301,9 @@ class Presence:
         session's time, and an open page costs the store next to nothing. But where the store may
         have ended the session without this worker's hearing of it, writing is a way to ask.
         """
-        limits = self._settings.limits
-        window = min(timeout_of(watch.clocks, limits), limits.closed_timeout or inf)
-        paged, moved = watch.clocks.paged, watch.moved(activity, limits)
-        hold = paged and moved < window / 8 and self._store.hears(watch.learned)
+        paged = watch.clocks.paged
+        little = watch.moved(activity, self._settings.limits) < watch.little
+        hold = paged and little and self._store.hears(watch.learned)
         self._renewals.note(watch.id, activity, left=watch.stored_left(), hold=hold)
 
     async def _answer(self, page: Page) -> None:
@@ -417,16 +432,22 @@ class Presence:
 
     def _turn(self) -> None:
         """Ping the pages whose turn it is; if the server is about to stop, send some away."""
-        if self._is_stopping():
+        if is_stopping := self._is_stopping():
             everyone = (page for slot in self._slots for page in slot)
             for page in tuple(islice(everyone, _MOST_SENT_AWAY)):
                 self._close(page, protocol.GOING_AWAY, "the server stops")
-        for page in tuple(self._slots[self._hand]):
-            self._ping(page)
-        self._hand = (self._hand + 1) % len(self._slots)
+        for _ in range(self._step):
+            for page in tuple(self._slots[self._hand]):
+                self._ping(page)
+            self._hand = (self._hand + 1) % len(self._slots)
         self._wheel = None
         if self._pages:
-            self._wheel = asyncio.get_running_loop().call_later(self._tick, self._turn)
+            slots, most = len(self._slots), 1 if is_stopping else _MOST_STEPS
+            self._step = 1
+            while self._step < most and not self._slots[(self._hand + self._step - 1) % slots]:
+                self._step += 1
+            delay = self._step * self._tick
+            self._wheel = asyncio.get_running_loop().call_later(delay, self._turn)
 
     def _ping(self, page: Page) -> None:
         if page.unanswered >= _MOST_UNANSWERED:

@@ -28,6 +28,9 @@ TOO_LONG: Final = 1009
 #: The store is down: try again later (IANA WebSocket close code registry).
 TRY_AGAIN: Final = 1013
 
+#: Why a page of one user does not go on when another has the session.
+SWITCHED: Final = "switched"
+
 # What a close frame can carry beside its code: RFC 6455, section 5.5.
 _MAX_REASON = 123
 # The largest whole number that every JSON implementation holds exactly.
@@ -57,7 +60,7 @@ def _no_constant(name: str) -> float:
     raise FrameError(POLICY_VIOLATION, f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+_decode = json.JSONDecoder(parse_constant=_no_constant).raw_decode
 
 
 def parse(text: str | bytes | None) -> Frame:
@@ -75,11 +78,13 @@ def parse(text: str | bytes | None) -> Frame:
     if not isinstance(text, str):
         raise FrameError(POLICY_VIOLATION, "a frame that is not text")
     try:
-        frame = _decode(text)
+        frame, end = _decode(stripped := text.strip(" \t\r\n"))
     except (ValueError, RecursionError) as error:
         if isinstance(error, FrameError):
             raise
         raise FrameError(POLICY_VIOLATION, "a frame that is not JSON") from None
+    if end != len(stripped):
+        raise FrameError(POLICY_VIOLATION, "a frame that is not JSON")
     if not isinstance(frame, dict):
         raise FrameError(POLICY_VIOLATION, "a frame that is not a JSON object")
     kind = frame.get("type")

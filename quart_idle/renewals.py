@@ -81,11 +81,13 @@ class Renewals:
         """
         now = monotonic()
         active = _NEVER if activity.active is None else now - activity.active
-        sign = _Sign(now - activity.seen, active, activity.paged)
-        if hold:
-            _merge(self._held, id, sign)
+        seen, paged = now - activity.seen, activity.paged
+        if hold and (held := self._held.get(id)) is not None:
+            held.merge(seen, active, paged)
+        elif hold:
+            self._held[id] = _Sign(seen, active, paged)
         else:
-            self._ready(id, sign)
+            self._ready(id, _Sign(seen, active, paged))
             self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
 
     def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> float:

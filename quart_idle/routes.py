@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from hashlib import sha256
+from base64 import b64encode
+from hashlib import sha256, sha384
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from . import protocol
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity
-from .presence import STAY, Presence, from_own_page, header
+from .presence import STAY, Presence, from_own_page, header, is_another_s
 from .session import named_in
 from .stores.base import Ended, Live, Record
 
@@ -32,6 +33,9 @@ _BODY_TIMEOUT: Final = 10.0
 
 #: Where the client is, below the URL prefix.
 CLIENT: Final = f"/quart-idle.js?v={_VERSION}"
+
+#: Its hash for the attribute ``integrity`` (Subresource Integrity, section 3.1).
+INTEGRITY: Final = f"sha384-{b64encode(sha384(_CLIENT).digest()).decode()}"
 
 
 class Routes:
@@ -95,10 +99,12 @@ class Routes:
         id = named_in(scope, self._cookie_name)
         outcome: Live | Record | Ended | None = None
         try:
-            if id is not None and activity is not None:
-                outcome = await self._presence.renew(id, activity)
-            elif id is not None:
+            if id is not None and (activity is None or scope["query_string"]):
                 outcome = await self._presence.look(id)
+                if isinstance(outcome, Record) and is_another_s(scope, outcome):
+                    outcome = Ended(protocol.SWITCHED, 0.0)
+            if id is not None and activity is not None and not isinstance(outcome, Ended):
+                outcome = await self._presence.renew(id, activity)
         except StoreUnavailable as error:
             await _error(
                 send,

@@ -51,6 +51,11 @@ def id_of(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
+def tag_of(user_id: str) -> str:
+    """What a page is told of whose it is, to tell it by from another user's."""
+    return sha256(f"quart-idle {user_id}".encode(errors="surrogatepass")).hexdigest()[:16]
+
+
 def named_in(scope: WWWScope, cookie_name: str) -> str | None:
     """The id that a request's cookie names; None where it names none that could be one."""
     # Every request comes by here, and a parser of all cookies takes as long as all of the rest.

@@ -1,46 +1,53 @@
-/**
- * The page's side: says that it is open and in use, warns before the session ends and covers itself
- * after. The deadline is the server's: at zero the page asks and obeys.
- */
+// Tells that the page is open and in use, warns before its session ends, covers it after.
 
 const PATIENCE = 5000; // ms for an answer
 
-const script = [...document.scripts].find(({ src }) => src === import.meta.url);
-const { expiredUrl, signOutUrl, signInUrl } = script?.dataset ?? {};
+const path = import.meta.url.split("?")[0];
+const script = [...document.scripts].find(({ src }) => src.startsWith(path));
+const { expiredUrl, signOutUrl, signInUrl, user, drafts, texts: given } = script?.dataset ?? {};
 
-let state = { retry: 1000 }; // the server's last word
+let state = { retry: 1000 };
 let deadline = Infinity; // by performance.now()
-let lifetime = null; // its end, likewise
-let warned = null; // else what the last warning said of `extendable`
-let wanted = false; // to stay, until the server confirms
-let troubled = false; // the server could not be told
-let gone = false; // frozen, or kept for the back button
+let lifetime = null;
+let warned = null; // else whether staying would help
+let wanted = false;
+let troubled = false;
+let gone = false; // frozen or cached
 let leaving = false; // perhaps
-let over = false;
+let over = null; // else why
+let popup;
 
 let socket = null;
-let tries = 0; // that failed since the last `state`
+let tries = 0;
 let pace; // ms between tries over HTTP
 let asked = -Infinity;
+let drift;
 let retryTimer, answerTimer, clockTimer;
 
-let input, inputDate; // when it was last
+let input = performance.now();
+let inputDate = Date.now();
 
-/** Layout that moves under a pointer is no input. */
+// Layout moving under a pointer is no input.
 function touch({ isTrusted, type, movementX, movementY }) {
   if (!isTrusted || (type === "pointermove" && !movementX && !movementY)) return;
   input = performance.now();
   inputDate = Date.now();
 }
 
+function watch(target) {
+  for (const type of "pointerdown pointermove keydown wheel touchstart touchmove".split(" ")) {
+    target.addEventListener(type, touch, { capture: true, passive: true });
+  }
+}
+
 function pong() {
-  // The first may stand still in sleep, the second may be set.
+  // One may stand still in sleep, the other be set.
   const idle = Math.max(performance.now() - input, Date.now() - inputDate);
   return { type: "pong", idle: Math.round(idle), visible: !document.hidden };
 }
 
-function stay() {
-  if (wanted) return;
+function extend() {
+  if (wanted || over) return;
   wanted = true;
   if (isOpen()) say("extend");
   else connect();
@@ -49,15 +56,15 @@ function stay() {
 
 // --- The line
 
-const route = (path) => new URL(path, import.meta.url).href;
+const url = (path, query) => new URL(`${path}?${new URLSearchParams(query)}`, import.meta.url).href;
 const isOpen = () => socket?.readyState === WebSocket.OPEN;
+const isOver = () => over && !(user && /^(idle|lifetime|closed)$/.test(over));
 
 function say(type) {
   socket.send(JSON.stringify({ type }));
   expect(PATIENCE);
 }
 
-/** A `state`, or the line is dead. */
 function expect(ms) {
   answerTimer ??= setTimeout(lost, ms, 0);
 }
@@ -73,7 +80,7 @@ function hangUp() {
   answerTimer = clearTimeout(answerTimer);
   if (!socket) return;
   socket.onmessage = socket.onclose = socket.onerror = null;
-  // Closed while connecting it would complain.
+  // Else it complains.
   if (socket.readyState) socket.close(1000);
   else socket.onopen = ({ target }) => target.close(1000);
   socket = null;
@@ -81,23 +88,22 @@ function hangUp() {
 
 function connect() {
   hangUp();
-  if (gone || over) return;
+  if (gone || isOver()) return;
   if (wanted) post("extend");
   else if (tries > 1) post("presence");
   try {
-    socket = new WebSocket(route("presence").replace("http", "ws"));
+    socket = new WebSocket(url("presence", user && { user }).replace("http", "ws"));
   } catch {
     return lost();
   }
   expect(2 * PATIENCE);
   socket.onmessage = ({ data }) => {
     const frame = JSON.parse(data);
-    // At once: hidden pages' timers are throttled, messages are not.
+    // Not by a timer: a hidden page's are throttled.
     if (frame.type === "ping") socket.send(JSON.stringify(pong()));
     if (frame.type === "state") {
-      clearTimeout(retryTimer); // set by an answer over HTTP
+      clearTimeout(retryTimer);
       answerTimer = clearTimeout(answerTimer);
-      // The first after a break answers nothing: say it again.
       if (wanted && tries) say("extend");
       else wanted = false;
       tries = 0;
@@ -113,7 +119,7 @@ function connect() {
   socket.onerror = () => lost();
 }
 
-/** Full jitter: first over `span`, then over ever more. */
+// Full jitter
 function lost(span = state.retry) {
   hangUp();
   if (tries++) span = Math.min(30000, 500 * 2 ** tries);
@@ -127,22 +133,25 @@ function again(wait) {
   retryTimer = setTimeout(connect, wait);
 }
 
+function send(method, path, query, body) {
+  return fetch(url(path, query), {
+    method,
+    body: body && JSON.stringify(body),
+    keepalive: true,
+    signal: AbortSignal.timeout(PATIENCE),
+  });
+}
+
 async function post(path) {
   try {
-    const response = await fetch(route(path), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(pong()),
-      signal: AbortSignal.timeout(PATIENCE),
-    });
+    const response = await send("POST", path, user && { user }, pong());
     const answer = await response.json();
-    if (gone || over) return;
+    if (gone || isOver()) return;
     if (answer.left >= 0) {
       wanted = false;
       if (!isOpen()) again((pace = Math.max(1000, Math.min(25000, answer.left / 4))));
       return hear({ ...answer, type: "state" });
     }
-    // The next try brings the new token.
     if (response.status === 401 && (answer.reason !== "regenerated" || tries > 5)) {
       return end(answer.reason);
     }
@@ -158,7 +167,6 @@ function emit(type, detail, cancelable = true) {
   return document.dispatchEvent(new CustomEvent("quart-idle:" + type, { detail, cancelable }));
 }
 
-/** Takes in a `state`, `ping` or `warn`. */
 function hear({ extendable, ...frame }) {
   const { type, left } = frame;
   if (!(left >= 0)) return;
@@ -168,6 +176,7 @@ function hear({ extendable, ...frame }) {
   state = { ...state, ...frame, total: lifetime && Math.round(lifetime - now) };
   state.warning ??= Math.min(120000, left / 2);
   troubled = false;
+  popup = over = popup?.close();
   if (type !== "warn") emit("state", state, false);
   if (left > 0) cover.dialog.close();
   if (type === "warn") warn(extendable);
@@ -185,45 +194,62 @@ function warn(extendable) {
   if (warned === extendable) return;
   warned = extendable;
   wanted = false;
-  if (!emit("warning", { type: "warn", left: state.left, extendable })) return;
+  keep();
+  if (!emit("warning", { left: state.left, extendable })) return;
   nextSpoken = Infinity;
-  // A key meant for the page may extend, not dismiss.
   prompt.button.autofocus = extendable;
   paint();
   show(prompt);
 }
 
 function end(reason) {
-  over = true;
   hangUp();
+  if (over) {
+    if (reason === "switched") location.reload();
+    else if (popup && !popup.closed) again(2000);
+    return;
+  }
+  over = reason || "unknown";
   tick();
   prompt.dialog.close();
-  put(cover.title, "You have been signed out");
-  put(cover.status, REASONS[reason] ?? `Your session has ended: ${reason}.`);
-  cover.link.hidden = !signInUrl;
-  cover.button.hidden = !!signInUrl;
-  // To navigate, as listeners may, would abort the sign-out that may be under way.
-  if (leaving) {
-    leaving = false;
-    clockTimer = setTimeout(end, PATIENCE, reason);
-    return show(cover);
-  }
-  if (!emit("ended", { reason })) return cover.dialog.close();
+  put(cover.title, texts.ended);
+  put(cover.status, texts["by " + over] ?? texts.other.replace("{reason}", over));
+  put(cover.button, over === "switched" ? texts.reload : texts.signIn);
+  cover.button.hidden = false;
+  if (!leaving) return part();
+  // Navigating now could abort a sign-out.
+  clockTimer = setTimeout(part, PATIENCE);
+  leaving = false;
   show(cover);
-  // After the cover: `beforeunload` may hold it up.
+}
+
+function part() {
+  if (!emit("ended", { reason: over })) return cover.dialog.close();
+  show(cover);
   if (expiredUrl) location.replace(expiredUrl);
+}
+
+function signIn() {
+  if (over === "switched" || !signInUrl) location.reload();
+  else if (!isOver() && (popup = open(signInUrl, "quart-idle", "width=480,height=640"))) again(2000);
+  else location.assign(signInUrl);
 }
 
 function tick() {
   clearTimeout(clockTimer);
   if (gone || over) return;
-  const left = deadline - performance.now();
-  let wait = Math.min(left, 2 ** 31 - 1); // more is none
+  const now = performance.now();
+  const left = deadline - now;
+  const apart = Date.now() - now;
+  // A clock was set, or the machine slept.
+  if (Math.abs(apart - drift) > 2000 && isOpen()) ask();
+  drift = apart;
+  let wait = Math.min(left, 10000);
   if (prompt.dialog.open) {
     paint();
-    // Never say more than is left: just before the second is over.
     if (left > 100) wait = (left - 100) % 1000;
   }
+  if (left < 3000) keep();
   if (left <= 0) {
     isOpen() ? ask() : veil();
     wait = 1000;
@@ -233,68 +259,158 @@ function tick() {
 
 // --- Coming and going
 
-/** The browser would keep the socket open for a page that nobody sees. */
 function leave() {
   gone = true;
   hangUp();
   tick();
-  if (!over) veil(); // already there on the way back
+  if (!over) veil();
 }
 
 function wake({ type }) {
   if (gone) {
-    if (type !== "pageshow" && type !== "resume") return; // sockets would still fail
+    if (type !== "pageshow" && type !== "resume") return;
     gone = leaving = false;
     connect();
     tick();
-  } else if (isOpen()) ask();
+  } else if (over) connect();
+  else if (isOpen()) ask();
   else if (!socket) again(Math.random() * 250);
+}
+
+// --- Drafts
+
+const page = location.pathname + location.search;
+const name = (form) => form?.dataset.quartIdleDraft;
+const unsaved = new Set();
+const secret = new WeakSet(); // was a password
+
+function fields(form) {
+  return [...form.elements].filter(
+    (field) =>
+      field.name &&
+      field.value?.at &&
+      !secret.has(field) &&
+      !/^(password|file|hidden|submit|button|reset|image)$/.test(field.type) &&
+      !/\b(off|one-time-code|cc-|\w+-password)/.test(field.autocomplete || form.autocomplete),
+  );
+}
+
+const isChoice = ({ type }) => /^(checkbox|radio)$/.test(type);
+
+function typed(form) {
+  return fields(form)
+    .filter((field) => field.checked || !isChoice(field))
+    .flatMap((field) => [...(field.selectedOptions ?? [field])].map((one) => [field.name, one.value]));
+}
+
+function keep() {
+  for (const form of drafts ? unsaved : []) {
+    const failed = () => unsaved.add(form);
+    unsaved.delete(form);
+    send("POST", "drafts", "", { form: name(form), page, fields: typed(form) }).then(
+      ({ ok }) => ok || failed(),
+      failed,
+    );
+  }
+}
+
+function drop(form) {
+  unsaved.delete(form);
+  if (drafts) send("DELETE", "drafts", { page, form: name(form) }).catch(() => {});
+}
+
+function restore(form, draft) {
+  for (const field of fields(form)) {
+    const mine = draft.filter((one) => one[0] === field.name);
+    const has = ({ value }) => mine.some((one) => one[1] === value);
+    if (isChoice(field)) field.checked = has(field);
+    else if (field.options) for (const option of field.options) option.selected = has(option);
+    else if (mine[0]) field.value = draft.splice(draft.indexOf(mine[0]), 1)[0][1];
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}
+
+async function offer() {
+  const forms = [...document.forms].filter(name);
+  if (!drafts || !forms[0]) return;
+  const answer = await (await send("GET", "drafts", { page })).json();
+  for (const draft of answer.drafts ?? []) {
+    const form = forms.find((form) => name(form) === draft.form);
+    if (!form || `${typed(form)}` === `${draft.fields}`) continue;
+    const bar = add(root, "section", { ariaLabel: texts.draft });
+    const choose = (textContent, act) =>
+      add(bar, "button", { textContent, onclick: () => bar.remove(act(form, draft.fields)) });
+    add(bar, "p", { role: "status", textContent: texts.draft });
+    choose(texts.restore, restore);
+    choose(texts.discard, drop);
+    attach();
+  }
 }
 
 // --- What is seen
 
-const TROUBLE = "We could not reach the server. Trying again…";
-const ENDED = "Your session has ended.";
-const SECURITY = "For your security, we signed you out because ";
-const REASONS = {
-  __proto__: null,
-  idle: SECURITY + "you were not active.",
-  lifetime: SECURITY + "your session reached its time limit.",
-  closed: SECURITY + "all its pages were closed.",
-  "signed out": "You signed out, perhaps in another tab.",
-  regenerated: ENDED,
-  unknown: ENDED,
-  "": ENDED,
+const texts = {
+  title: "You’re about to be signed out",
+  warning: "For your security, we will sign you out in {time}.",
+  final: "Your session ends in {time} and can’t be extended. Save your work.",
+  stay: "Stay signed in",
+  wait: "Please wait…",
+  dismiss: "Continue",
+  signOut: "Sign out",
+  trouble: "We could not reach the server. Trying again…",
+  checking: "Checking whether you are still signed in…",
+  ended: "You have been signed out",
+  signIn: "Sign in again",
+  reload: "Reload the page",
+  draft: "You have unsent changes from before.",
+  restore: "Restore",
+  discard: "Discard",
+  "by idle": "For your security, we signed you out because you were not active.",
+  "by lifetime": "For your security, we signed you out because your time was up.",
+  "by closed": "For your security, we signed you out because all pages were closed.",
+  "by signed out": "You signed out, perhaps in another tab.",
+  "by switched": "Somebody else signed in, perhaps in another tab.",
+  "by regenerated": "Your session has ended.",
+  "by unknown": "Your session has ended.",
+  other: "Your session has ended: {reason}.",
+  ...JSON.parse(given ?? "{}"),
 };
+const html = document.documentElement;
+const lang = ((given || /^en\b/i.test(html.lang)) && html.lang) || "en";
 
-// Constructed, as policies forbid <style>.
+// CSP forbids <style>.
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
 :host { all: initial !important }
-dialog {
-  box-sizing: border-box; width: 30em; padding: 1.75em; border: 1px solid; border-radius: .75em;
+dialog, section {
+  box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: 1.75em;
+  border: 1px solid var(--quart-idle-border, currentColor);
+  border-radius: var(--quart-idle-radius, .75em);
+  color: var(--quart-idle-fg, CanvasText); background: var(--quart-idle-bg, Canvas);
   color-scheme: light dark; font: medium/1.5 system-ui;
 }
-::backdrop { background: #000a }
+section { position: fixed; inset: auto 1em 1em; max-width: calc(100% - 2em); z-index: 99999999 }
+::backdrop { background: var(--quart-idle-backdrop, #000a) }
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
 p { margin: .75em 0 1.25em }
 button, a { display: inline-block; margin-inline-end: 1em; padding: .5em 0; font: inherit }
-button, .cover a {
+button {
   padding: .5em 1em; border: 1px solid; border-radius: .375em;
-  color: Canvas; background: CanvasText; font-weight: 600; text-decoration: none;
+  color: var(--quart-idle-bg, Canvas); background: var(--quart-idle-fg, CanvasText);
   forced-color-adjust: none;
 }
+a { color: inherit }
 [aria-disabled=true] { opacity: .6 }
 :focus-visible { outline-offset: 3px }
 p:empty, [hidden] { display: none }
-.prompt [role] { position: absolute; inset: 0; overflow: hidden; clip-path: inset(50%) }
+.prompt [role] { position: absolute; inset: 0; clip-path: inset(50%) }
 .cover {
-  min-width: 100%; min-height: 100%; border: 0;
+  min-width: 100%; min-height: 100%; border: 0; border-radius: 0;
   align-content: safe center; padding-inline: max(1.75em, 50% - 13em);
+  background: var(--quart-idle-veil, Canvas);
 }
-.cover::backdrop { background: Canvas }
 `);
-const host = Object.assign(document.createElement("quart-idle"), { lang: "en", dir: "ltr" });
+const host = Object.assign(document.createElement("quart-idle"), { lang, dir: given ? "" : "ltr" });
 const root = host.attachShadow({ mode: "open" });
 root.adoptedStyleSheets = [sheet];
 
@@ -304,74 +420,70 @@ function add(parent, tag, properties) {
   return element;
 }
 
-function build(className, linkText, href) {
-  const dialog = add(root, "dialog", { className });
-  dialog.setAttribute("closedby", "none");
+function build(className, act, href) {
+  const dialog = add(root, "dialog", { className, closedBy: "none" });
   dialog.setAttribute("aria-labelledby", className + "-title");
   dialog.setAttribute("aria-describedby", className + "-status");
-  // A click would cost the page's text field its selection.
   dialog.onmousedown = (event) => event.preventDefault();
   return {
     dialog,
     title: add(dialog, "h2", { id: className + "-title", tabIndex: -1 }),
-    clock: add(dialog, "p", { ariaHidden: true }), // too often to be read out
+    clock: add(dialog, "p", { ariaHidden: true }),
     status: add(dialog, "p", { id: className + "-status", role: "status" }),
-    button: add(dialog, "button", { type: "button", textContent: linkText }),
-    link: add(dialog, "a", { textContent: linkText, href: href ?? "", hidden: !href }),
+    button: add(dialog, "button", { type: "button", onclick: act }),
+    link: add(dialog, "a", { textContent: texts.signOut, href: href ?? "", hidden: !href }),
   };
 }
 
-const prompt = build("prompt", "Sign out", signOutUrl);
-const cover = build("cover", "Sign in again", signInUrl);
-let nextSpoken; // at how many seconds left the time is read out
-prompt.title.textContent = "You’re about to be signed out";
-prompt.button.onclick = () => (warned ? stay() : prompt.dialog.close());
-cover.button.onclick = () => location.reload();
+const prompt = build("prompt", () => (warned ? extend() : prompt.dialog.close()), signOutUrl);
+const cover = build("cover", signIn);
+let nextSpoken;
+prompt.title.textContent = texts.title;
 
-/** On top, and in <html>: the body may be replaced. */
+// The body may be replaced.
+function attach() {
+  if (!host.isConnected) html.append(host);
+}
+
 function show({ dialog }) {
-  if (!host.isConnected) document.documentElement.append(host);
+  attach();
   dialog.close();
   dialog.showModal();
 }
 
-// What is set again is read out again.
 function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function amount(number, unit) {
-  return number && number.toLocaleString("en", { style: "unit", unit, unitDisplay: "long" });
-}
+const amount = (number, unit) =>
+  number.toLocaleString(lang, { style: "unit", unit, unitDisplay: "long" });
 
-/** The time is told, but not all the time: WCAG 2.2, 2.2.1 and 4.1.3. */
+// WCAG 2.2: 2.2.1, 4.1.3
 function paint() {
   const left = deadline - performance.now();
-  const seconds = Math.floor(left / 1000);
-  const parts = [amount(Math.floor(seconds / 60), "minute"), amount(seconds % 60, "second")];
-  const time = parts.filter(Boolean).join(" ") || "a moment";
-  let text = "Checking…";
-  if (left > 0) {
-    text = warned
-      ? `For your security, we will sign you out in ${time}.`
-      : `For your security, this session ends in ${time} and can’t be extended. Save your work.`;
-  }
-  put(prompt.clock, troubled ? text + " " + TROUBLE : text);
-  if (troubled) put(prompt.status, TROUBLE);
+  const seconds = Math.max(0, Math.floor(left / 1000));
+  const rest = seconds % 60;
+  const time = [
+    seconds > 59 && amount((seconds - rest) / 60, "minute"),
+    (rest || !seconds) && amount(rest, "second"),
+  ];
+  const template = left > 0 ? (warned ? texts.warning : texts.final) : texts.checking;
+  const text = template.replace("{time}", time.filter(Boolean).join(" "));
+  put(prompt.clock, troubled ? text + " " + texts.trouble : text);
+  if (troubled) put(prompt.status, texts.trouble);
   else if (seconds <= nextSpoken) {
     nextSpoken = seconds - (seconds > 20 ? 20 : 10);
     put(prompt.status, text);
   }
-  put(prompt.button, wanted ? "Please wait…" : warned ? "Stay signed in" : "Continue");
+  put(prompt.button, wanted ? texts.wait : warned ? texts.stay : texts.dismiss);
   prompt.button.ariaDisabled = wanted;
 }
 
-/** Hides the page until the server has spoken. */
 function veil() {
   if (cover.dialog.open) return;
-  put(cover.title, "Checking whether you are still signed in…");
-  put(cover.status, "We are waiting for the server to answer.");
-  cover.link.hidden = cover.button.hidden = true;
+  put(cover.title, texts.checking);
+  put(cover.status, texts.trouble);
+  cover.button.hidden = true;
   show(cover);
 }
 
@@ -382,20 +494,37 @@ function onEscape(event) {
   if (!cover.dialog.open) prompt.button.click();
 }
 
-// Once, however often it is loaded.
-const RUNNING = Symbol.for("quart-idle");
-if (!window[RUNNING]) {
-  window[RUNNING] = true;
-  touch({ isTrusted: true }); // opening the page
-  for (const type of "pointerdown pointermove keydown wheel touchstart touchmove".split(" ")) {
-    addEventListener(type, touch, { capture: true, passive: true });
-  }
+const first = script && !window.quartIdle;
+
+export const idle = (window.quartIdle ??= {
+  extend,
+  watch,
+  get left() {
+    return Math.max(0, deadline - performance.now());
+  },
+  get state() {
+    return over ? "ended" : warned !== null ? "warned" : deadline < Infinity ? "live" : "checking";
+  },
+});
+
+if (first) {
+  watch(window);
   addEventListener("keydown", onEscape, true);
-  for (const type of ["focus", "online", "pageshow"]) addEventListener(type, wake);
-  document.addEventListener("visibilitychange", (event) => document.hidden || wake(event));
+  for (const type of "focus online pageshow".split(" ")) addEventListener(type, wake);
+  document.addEventListener("visibilitychange", (event) => (document.hidden ? keep() : wake(event)));
   document.addEventListener("resume", wake);
   document.addEventListener("freeze", leave);
   addEventListener("pagehide", leave);
-  addEventListener("beforeunload", () => (leaving = true));
+  addEventListener("beforeunload", (event) => {
+    leaving = true;
+    keep();
+    if (unsaved.size) event.preventDefault();
+  });
+  document.addEventListener("input", ({ target }) => {
+    if (target.type === "password") secret.add(target);
+    if (name(target.form)) unsaved.add(target.form);
+  });
+  document.addEventListener("submit", ({ target }) => name(target) && drop(target));
   connect();
+  offer().catch(() => {});
 }

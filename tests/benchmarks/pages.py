@@ -32,7 +32,7 @@ _PLOT = Path(__file__).parent / "growth.svg"
 
 # Each beside the echo under the same server.
 _GROUPS = (
-    (RAW, BEHIND, NAIVE, MEMORY, REDIS, CALM),
+    (RAW, NAIVE, BEHIND, MEMORY, REDIS, CALM),
     *(
         (RAW._replace(server=server, loop=loop), REDIS._replace(server=server, loop=loop))
         for server, loop in (("hypercorn", "uvloop"), ("uvicorn", "asyncio"), ("uvicorn", "uvloop"))
@@ -230,7 +230,6 @@ def growth() -> None:
     """More and more pages: what one costs must not grow. Draws the README's plot, too."""
     allow_files(_SIZES[-1] + STAYING)
     lines: dict[tuple[Contender, bool], list[Cost]] = {
-        (RAW, True): [],
         (RAW, False): [],
         (REDIS, True): [],
     }
@@ -256,7 +255,7 @@ def _plot(lines: dict[str, list[Cost]]) -> None:
     from matplotlib import pyplot
 
     figure, (memory, cpu) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for (name, costs), style in zip(lines.items(), ("s:", "o--", "D-"), strict=True):
+    for (name, costs), style in zip(lines.items(), ("o--", "D-"), strict=True):
         memory.plot(
             _SIZES,
             [cost.memory * count / 1024 for cost, count in zip(costs, _SIZES, strict=True)],

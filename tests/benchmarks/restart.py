@@ -18,7 +18,7 @@ from quart_idle.stores.redis import RedisStore
 
 from ..servers import free_port, redis_server
 from .clients import Clients, allow_files, clients
-from .contenders import REDIS, Contender
+from .contenders import CALM, REDIS, Contender
 from .serving import PATIENCE, start
 
 _PAGES = 5000
@@ -67,21 +67,23 @@ class _Others:
         self._thread.join()
 
 
-def _stampede(fleet: Clients, how: signal.Signals) -> None:
+def _stampede(fleet: Clients, contender: Contender, how: signal.Signals) -> None:
     with TemporaryDirectory() as folder, redis_server(Path(folder)) as redis:
         port, log = free_port(), Path(folder) / "log"
 
-        server = start(REDIS, port, log, interval=_INTERVAL, store=redis.url, graceful=_GRACEFUL)
+        server = start(
+            contender, port, log, interval=_INTERVAL, store=redis.url, graceful=_GRACEFUL
+        )
         try:
             tokens = server.get(f"/sessions/{_PAGES + 1}").split()
-            fleet.open(port, REDIS.path, tokens[1:], deflate=True, stay=True)
+            fleet.open(port, contender.path, tokens[1:], deflate=True, stay=True)
             time.sleep(_INTERVAL + 1)  # the last ping named the window
             with redis.client as client:
                 client.config_resetstat()
             stopped = time.monotonic()
             server.process.send_signal(how)
             server.process.wait(timeout=PATIENCE)
-            server = start(REDIS, port, log, interval=_INTERVAL, store=redis.url)
+            server = start(contender, port, log, interval=_INTERVAL, store=redis.url)
             started = time.monotonic()
             busy = -server.cpu()
             with _Others(port, tokens[0]) as others:
@@ -96,8 +98,8 @@ def _stampede(fleet: Clients, how: signal.Signals) -> None:
             loads = int(stats.get("cmdstat_hgetall", {"calls": 0})["calls"]) - len(others.took)
             others.took.sort()
             print(
-                f"\n{_PAGES} pages whose worker gets {how.name}; the next one listens after "
-                f"{started - stopped:.1f} s:\n"
+                f"\n{_PAGES} pages of {contender.name}, whose worker gets {how.name}; the "
+                f"next one listens after {started - stopped:.1f} s:\n"
                 f"  back: {len(found.returned)}, the last {found.returned[-1] - stopped:.1f} s "
                 f"after the signal (half after "
                 f"{found.returned[len(found.returned) // 2] - stopped:.1f} s); close codes "
@@ -167,8 +169,12 @@ def main() -> None:
     """Print what becomes of pages when their worker stops."""
     allow_files(_PAGES)
     with clients() as fleet:
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            _stampede(fleet, how)
+        for contender, how in (
+            (REDIS, signal.SIGTERM),
+            (REDIS, signal.SIGKILL),
+            (CALM, signal.SIGKILL),
+        ):
+            _stampede(fleet, contender, how)
         print(
             f"\n{_PAGES} open pages at SIGTERM, pinged every {_SHORT:g} s, a grace time of "
             f"{_GRACEFUL:g} s; how old the oldest of the last signs of life is in Redis at the "

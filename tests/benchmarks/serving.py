@@ -38,7 +38,7 @@ class Server(NamedTuple):
     def memory(self) -> float:
         """What it has in memory after a collection of garbage, in KB."""
         os.kill(self.process.pid, signal.SIGUSR1)
-        time.sleep(0.5)
+        time.sleep(2.0)
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * resource.getpagesize() / 1024
 

@@ -1,0 +1,110 @@
+"""What the client says in other languages: ``{{ quart_idle(texts=TEXTS[language]) }}``.
+
+Run ``hypercorn examples.languages:app`` and open http://127.0.0.1:8000/?language=ar. Numbers and
+plurals, as in "2 minutes", are the browser's, by the page's ``lang``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Quart, render_template_string, request, session
+
+from quart_idle import QuartIdle
+
+TEXTS: Final[dict[str, dict[str, str]]] = {
+    "de": {
+        "title": "Sie werden gleich abgemeldet",
+        "warning": "Zu Ihrer Sicherheit melden wir Sie in {time} ab.",
+        "final": "Ihre Sitzung endet in {time} und kann nicht verlängert werden. Bitte speichern.",
+        "stay": "Angemeldet bleiben",
+        "wait": "Bitte warten …",
+        "dismiss": "Weiter",
+        "signOut": "Abmelden",
+        "trouble": "Der Server ist nicht erreichbar. Wir versuchen es weiter …",
+        "checking": "Wir prüfen, ob Sie noch angemeldet sind …",
+        "ended": "Sie wurden abgemeldet",
+        "signIn": "Wieder anmelden",
+        "reload": "Seite neu laden",
+        "draft": "Sie haben hier noch nicht gesendete Änderungen.",
+        "restore": "Wiederherstellen",
+        "discard": "Verwerfen",
+        "by idle": "Zu Ihrer Sicherheit: Sie waren längere Zeit nicht aktiv.",
+        "by lifetime": "Zu Ihrer Sicherheit: Ihre Zeit ist abgelaufen.",
+        "by closed": "Zu Ihrer Sicherheit: Alle Seiten waren geschlossen.",
+        "by signed out": "Sie haben sich abgemeldet, vielleicht in einem anderen Tab.",
+        "by switched": "Jemand anderes hat sich angemeldet, vielleicht in einem anderen Tab.",
+        "by regenerated": "Ihre Sitzung ist beendet.",
+        "by unknown": "Ihre Sitzung ist beendet.",
+        "other": "Ihre Sitzung ist beendet: {reason}.",
+    },
+    "es": {
+        "title": "Su sesión está a punto de cerrarse",
+        "warning": "Por su seguridad, cerraremos su sesión en {time}.",
+        "final": "Su sesión termina en {time} y no se puede prolongar. Guarde su trabajo.",
+        "stay": "Seguir conectado",
+        "wait": "Espere…",
+        "dismiss": "Continuar",
+        "signOut": "Cerrar sesión",
+        "trouble": "No hay conexión con el servidor. Seguimos intentándolo…",
+        "checking": "Comprobando si su sesión sigue abierta…",
+        "ended": "Se ha cerrado su sesión",
+        "signIn": "Iniciar sesión de nuevo",
+        "reload": "Volver a cargar la página",
+        "draft": "Tiene cambios sin enviar.",
+        "restore": "Recuperar",
+        "discard": "Descartar",
+        "by idle": "Por su seguridad: no había actividad.",
+        "by lifetime": "Por su seguridad: se agotó el tiempo.",
+        "by closed": "Por su seguridad: todas las páginas estaban cerradas.",
+        "by signed out": "Usted cerró la sesión, quizá en otra pestaña.",
+        "by switched": "Otra persona ha iniciado sesión, quizá en otra pestaña.",
+        "by regenerated": "Su sesión ha terminado.",
+        "by unknown": "Su sesión ha terminado.",
+        "other": "Su sesión ha terminado: {reason}.",
+    },
+    "ar": {
+        "title": "سيتم تسجيل خروجك قريبًا",
+        "warning": "حفاظًا على أمانك، سنسجّل خروجك خلال {time}.",
+        "final": "تنتهي جلستك خلال {time} ولا يمكن تمديدها. احفظ عملك.",
+        "stay": "البقاء مسجّلاً",
+        "wait": "يرجى الانتظار…",
+        "dismiss": "متابعة",
+        "signOut": "تسجيل الخروج",
+        "trouble": "تعذّر الاتصال بالخادم. نحاول مجددًا…",
+        "checking": "نتحقق مما إذا كنت لا تزال مسجّلاً…",
+        "ended": "تم تسجيل خروجك",
+        "signIn": "تسجيل الدخول مجددًا",
+        "reload": "إعادة تحميل الصفحة",
+        "draft": "لديك تغييرات لم تُرسل.",
+        "restore": "استعادة",
+        "discard": "تجاهل",
+        "by idle": "حفاظًا على أمانك: لم يكن هناك نشاط.",
+        "by lifetime": "حفاظًا على أمانك: انتهى الوقت المحدد.",
+        "by closed": "حفاظًا على أمانك: أُغلقت جميع الصفحات.",
+        "by signed out": "سجّلت خروجك، ربما في علامة تبويب أخرى.",
+        "by switched": "سجّل شخص آخر الدخول، ربما في علامة تبويب أخرى.",
+        "by regenerated": "انتهت جلستك.",
+        "by unknown": "انتهت جلستك.",
+        "other": "انتهت جلستك: {reason}.",
+    },
+}
+
+app = Quart(__name__)
+QuartIdle(app, timeout=60, warning=30, keepalive="activity")
+
+PAGE = """<!doctype html>
+<html lang="{{ language }}" dir="{{ 'rtl' if language == 'ar' else 'ltr' }}">
+<meta charset="utf-8"><title>{{ language }}</title>
+{{ quart_idle(texts=texts) }}
+<p>{% for other in ("en", "de", "es", "ar") %}<a href="?language={{ other }}">{{ other }}</a>
+{% endfor %}</p>
+"""
+
+
+@app.get("/")
+async def page() -> str:
+    session["here"] = True
+    asked = request.args.get("language", "en")
+    language = asked if asked in TEXTS else "en"
+    return await render_template_string(PAGE, language=language, texts=TEXTS.get(language))

@@ -1,0 +1,125 @@
+"""The tag that puts the client into a page, what the client says, and whose page it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha384
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import render_template_string
+from quart.testing.connections import WebsocketDisconnectError
+
+from examples.languages import TEXTS as LANGUAGES
+from examples.languages import app as languages
+from quart_idle.extension import TEXTS
+
+from .support import Browser, Clock, Site, look
+
+MakeSite = Callable[..., Site]
+
+CLIENT = (Path(__file__).parent.parent / "quart_idle" / "static" / "quart-idle.js").read_text()
+ORIGIN = {"Origin": "http://localhost"}
+
+
+async def tag(browser: Browser, arguments: str = "", **context: Any) -> dict[str, str]:
+    """The attributes of the client's tag in a page."""
+    text = (
+        await browser.visit(
+            lambda _: render_template_string(f"{{{{ quart_idle({arguments}) }}}}", **context)
+        )
+    ).value
+    return {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', text)}
+
+
+def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
+    said = CLIENT[CLIENT.index("const texts = {") : CLIENT.index("...JSON.parse(given")]
+    names = re.findall(r'^  (?:"([^"]+)"|(\w+)):', said, re.MULTILINE)
+    assert {quoted or bare for quoted, bare in names} == set(TEXTS)
+
+
+async def test_texts_are_handed_to_the_client(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    texts = {"stay": 'Bleiben "hier" & <jetzt>', "by bored": "Ihnen war langweilig."}
+    assert json.loads((await tag(browser, "texts=texts", texts=texts))["data-texts"]) == texts
+    assert "data-texts" not in await tag(browser)
+
+
+async def test_a_text_with_an_unknown_name_is_an_error_that_names_those_there_are(
+    site: MakeSite,
+) -> None:
+    browser = await site(config={"PROPAGATE_EXCEPTIONS": True}).signed_in()
+    with pytest.raises(ValueError, match=r"has 'stai'; there are title, warning, .*stay"):
+        await tag(browser, "texts={'stai': 'x'}")
+
+
+async def test_integrity_is_the_hash_of_what_is_served(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    attributes = await tag(browser, "integrity=True, nonce='n'")
+    served = await (await browser.client.get(attributes["src"])).get_data()
+    assert served == CLIENT.encode()
+    assert attributes["integrity"] == f"sha384-{b64encode(sha384(served).digest()).decode()}"
+    assert attributes["nonce"] == "n"
+    assert "integrity" not in await tag(browser)
+
+
+async def code_for(browser: Browser, query: str) -> tuple[int, str] | str:
+    """What a page's socket is told first: a frame's kind, or a close code and why."""
+    headers = {**ORIGIN, "Cookie": f"session={browser.token}"}
+    async with browser.client.websocket(f"/_idle/presence{query}", headers=headers) as socket:
+        try:
+            return str(json.loads(await socket.receive())["type"])
+        except WebsocketDisconnectError as closed:
+            return closed.args[0], "closed"
+
+
+async def test_a_page_of_one_user_does_not_go_on_as_another_s(site: MakeSite, clock: Clock) -> None:
+    here = site(timeout=100)
+    ada, bob = await here.signed_in("ada"), await here.signed_in("bob")
+    query = f"?user={(await tag(ada))['data-user']}"
+    assert "ada" not in query
+    assert await code_for(ada, query) == "state"
+    assert await code_for(ada, "") == "state"
+    assert await code_for(bob, query) == (4401, "closed")
+    await clock.advance(60)
+    for path in ("extend", "presence"):
+        here.store.calls.clear()
+        answer = await bob.client.post(
+            f"/_idle/{path}{query}",
+            headers=ORIGIN,
+            data='{"type": "pong", "idle": 0, "visible": true}',
+        )
+        assert answer.status_code == 401
+        assert await answer.get_json() == {"reason": "switched"}
+        assert "renew" not in here.store.calls
+    answer = await ada.client.post(f"/_idle/extend{query}", headers=ORIGIN)
+    assert (await answer.get_json())["left"] == 100_000
+
+
+async def test_a_page_of_nobody_s_goes_on_whoever_signs_in(site: MakeSite) -> None:
+    browser = site().browser()
+    await browser.visit(lambda session: session.update(cart=[1]))
+    assert "data-user" not in await tag(browser)
+    await browser.visit(lambda session: setattr(session, "user_id", "ada"))
+    assert await code_for(browser, "") == "state"
+    assert (await browser.visit(look)).value == {"cart": [1]}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_example_says_everything_in_its_language(language: str) -> None:
+    assert set(LANGUAGES[language]) == set(TEXTS)
+    for name, text in LANGUAGES[language].items():
+        said = {"warning": "{time}", "final": "{time}", "other": "{reason}"}.get(name, "")
+        assert said in text
+    page = await languages.test_client().get(f"/?language={language}")
+    text = await page.get_data(as_text=True)
+    assert f'<html lang="{language}"' in text
+    assert (
+        LANGUAGES[language]["stay"]
+        in json.loads(unescape(re.findall(r'data-texts="([^"]*)"', text)[0])).values()
+    )
