@@ -28,6 +28,7 @@ from quart_idle import QuartIdle, Session
 session = cast(Session, quart.session)
 
 app = Quart(__name__)
+app.secret_key = "not a secret: a test"  # noqa: S105
 idle = QuartIdle(app, **json.loads(os.environ.get("QUART_IDLE_TEST", "{}")))
 
 PAGE = """<!doctype html>
@@ -35,6 +36,26 @@ PAGE = """<!doctype html>
 <head><title>Test</title>{{ quart_idle(nonce=nonce) }}</head>
 <body><h1>Signed in as {{ session.user_id }}</h1>
 <form><label>Note <input id="note" name="note"></label></form></body>
+</html>
+"""
+
+
+FORM = """<!doctype html>
+<html lang="en">
+<head><title>Letter</title>{{ quart_idle() }}</head>
+<body><h1>A letter by {{ session.user_id }}</h1>
+<form data-quart-idle-draft="letter" method="post" action="/form">
+<label>Subject <input name="line"></label> <label>Place <input name="line"></label>
+<label>Text <textarea name="text"></textarea></label>
+<label><input type="checkbox" name="tag" value="urgent"> Urgent</label>
+<label><input type="checkbox" name="tag" value="secret" checked> Secret</label>
+<label>Copies <select name="copy" multiple><option>Bob<option>Eve</select></label>
+<label>Password <input type="password" name="password"></label>
+<label>Card <input name="card" autocomplete="section-a cc-number"></label>
+<label>Code <input name="code" autocomplete="one-time-code"></label>
+<label>Nickname <input name="nickname" autocomplete="off"></label>
+<input type="hidden" name="csrf" value="csrf-token">
+<button>Send</button></form></body>
 </html>
 """
 
@@ -118,6 +139,12 @@ async def page() -> Response:
             "require-trusted-types-for 'script'"
         )
     return response
+
+
+@app.route("/form", methods=["GET", "POST"])
+async def form() -> str:
+    """A form whose unsent content is kept."""
+    return await render_template_string(FORM)
 
 
 @app.get("/stream")

@@ -283,6 +283,7 @@ const page = location.pathname + location.search;
 const name = (form) => form?.dataset.quartIdleDraft;
 const unsaved = new Set();
 const secret = new WeakSet(); // was a password
+let losing = !drafts; // what is left, if it is unsaved
 
 function fields(form) {
   return [...form.elements].filter(
@@ -305,12 +306,9 @@ function typed(form) {
 
 function keep() {
   for (const form of drafts ? unsaved : []) {
-    const failed = () => unsaved.add(form);
+    const done = ({ ok }) => (losing = !ok) && unsaved.add(form);
     unsaved.delete(form);
-    send("POST", "drafts", "", { form: name(form), page, fields: typed(form) }).then(
-      ({ ok }) => ok || failed(),
-      failed,
-    );
+    send("POST", "drafts", "", { form: name(form), page, fields: typed(form) }).then(done, done);
   }
 }
 
@@ -517,8 +515,8 @@ if (first) {
   addEventListener("pagehide", leave);
   addEventListener("beforeunload", (event) => {
     leaving = true;
+    if (losing && unsaved.size) event.preventDefault();
     keep();
-    if (unsaved.size) event.preventDefault();
   });
   document.addEventListener("input", ({ target }) => {
     if (target.type === "password") secret.add(target);
