@@ -308,13 +308,13 @@ function keep() {
   for (const form of drafts ? unsaved : []) {
     const done = ({ ok }) => (losing = !ok) && unsaved.add(form);
     unsaved.delete(form);
-    send("POST", "drafts", "", { form: name(form), page, fields: typed(form) }).then(done, done);
+    send("POST", "drafts", { user }, { form: name(form), page, fields: typed(form) }).then(done, done);
   }
 }
 
 function drop(form) {
   unsaved.delete(form);
-  if (drafts) send("DELETE", "drafts", { page, form: name(form) }).catch(() => {});
+  if (drafts) send("DELETE", "drafts", { user, page, form: name(form) }).catch(() => {});
 }
 
 function restore(form, draft) {
@@ -331,7 +331,7 @@ function restore(form, draft) {
 async function offer() {
   const forms = [...document.forms].filter(name);
   if (!drafts || !forms[0]) return;
-  const answer = await (await send("GET", "drafts", { page })).json();
+  const answer = await (await send("GET", "drafts", { user, page })).json();
   for (const draft of answer.drafts ?? []) {
     const form = forms.find((form) => name(form) === draft.form);
     if (!form || `${typed(form)}` === `${draft.fields}`) continue;
