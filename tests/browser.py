@@ -95,6 +95,14 @@ class Browser:
             if not any(re.search(pattern, text) for pattern in self.provoked)
         ]
 
+    async def start_over(self) -> None:
+        """Close the tabs, and forget cookies and complaints."""
+        for page in self.context.pages[1:]:  # without any, the browser ends
+            await page.close()
+        await self.context.clear_cookies()
+        self.complaints.clear()
+        self.provoked[1:] = []
+
     async def open(self, url: str) -> Page:
         """A new tab, in front of the others; its client has heard from the server."""
         page = await self.blank(url)
@@ -154,8 +162,8 @@ async def on_top(page: Page) -> str:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Start the browser, and end it.
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """Start the browser, with more flags than usual if there are any, and end it.
 
     It is started here, not by Playwright: that would keep every tab visible, and turn off the
     throttling of hidden ones, their freezing and the back/forward cache.
@@ -164,7 +172,7 @@ async def chromium() -> AsyncIterator[Browser]:
     assert program, "the browser tests need Chromium: apt-get install chromium"
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
-            *(program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"),
+            *(program, *_FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
@@ -193,7 +201,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Line:
-    """A TCP line to a server, which can be cut, and can refuse WebSockets."""
+    """A TCP line to a server, which can be cut or fall silent, and can refuse WebSockets."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -201,6 +209,8 @@ class Line:
         #: Whether it works, and whether WebSockets pass.
         self.works = True
         self.sockets_pass = True
+        #: Whether what is sent either way is lost, and nobody told.
+        self.silent = False
         #: How many WebSockets are open; how many were asked for.
         self.sockets = 0
         self.asked = 0
@@ -228,7 +238,10 @@ class Line:
             is_socket = b"\r\nupgrade: websocket" in head.lower()
             self.asked += is_socket
             if not self.works or (is_socket and not self.sockets_pass):
-                writer.transport.abort()
+                return
+            if self.silent:
+                while await reader.read(65_536):
+                    pass
                 return
             back, forth = await asyncio.open_connection("127.0.0.1", self._to)
             self._ends.add(forth)
@@ -237,27 +250,31 @@ class Line:
                 forth.write(head)
                 await asyncio.wait(
                     [
-                        asyncio.create_task(_pump(reader, forth)),
-                        asyncio.create_task(_pump(back, writer)),
+                        asyncio.create_task(self._pump(reader, forth)),
+                        asyncio.create_task(self._pump(back, writer)),
                     ]
                 )
             finally:
                 self.sockets -= is_socket
                 self._ends.discard(forth)
+                forth.transport.abort()
         except (OSError, asyncio.IncompleteReadError):
-            writer.transport.abort()
+            pass
         finally:
             self._ends.discard(writer)
+            writer.transport.abort()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                if not self.silent:
+                    writer.write(data)
+                    await writer.drain()
+        if self.silent:
+            return
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 @asynccontextmanager
