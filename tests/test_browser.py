@@ -360,8 +360,8 @@ async def test_the_cover_leads_to_the_sign_in_page_where_one_is_configured(
     page = await browser.open(await sign_in(browser, server.url))
     await browser.post(f"{server.url}/sign-out?reason=a+new+password")
     await expect(cover_in(page)).to_contain_text("Your session has ended: a new password.")
-    await expect(cover_in(page).get_by_role("button")).to_have_count(0)
-    await cover_in(page).get_by_role("link", name="Sign in again").click()
+    await expect(cover_in(page).get_by_role("link")).to_have_count(0)
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
     await page.wait_for_url("**/?again")
 
 
@@ -785,9 +785,15 @@ async def test_in_the_demo_an_untouched_page_is_warned_and_ended_in_activity_mod
     page = await demo_sign_in(browser, server.url, "activity")
     await expect(prompt_in(page)).to_be_visible()
     await expect(cover_in(page)).to_be_visible()
-    await cover_in(page).get_by_role("link", name="Sign in again").click()
-    await expect(page.get_by_role("main")).to_contain_text("because nothing happened")
-    page = await demo_sign_in(browser, server.url, "activity")
+    async with page.expect_popup() as opened:
+        await cover_in(page).get_by_role("button", name="Sign in again").click()
+    window = await opened.value
+    await expect(window.get_by_role("main")).to_contain_text("because nothing happened")
+    await window.get_by_label("Name").fill("Ada")
+    await window.get_by_role("button", name="Sign in").click()
+    await expect(cover_in(page)).to_be_hidden()
+    assert window.is_closed()
+    await expect(prompt_in(page)).to_be_visible()
     await prompt_in(page).get_by_role("link", name="Sign out").click()
     await expect(page.get_by_role("main")).to_contain_text("You signed out.")
 

@@ -125,7 +125,7 @@ async def test_what_could_not_be_kept_is_not_left_without_asking(
     server = serve(DRAFTS)
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/form")
-    await page.route("**/_idle/drafts?", lambda route: route.fulfill(status=status))
+    await page.route("**/_idle/drafts*", lambda route: route.fulfill(status=status))
     await page.locator("[name=line]").nth(0).click()
     await page.keyboard.type("Dear Eve")
     await browser.blank()

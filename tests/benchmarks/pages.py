@@ -22,7 +22,7 @@ from .serving import PATIENCE, Server, serve
 # How many pings there are in a second.
 _PINGS = 400
 # How long the pings are counted, in seconds, and in how many parts.
-_WINDOW, _PARTS = 25.0, 5
+_WINDOW, _PARTS = 15.0, 3
 # How long round trips are measured, in seconds, and how many a second.
 _PROBING, _PROBES = 4.0, 200
 
