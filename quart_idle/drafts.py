@@ -29,6 +29,8 @@ _INFO: Final = b"quart-idle drafts 1"
 _KEY: Final = 32
 _NONCE: Final = 12
 
+_decode = json.JSONDecoder().decode
+
 _log = logging.getLogger("quart_idle")
 
 
@@ -71,7 +73,7 @@ class _Seal:
             packed = self._cipher(box).decrypt(nonce, rest, (box + name).encode())
         except (InvalidTag, ValueError):
             return None
-        return Draft(*json.loads(packed.decode("utf-8", "surrogatepass")))
+        return Draft(*_decode(packed.decode("utf-8", "surrogatepass")))
 
 
 class Drafts:

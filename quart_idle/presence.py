@@ -328,11 +328,12 @@ class Presence:
     def _join(self, id: str, send: ASGISendCallable) -> Page:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a test client's earlier loop is gone, with its pages
-            self._loop, self._wheel, self._pages = loop, None, 0
+            self._loop, self._wheel, self._pages, self._is_stopping = loop, None, 0, bool
             self._watches.clear()
             for slot in self._slots:
                 slot.clear()
-        self._is_stopping = stopping(send)
+        if self._is_stopping is bool:
+            self._is_stopping = stopping(send)
         watch = self._watches.get(id)
         if watch is None:
             watch = self._watches[id] = Watch(id)
@@ -356,7 +357,8 @@ class Presence:
         if not watch.pages:
             if watch.timer is not None:
                 watch.timer.cancel()
-            del self._watches[watch.id]
+            if self._watches.get(watch.id) is watch:
+                del self._watches[watch.id]
 
     def _close(self, page: Page, code: int, reason: str) -> None:
         """Send the page away; one that is not accepted yet is told when it is."""
@@ -432,6 +434,7 @@ class Presence:
 
     def _turn(self) -> None:
         """Ping the pages whose turn it is; if the server is about to stop, send some away."""
+        self._wheel = None
         if is_stopping := self._is_stopping():
             everyone = (page for slot in self._slots for page in slot)
             for page in tuple(islice(everyone, _MOST_SENT_AWAY)):
@@ -440,7 +443,6 @@ class Presence:
             for page in tuple(self._slots[self._hand]):
                 self._ping(page)
             self._hand = (self._hand + 1) % len(self._slots)
-        self._wheel = None
         if self._pages:
             slots, most = len(self._slots), 1 if is_stopping else _MOST_STEPS
             self._step = 1
@@ -487,7 +489,9 @@ class Presence:
             return
         if not isinstance(outcome, Live | Record):
             self._renewals.forget(id)
-            for page in watch.pages:
+            # All at once: to take thousands out one by one would take a second for each thousand.
+            pages, watch.pages = watch.pages, ()
+            for page in pages:
                 self._send_off(page, outcome)
             return
         self._learn(watch, outcome)
@@ -517,8 +521,8 @@ class Presence:
     def _arm(self, watch: Watch) -> None:
         """See to it that `_due` is called in time. It may come early: it looks again."""
         loop = asyncio.get_running_loop()
-        # A little late, so that it is due by every clock's reckoning.
-        when = loop.time() + self._until_due(watch) + 0.001
+        # A little late, so that it is due by every clock's reckoning: uvloop's has milliseconds.
+        when = loop.time() + self._until_due(watch) + 0.002
         if watch.timer is not None:
             if watch.due <= when:
                 return

@@ -35,6 +35,8 @@ _DRAFT_TIMEOUT: Final = 30.0
 # The largest body that brings a draft, in bytes.
 _MAX_DRAFT: Final = 65_536
 
+_decode = json.JSONDecoder().decode
+
 _Answer = tuple[HTTPStatus, object]
 _Alive = TypeVar("_Alive")
 
@@ -191,7 +193,7 @@ def _typed(body: bytes) -> tuple[str, str, list[list[str]]]:
         error = f"a draft of more than {_MAX_DRAFT} bytes"
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=error)
     try:
-        draft = json.loads(body.decode())
+        draft = _decode(body.decode())
     except (ValueError, RecursionError):
         draft = None
     match draft:

@@ -16,14 +16,18 @@ _log = logging.getLogger("quart_idle")
 
 
 def _hypercorn(stream: Any) -> None:
-    # `Handshake.accept` offers what the page asked for.
-    stream.handshake.extensions = None
+    # `Handshake.accept` agrees to what the page asked for.
+    if stream.handshake.extensions is not None:
+        stream.handshake.extensions = None
 
 
 def _sans_io(protocol: Any) -> None:
-    # The answer is made before the application is called, and sent when it accepts.
-    protocol.response.headers.pop("Sec-WebSocket-Extensions", None)
-    protocol.conn.extensions = []
+    # The answer is made before the application is called, and sent when it accepts. Both halves
+    # or none: a page that was promised no compression must not get any.
+    headers, extensions = protocol.response.headers, protocol.conn.extensions
+    if extensions:
+        extensions.clear()
+        del headers["Sec-WebSocket-Extensions"]
 
 
 def _websockets(protocol: Any) -> None:
@@ -54,7 +58,7 @@ def decline_compression(send: object) -> None:
     if decline is not None:
         try:
             decline(server)
-        except (AttributeError, TypeError) as error:
+        except Exception as error:
             _log.debug("compression could not be declined: %r", error)
 
 
@@ -64,5 +68,14 @@ def stopping(send: object) -> Callable[[], bool]:
     Hypercorn waits for ``graceful_timeout``, then cuts them, and tells the application last.
     """
     context = getattr(getattr(send, "__self__", None), "context", None)
-    is_set = getattr(getattr(context, "terminated", None), "is_set", None)
-    return is_set if callable(is_set) else bool
+    terminated = getattr(context, "terminated", None)
+    if terminated is None:
+        return bool
+
+    def is_stopping() -> bool:
+        try:
+            return terminated.is_set() is True
+        except Exception:
+            return False
+
+    return is_stopping

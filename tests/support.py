@@ -120,7 +120,7 @@ class Tampered:
     async def _pass(self, name: str, *arguments: Any) -> Any:
         self.calls.append(name)
         if self.fault is not None:
-            raise self.fault
+            raise type(self.fault)(*self.fault.args)  # its traceback would grow and grow
         gate = self._gates.pop(name, None)
         call = self._pass_gate(gate, name, *arguments)
         if gate is not None and gate.late:

@@ -49,10 +49,13 @@ async def has_letter(page: Page) -> bool:
         """() => [...document.forms[0].elements].filter((e) => e.name).map((e) =>
           e.type === "checkbox" ? e.checked : e.multiple ? e.selectedOptions[0]?.value : e.value)"""
     )
-    return values == [
-        *("Dear Bob", "London", "Two lines,\nof which this is one.", True, False, "Eve"),
-        *("", "", "", "", "csrf-token"),
-    ]
+    return bool(
+        values
+        == [
+            *("Dear Bob", "London", "Two lines,\nof which this is one.", True, False, "Eve"),
+            *("", "", "", "", "csrf-token"),
+        ]
+    )
 
 
 def offer_in(page: Page) -> Locator:

@@ -173,6 +173,25 @@ async def test_the_end_waits_for_the_store_to_say_so(site: MakeSite, clock: Cloc
         assert page.code == 4401
 
 
+async def test_pings_come_once_an_interval_whoever_joins_and_leaves(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR, ping_interval=20)
+    browsers = [await here.signed_in(f"user {number}") for number in range(12)]
+    async with AsyncExitStack() as stack:
+        pages = []
+        for browser in browsers:
+            pages.append(await stack.enter_async_context(open_page(browser)))
+            await clock.advance(3.3)
+            if len(pages) % 3 == 0:
+                async with open_page(browser):
+                    await clock.advance(1.7)
+        before = [page.pings for page in pages]
+        await clock.advance(10 * 20)
+        for page, pings in zip(pages, before, strict=True):
+            assert page.pings - pings in (9, 10)
+
+
 @pytest.mark.parametrize(("act", "code"), [(end(), 4401), (regenerate, 4409)])
 async def test_a_page_that_opens_while_its_session_ends_hears_of_it(
     site: MakeSite, act: Any, code: int

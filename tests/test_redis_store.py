@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from hypothesis import settings
 
 from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
+from quart_idle.stores import redis
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, Listener
 from quart_idle.stores.redis import RedisStore
 
@@ -157,3 +159,56 @@ def for_the_model(standing: tuple[RedisServer, StandingTime]) -> None:
 
 
 TestRedisBesideMemory = Model.TestCase
+
+
+class _Stream:
+    """A subscription's connection with messages that have come already."""
+
+    def __init__(self, messages: int, *, pause: float = 0.0) -> None:
+        self.left = messages
+        self.pause = pause
+
+    async def read_response(self, *, timeout: float, **_: Any) -> list[bytes] | None:
+        if self.left:
+            self.left -= 1
+            if self.pause:
+                await asyncio.sleep(self.pause)
+            return [b"message", b"quart-idle:told", b"ended\nid\n0.0\nidle"]
+        await asyncio.sleep(timeout)
+        return None
+
+
+async def test_messages_that_came_at_once_do_not_hold_up_the_loop(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_DEAF", 0.1)
+    monkeypatch.setattr(redis, "_TICK", 0.05)
+    monkeypatch.setattr(redis, "_TURN", 0.001)
+    store = RedisStore(server.url)
+    store.bind(LIMITS, lambda *_: None)
+    stream = _Stream(20_000)
+    hearing = asyncio.get_running_loop().create_task(store._hear(stream))
+    turns = 0
+    while stream.left:
+        turns += 1
+        await asyncio.sleep(0)
+    await hearing
+    assert turns > 10
+    await store.close()
+
+
+async def test_a_subscription_that_is_behind_thousands_of_messages_is_not_given_up(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_DEAF", 0.1)
+    monkeypatch.setattr(redis, "_TICK", 0.05)
+    store = RedisStore(server.url)
+    store.bind(LIMITS, lambda *_: None)
+    stream = _Stream(30, pause=0.02)
+    await store._hear(stream)
+    assert stream.left == 0
+    monkeypatch.setattr(redis, "_BUSY", 0.2)
+    stream = _Stream(1000, pause=0.02)
+    await store._hear(stream)
+    assert stream.left > 900
+    await store.close()

@@ -421,3 +421,14 @@ async def test_requests_that_a_failing_store_could_not_be_told_of_still_count(
     here.store.fault = None
     await clock.advance(20)
     assert (await browser.visit(why)).value is None
+
+
+async def test_what_is_over_is_not_written(writer: Writer, clock: Clock) -> None:
+    writer.renewals.note("held", PAGE, left=HOUR, hold=True)
+    writer.renewals.note("ready", PAGE, left=HOUR)
+    writer.renewals.note("alive", PAGE, left=HOUR)
+    for id in ("held", "ready", "unknown"):
+        writer.renewals.forget(id)
+    writer.renewals.release_all()
+    await clock.advance(2)
+    assert [set(batch) for batch in writer.batches] == [{"alive"}]

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,8 +17,9 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from quart_idle.servers import decline_compression, stopping
+from quart_idle.servers import _DECLINE, decline_compression, stopping
 
+from .browser import until
 from .conftest import Server, frame, presence
 from .servers import RedisServer, redis_server
 
@@ -86,22 +88,41 @@ async def test_a_page_s_socket_is_not_compressed(
         assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
 
 
-async def test_insides_that_have_changed_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG", "quart_idle")
+def insides(module: str, **attributes: Any) -> Any:
+    """A server's `send`, with whatever is behind it."""
 
-    class WSStream:
-        async def app_send(self, message: Any) -> None:
+    class Behind:
+        async def send(self, message: Any) -> None:
             raise AssertionError(message)
 
-    WSStream.__module__ = "hypercorn.protocol.ws_stream"
-    decline_compression(WSStream().app_send)
-    assert "compression could not be declined" in caplog.text
-    assert not stopping(WSStream().app_send)()
+    Behind.__module__ = module
+    behind = Behind()
+    vars(behind).update(attributes)
+    return behind.send
+
+
+async def test_insides_that_have_changed_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "quart_idle")
+    for module in _DECLINE:
+        caplog.clear()
+        decline_compression(insides(module))
+        assert "compression could not be declined" in caplog.text
+    # Agreed to, as far as the page is told: then it is compressed.
+    headers = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    for conn in (SimpleNamespace(), SimpleNamespace(extensions=("deflate",))):
+        module = "uvicorn.protocols.websockets.websockets_sansio_impl"
+        kept = dict(headers)
+        decline_compression(insides(module, response=SimpleNamespace(headers=kept), conn=conn))
+        assert bool(getattr(conn, "extensions", True)) == bool(kept)
 
     async def send(message: Any) -> None:
         raise AssertionError(message)
 
     decline_compression(send)
+    fails = SimpleNamespace(is_set=lambda: 1 / 0)
+    for terminated in (None, SimpleNamespace(), fails, SimpleNamespace(is_set=lambda: object())):
+        context = SimpleNamespace(terminated=terminated)
+        assert not stopping(insides("hypercorn.protocol.ws_stream", context=context))()
     assert not stopping(send)()
 
 
@@ -127,16 +148,19 @@ async def test_pages_leave_before_hypercorn_cuts_them(
 async def test_what_is_held_back_is_settled_before_the_process_ends(
     serve: MakeServer, client: MakeClient, redis: RedisServer, name: str, loop: str
 ) -> None:
-    settings = {"store": redis.url, "timeout": 40, "ping_interval": 0.2}
+    settings = {"store": redis.url, "timeout": 60, "ping_interval": 0.2}
     server = serve(settings, "-k" if name == "hypercorn" else "--loop", loop, server=name)
     ada = client(server)
     await ada.post("/sign-in/ada")
     async with open_pages(server, ada, 5) as pages:
         codes = asyncio.gather(*(answer(page) for page in pages))
-        # Less than an eighth of the timeout: nothing is written for now.
-        await asyncio.sleep(3)
-        active, now = last_activity(redis)
-        assert now - active > 2
+
+        # Less than an eighth of the timeout: once Redis is subscribed to, nothing is written.
+        def now_if_held_back() -> float | None:
+            active, now = last_activity(redis)
+            return now if now - active > 2 else None
+
+        now = await until(now_if_held_back)
         status = await asyncio.to_thread(server.stop)
         assert set(await codes) <= {1001, 1011, 1012}
     assert status == (0 if name == "hypercorn" else -signal.SIGTERM)

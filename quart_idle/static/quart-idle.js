@@ -364,7 +364,7 @@ const texts = {
   restore: "Restore",
   discard: "Discard",
   "by idle": "For your security, we signed you out because you were not active.",
-  "by lifetime": "For your security, we signed you out because your time was up.",
+  "by lifetime": "For your security, your session reached its time limit.",
   "by closed": "For your security, we signed you out because all pages were closed.",
   "by signed out": "You signed out, perhaps in another tab.",
   "by switched": "Somebody else signed in, perhaps in another tab.",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import pages, requests, restart, store
 
+_PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets", "redis", "hiredis")
 _TABLES = {
     "requests": requests.memory,
     "redis": requests.redis,
@@ -35,7 +36,7 @@ def main(names: list[str]) -> None:
     unknown = [name for name in names if name not in _TABLES]
     if unknown:
         raise SystemExit(f"no table {', '.join(unknown)}; there are {', '.join(_TABLES)}")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("quart", "hypercorn", "redis"))
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     load = " ".join(f"{load:.2f}" for load in os.getloadavg())
     print(f"{platform.platform()}, {_processor()}, {os.cpu_count()} CPUs, load {load}")
     print(f"{platform.python_implementation()} {platform.python_version()}, {versions}")

@@ -44,7 +44,7 @@ class Tally:
         self.closes: list[float] = []  # moments of close frames
         self.codes: dict[int, int] = {}
         self.trips: list[float] = []  # round trips
-        self.returned: list[float] = []  # moments of the greeting after a loss
+        self.returned: dict[int, float] = {}  # moments of the greeting after a loss, by page
         self.refused = 0  # attempts that failed
 
 
@@ -65,9 +65,10 @@ class _Page(asyncio.Protocol):
         "transport",
         "upgraded",
     )
-    transport: asyncio.Transport
+    transport: Any  # None before there is one
 
     def __init__(self, tally: Tally, request: bytes) -> None:
+        self.transport = None
         self.tally = tally
         self.request = request
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -161,7 +162,7 @@ class _Visitor:
         loop = asyncio.get_running_loop()
         tries, retry = 0, page.retry
         while True:
-            if page.transport is not None and page.greeted.done():
+            if not tries:
                 while not page.transport.is_closing():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 retry = page.retry
@@ -169,17 +170,18 @@ class _Visitor:
                 random.random() * (min(_LONGEST, _FIRST * 2**tries) if tries else retry)
             )
             tries += 1
+            page = _Page(self.tally, self.request)
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    _, page = await loop.create_connection(
-                        lambda: _Page(self.tally, self.request), "127.0.0.1", self.port
-                    )
-                    await page.greeted
+                    await loop.create_connection(lambda page=page: page, "127.0.0.1", self.port)  # type: ignore[misc]
+                    await asyncio.shield(page.greeted)
             except (OSError, TimeoutError):
                 self.tally.refused += 1
+                if page.transport is not None:
+                    page.transport.abort()
                 continue
             tries = 0
-            self.tally.returned.append(time.monotonic())
+            self.tally.returned[id(self)] = time.monotonic()
 
 
 class _Process:
@@ -232,7 +234,12 @@ class _Process:
             turn += 1
             await asyncio.sleep(1 / a_second)
         await asyncio.sleep(0.5)
-        return self.tally.trips
+        # What is not answered yet has waited for so long, at least.
+        now = time.monotonic()
+        late = [now - page.probed for page in pages if page.probed]
+        for page in pages:
+            page.probed = 0.0
+        return self.tally.trips + late
 
     async def figures(self) -> Tally:
         return self.tally
@@ -326,7 +333,7 @@ class Clients:
             sum(tally.lost for tally in tallies),
             sorted(moment for tally in tallies for moment in tally.closes),
             codes,
-            sorted(moment for tally in tallies for moment in tally.returned),
+            sorted(moment for tally in tallies for moment in tally.returned.values()),
             sum(tally.refused for tally in tallies),
         )
 

@@ -10,6 +10,8 @@ import gc
 import os
 import random
 import signal
+import struct
+import time
 from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -131,6 +133,26 @@ def naive() -> Quart:
     return app
 
 
+async def _age(store: Store, ids: list[str], interval: float) -> None:
+    """Have sessions be of all ages up to that at which an open page renews them.
+
+    So it is after a while; sessions of one moment would all be renewed at one moment.
+    """
+    now = time.time()
+    ages = {id: random.random() * _TIMEOUT_IN_INTERVALS / 8 * interval for id in ids}
+    if isinstance(store, MemoryStore):
+        for id, age in ages.items():
+            entry = store._entries[id]
+            entry.clocks = entry.clocks._replace(active=entry.clocks.active - age)
+    elif isinstance(store, RedisStore):
+        async with aioredis.from_url(os.environ[STORE]) as client:
+            pipeline = client.pipeline(transaction=False)
+            for id, age in ages.items():
+                clocks = struct.pack("<ddddB", now - age, now - age, now - age, 0.0, 0)
+                pipeline.hset(store._key(id).decode(), "\xff".encode("latin-1"), clocks)
+            await pipeline.execute()
+
+
 def _application(store: Store) -> Quart:
     _collect_on_signal()
     app = Quart("pages")
@@ -144,8 +166,9 @@ def _application(store: Store) -> Quart:
         tokens.extend(new)
         change = Change({"name": encode("name", "Ada")}, {"user_id": "ada"})
         for start in range(0, count, _BATCH):
-            batch = new[start : start + _BATCH]
-            await asyncio.gather(*(store.create(id_of(token), change) for token in batch))
+            batch = [id_of(token) for token in new[start : start + _BATCH]]
+            await asyncio.gather(*(store.create(id, change) for id in batch))
+            await _age(store, batch, interval)
         return "\n".join(new)
 
     @app.get("/end")
@@ -244,5 +267,5 @@ NAIVE = Contender(
 )
 MEMORY = Contender("QuartIdle on memory", memory)
 REDIS = Contender("QuartIdle on Redis", redis, redis=True)
-CALM = Contender("the same, gc.set_threshold", calm, redis=True)
-BEHIND = Contender("the same, a Quart route", behind, path="/presence")
+CALM = Contender("QuartIdle on Redis, calm GC", calm, redis=True)
+BEHIND = Contender("QuartIdle behind a Quart route", behind, path="/presence")

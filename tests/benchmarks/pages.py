@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -32,7 +34,7 @@ _PLOT = Path(__file__).parent / "growth.svg"
 
 # Each beside the echo under the same server.
 _GROUPS = (
-    (RAW, NAIVE, BEHIND, MEMORY, REDIS, CALM),
+    (RAW, NAIVE, MEMORY, REDIS, CALM, BEHIND),
     *(
         (RAW._replace(server=server, loop=loop), REDIS._replace(server=server, loop=loop))
         for server, loop in (("hypercorn", "uvloop"), ("uvicorn", "asyncio"), ("uvicorn", "uvloop"))
@@ -43,6 +45,7 @@ _GROUPS = (
 class Cost(NamedTuple):
     memory: float  # KB per page
     cpu: list[float]  # ms per 1,000 answered pings, by parts of the window
+    ratio: list[float]  # of that to the yardstick's, in the same parts
     trip: tuple[float, float]  # ms: median, and 99 of 100
     commands: float  # sent to Redis per 1,000 pings
     trips: float  # to Redis per 1,000 pings
@@ -54,13 +57,13 @@ def _quantiles(trips: list[float]) -> tuple[float, float]:
     return trips[len(trips) // 2] * 1000, trips[len(trips) * 99 // 100] * 1000
 
 
-def _redis_work(redis: RedisServer | None) -> tuple[int, int]:
+def _redis_work(redis: RedisServer | None, contender: Contender) -> tuple[int, int]:
     """Commands that clients sent, and reads from their connections, so far."""
     if redis is None:
         return 0, 0
     with redis.client as client:
-        scripts = {"evalsha", "eval"}
-        sent = {"pexpire", "set", "hgetall", *scripts}
+        # What QuartIdle's scripts call is counted by its own name, too.
+        sent = {"pexpire", "set"} if contender is NAIVE else {"evalsha", "eval", "hgetall"}
         stats = client.info("commandstats")
         commands = sum(int(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]) for name in sent)
         return commands, int(client.info("stats")["total_reads_processed"])
@@ -75,6 +78,35 @@ async def _end_from_elsewhere(redis: RedisServer, tokens: list[str]) -> None:
     await store.close()
 
 
+class _Meter:
+    """What a server uses for its pages' pings."""
+
+    def __init__(self, server: Server, fleet: Clients) -> None:
+        self._server, self._fleet = server, fleet
+        self._idle = -server.cpu()
+        time.sleep(1)
+        self._idle += server.cpu()
+
+    def read(self) -> tuple[float, int]:
+        """The CPU time so far, in seconds, and the pings that were answered."""
+        return self._server.cpu(), self._fleet.figures().answered
+
+    def cost(self, since: tuple[float, int], seconds: float) -> tuple[float, int]:
+        """CPU in ms per 1,000 pings since then, and how many there were."""
+        used, answered = (new - old for new, old in zip(self.read(), since, strict=True))
+        return (used - self._idle * seconds) / answered * 1e6, int(answered)
+
+
+@contextmanager
+def _yardstick(like: Contender, count: int) -> Iterator[_Meter]:
+    """As many pages of the raw echo, open all the time: the machine is not always as fast."""
+    raw = RAW._replace(server=like.server, loop=like.loop)
+    with clients(1) as fleet, serve(raw, interval=count / _PINGS) as server:
+        meter = _Meter(server, fleet)
+        fleet.open(server.port, raw.path, ["x" * 43] * count)
+        yield meter
+
+
 def measure(
     contender: Contender,
     count: int,
@@ -83,6 +115,7 @@ def measure(
     fleet: Clients,
     prober: Clients,
     redis: RedisServer,
+    yardstick: _Meter,
 ) -> Cost:
     """What so many pages of a contender cost."""
     interval = count / _PINGS
@@ -99,24 +132,22 @@ def measure(
         prober.open(server.port, contender.path, tokens[:STAYING], deflate=deflate)
         time.sleep(1)
         before = server.memory()
-        idle = -server.cpu()
-        time.sleep(1)
-        idle += server.cpu()
+        meter = _Meter(server, fleet)
         fleet.open(server.port, contender.path, tokens[STAYING:], deflate=deflate)
         time.sleep(2)
-        cpu, pings = [], 0
-        commands, reads = _redis_work(store)
+        cpu, ratio, pings = [], [], 0
+        commands, reads = _redis_work(store, contender)
         for _ in range(_PARTS):
-            answered, used = fleet.figures().answered, server.cpu()
+            since, beside = meter.read(), yardstick.read()
             time.sleep(_WINDOW / _PARTS)
-            used, answered = server.cpu() - used, fleet.figures().answered - answered
-            cpu.append((used - idle * _WINDOW / _PARTS) / answered * 1e6)
+            ours, answered = meter.cost(since, _WINDOW / _PARTS)
+            cpu.append(ours)
+            ratio.append(ours / yardstick.cost(beside, _WINDOW / _PARTS)[0])
             pings += answered
-        # Every page has been pinged by now.
         memory = (server.memory() - before) / count
         commands, reads = (
             after - before
-            for after, before in zip(_redis_work(store), (commands, reads), strict=True)
+            for after, before in zip(_redis_work(store, contender), (commands, reads), strict=True)
         )
         trip = _quantiles(prober.probe(_PROBING, _PROBES))
         found = fleet.figures()
@@ -131,7 +162,14 @@ def measure(
         fleet.leave()
         prober.leave()
     return Cost(
-        memory, cpu, trip, commands / pings * 1000, max(0, reads - 2) / pings * 1000, end, meanwhile
+        memory,
+        cpu,
+        ratio,
+        trip,
+        commands / pings * 1000,
+        max(0, reads - 2) / pings * 1000,
+        end,
+        meanwhile,
     )
 
 
@@ -162,27 +200,28 @@ def _end(
 def _print_head(count: int) -> None:
     print(
         f"\n{count} open pages, {_PINGS} pings a second; ratios to the raw echo, without "
-        f"compression, under the same server; CPU: median (least to most) of {_PARTS} parts of "
-        f"{_WINDOW / _PARTS:g} s; an end: of all sessions, to the last close frame"
+        f"compression, under the same server, its CPU measured at the same time with as many "
+        f"pages; CPU: median of {_PARTS} parts of {_WINDOW / _PARTS:g} s, and its ratio (least to "
+        f"most); round trip: a WebSocket ping by a page, answered when the server's loop gets to "
+        f"it; an end: of all sessions one by one, to the last close frame"
     )
     print(
-        f"{'':28}{'':9}{'KB a page':>14}{'CPU ms for 1,000 pings':>32}{'round trip, ms':>16}"
+        f"{'':30}{'':9}{'KB a page':>14}{'CPU ms for 1,000 pings':>32}{'round trip, ms':>16}"
         f"{'Redis, 1,000 pings':>20}{'end, s':>8}{'meanwhile':>14}"
     )
     print(
-        f"{'':28}{'deflate':9}{'':14}{'':32}{'p50':>8}{'p99':>8}{'commands':>11}{'trips':>9}"
+        f"{'':30}{'deflate':9}{'':14}{'':32}{'p50':>8}{'p99':>8}{'commands':>11}{'trips':>9}"
         f"{'':8}{'p50':>7}{'p99':>7}"
     )
 
 
 def _print_row(contender: Contender, deflate: bool, cost: Cost, base: Cost) -> None:
-    cpu = median(cost.cpu)
+    ratio = f"({min(cost.ratio):.2f} to {max(cost.ratio):.2f})"
     redis = f"{cost.commands:11.1f}{cost.trips:9.1f}" if contender.redis else f"{'':20}"
     print(
-        f"{contender.name:28}{'offered' if deflate else 'no':9}"
+        f"{contender.name:30}{'offered' if deflate else 'no':9}"
         f"{cost.memory:8.1f} {cost.memory / base.memory:5.2f}"
-        f"{cpu:9.1f} {cpu / median(base.cpu):5.2f}"
-        f"{f'({min(cost.cpu):.1f} to {max(cost.cpu):.1f})':>17}"
+        f"{median(cost.cpu):9.1f} {median(cost.ratio):5.2f}{ratio:>17}"
         f"{cost.trip[0]:8.1f}{cost.trip[1]:8.1f}{redis}"
         + (
             f"{cost.end:8.2f}{cost.trip_meanwhile[0]:7.1f}{cost.trip_meanwhile[1]:7.1f}"
@@ -207,10 +246,16 @@ def _table(count: int, groups: tuple[tuple[Contender, ...], ...] = _GROUPS) -> N
         for group in groups:
             print(f"under {group[0].server}, {group[0].loop}")
             base: Cost | None = None
-            for contender in group:
-                for deflate in (False, True):
+            with _yardstick(group[0], count) as yardstick:
+                for contender, deflate in product(group, (False, True)):
                     cost = measure(
-                        contender, count, deflate=deflate, fleet=fleet, prober=prober, redis=redis
+                        contender,
+                        count,
+                        deflate=deflate,
+                        fleet=fleet,
+                        prober=prober,
+                        redis=redis,
+                        yardstick=yardstick,
                     )
                     base = base or cost
                     _print_row(contender, deflate, cost, base)
@@ -237,12 +282,19 @@ def growth() -> None:
         redis, fleet, prober = _fleets(stack)
         for count in _SIZES:
             _print_head(count)
-            for (contender, deflate), costs in lines.items():
-                cost = measure(
-                    contender, count, deflate=deflate, fleet=fleet, prober=prober, redis=redis
-                )
-                costs.append(cost)
-                _print_row(contender, deflate, cost, costs[0])
+            with _yardstick(RAW, count) as yardstick:
+                for (contender, deflate), costs in lines.items():
+                    cost = measure(
+                        contender,
+                        count,
+                        deflate=deflate,
+                        fleet=fleet,
+                        prober=prober,
+                        redis=redis,
+                        yardstick=yardstick,
+                    )
+                    costs.append(cost)
+                    _print_row(contender, deflate, cost, lines[RAW, False][-1])
     _plot(
         {
             f"{contender.name}, {'with' if deflate else 'without'} compression offered": costs
@@ -262,14 +314,14 @@ def _plot(lines: dict[str, list[Cost]]) -> None:
             style,
             label=name,
         )
-        middle = [median(cost.cpu) for cost in costs]
+        middle = [median(cost.ratio) for cost in costs]
         spread = [
-            [m - min(c.cpu) for m, c in zip(middle, costs, strict=True)],
-            [max(c.cpu) - m for m, c in zip(middle, costs, strict=True)],
+            [m - min(c.ratio) for m, c in zip(middle, costs, strict=True)],
+            [max(c.ratio) - m for m, c in zip(middle, costs, strict=True)],
         ]
         cpu.errorbar(_SIZES, middle, spread, fmt=style, capsize=3, label=name)
     memory.set(xlabel="open pages", ylabel="memory, MB", ylim=0, xlim=0)
-    cpu.set(xlabel="open pages", ylabel="CPU, ms for 1,000 pings", ylim=0, xlim=0)
+    cpu.set(xlabel="open pages", ylabel="CPU for a ping, to the raw echo's", ylim=0, xlim=0)
     memory.legend()
     for axes in (memory, cpu):
         axes.grid(alpha=0.3)
