@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, TypeVar
 
 from .exceptions import ConfigError
 from .policy import Limits, seconds
@@ -204,7 +204,7 @@ def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
     return Drafts(store, (secret, *former))
 
 
-def _is_secret(value: object) -> bool:
+def _is_secret(value: object) -> TypeGuard[str | bytes]:
     return isinstance(value, str | bytes) and len(value) > 0
 
 

@@ -693,9 +693,7 @@ class DraftStoreContract(StoreContract):
 
     async def test_drafts_at_once_are_all_kept(self, drafts: DraftStore) -> None:
         names = [f"draft{number}" for number in range(MOST_DRAFTS)]
-        await asyncio.gather(
-            *(drafts.keep_draft("b0a1", name, name.encode()) for name in names)
-        )
+        await asyncio.gather(*(drafts.keep_draft("b0a1", name, name.encode()) for name in names))
         found = await drafts.drafts("b0a1")
         assert {name: draft for name, (draft, _) in found.items()} == {
             name: name.encode() for name in names

@@ -245,9 +245,7 @@ async def test_another_origin_s_page_keeps_and_deletes_nothing(
     await keep(browser)
     await clock.advance(MINUTE)
     for method in ("POST", "DELETE"):
-        answer = await browser.client.open(
-            PATH, method=method, headers=headers, **METHODS[method]
-        )
+        answer = await browser.client.open(PATH, method=method, headers=headers, **METHODS[method])
         assert answer.status_code == 403
     [draft] = await listed(browser)
     assert draft["age"] >= MINUTE * 1000
@@ -257,9 +255,7 @@ async def test_a_browser_s_word_is_enough_where_it_sends_no_origin(here: Site) -
     browser = await here.signed_in()
     headers = {"Sec-Fetch-Site": "same-origin"}
     for method in ("POST", "DELETE"):
-        answer = await browser.client.open(
-            PATH, method=method, headers=headers, **METHODS[method]
-        )
+        answer = await browser.client.open(PATH, method=method, headers=headers, **METHODS[method])
         assert answer.status_code == 204
 
 
@@ -337,7 +333,7 @@ async def test_nothing_of_it_is_kept_on_the_way(here: Site) -> None:
 async def test_the_methods_are_get_post_and_delete(here: Site) -> None:
     browser = await here.signed_in()
     for method in ("PUT", "PATCH", "OPTIONS"):
-        answer = await browser.client.open(PATH, method=method, headers=OWN)
+        answer = await browser.client.open(PATH, method=method, headers=OWN, json={})
         assert answer.status_code == 405
         assert answer.headers["Allow"] == "GET, HEAD, POST, DELETE"
     assert (await browser.client.head(PATH)).status_code == 200
@@ -409,8 +405,8 @@ async def test_the_store_learns_neither_what_was_typed_nor_who_or_where() -> Non
     for box, name, draft in store.given:
         int(box, 16), int(name, 16)
         for text in TEXTS:
-            for given in (box.encode(), name.encode(), draft):
-                assert text.encode() not in given
+            for told in (box.encode(), name.encode(), draft):
+                assert text.encode() not in told
     boxes, names, sealed = zip(*store.given, strict=True)
     # The same user and form are found again; other users are not known by the same form, and the
     # same text is never sealed alike.
@@ -441,9 +437,7 @@ async def test_what_was_moved_or_changed_in_the_store_does_not_open(
     )
     await store.keep_draft(box, name, draft)
     assert not [
-        found.form
-        for found, _ in await drafts.of(user)
-        if (found.page, found.form) == (page, form)
+        found.form for found, _ in await drafts.of(user) if (found.page, found.form) == (page, form)
     ]
     assert [] in await fields_of(drafts)  # the good one
     assert [record.levelname for record in caplog.records] == ["DEBUG"] * len(caplog.records)
@@ -489,7 +483,7 @@ async def test_of_one_form_under_two_secrets_the_newest_is_told(clock: Clock) ->
 
 
 async def test_the_application_s_secrets_are_those_that_count(
-    clock: Clock, site: MakeSite
+    site: MakeSite,
 ) -> None:
     before = site(config={"SECRET_KEY": "old"}, drafts=True)
     browser = await before.signed_in()
@@ -556,9 +550,9 @@ async def test_drafts_are_kept_for_all_workers_and_sealed_in_redis(redis: RedisS
         assert 0 <= draft["age"] < 20_000
         with redis.client as client:
             [key] = client.scan_iter("*:draft:*")
-            for given in (key, *client.hgetall(key).values()):
+            for told in (key, *client.hgetall(key).values()):
                 for text in TEXTS:
-                    assert text.encode() not in given
+                    assert text.encode() not in told
             assert 0 < client.pttl(key) <= DRAFT_KEPT * 1000
             # Into another user's box, under the name that it would have there.
             await other.client.post("/sign-in/bob")

@@ -185,7 +185,7 @@ class DraftStore(Protocol):
     A store can read none of it. A box's name is hexadecimal, and its first two characters are those
     that a store which is spread over nodes places it by.
 
-    A draft is gone when it is `DRAFT_KEPT` seconds old, each by itself and by the store's own clock.
+    A draft is gone when it is `DRAFT_KEPT` seconds old, each by itself, by the store's own clock.
     Sessions come and go without them.
     """
 

@@ -200,8 +200,8 @@ def _end(
 def _print_head(count: int) -> None:
     print(
         f"\n{count} open pages, {_PINGS} pings a second; ratios to the raw echo, without "
-        f"compression, under the same server, its CPU measured at the same time with as many "
-        f"pages; CPU: median of {_PARTS} parts of {_WINDOW / _PARTS:g} s, and its ratio (least to "
+        f"compression, under the same server (of CPU, by way of a second echo with as many pages that runs all "
+        f"the time); CPU: median of {_PARTS} parts of {_WINDOW / _PARTS:g} s, and its ratio (least to "
         f"most); round trip: a WebSocket ping by a page, answered when the server's loop gets to "
         f"it; an end: of all sessions one by one, to the last close frame"
     )
@@ -216,12 +216,13 @@ def _print_head(count: int) -> None:
 
 
 def _print_row(contender: Contender, deflate: bool, cost: Cost, base: Cost) -> None:
-    ratio = f"({min(cost.ratio):.2f} to {max(cost.ratio):.2f})"
+    ratios = [ratio / median(base.ratio) for ratio in cost.ratio]
+    spread = f"({min(ratios):.2f} to {max(ratios):.2f})"
     redis = f"{cost.commands:11.1f}{cost.trips:9.1f}" if contender.redis else f"{'':20}"
     print(
         f"{contender.name:30}{'offered' if deflate else 'no':9}"
         f"{cost.memory:8.1f} {cost.memory / base.memory:5.2f}"
-        f"{median(cost.cpu):9.1f} {median(cost.ratio):5.2f}{ratio:>17}"
+        f"{median(cost.cpu):9.1f} {median(ratios):5.2f}{spread:>17}"
         f"{cost.trip[0]:8.1f}{cost.trip[1]:8.1f}{redis}"
         + (
             f"{cost.end:8.2f}{cost.trip_meanwhile[0]:7.1f}{cost.trip_meanwhile[1]:7.1f}"
@@ -314,10 +315,12 @@ def _plot(lines: dict[str, list[Cost]]) -> None:
             style,
             label=name,
         )
-        middle = [median(cost.ratio) for cost in costs]
+        raw = [median(cost.ratio) for cost in next(iter(lines.values()))]
+        ratios = [[r / base for r in c.ratio] for c, base in zip(costs, raw, strict=True)]
+        middle = [median(parts) for parts in ratios]
         spread = [
-            [m - min(c.ratio) for m, c in zip(middle, costs, strict=True)],
-            [max(c.ratio) - m for m, c in zip(middle, costs, strict=True)],
+            [m - min(parts) for m, parts in zip(middle, ratios, strict=True)],
+            [max(parts) - m for m, parts in zip(middle, ratios, strict=True)],
         ]
         cpu.errorbar(_SIZES, middle, spread, fmt=style, capsize=3, label=name)
     memory.set(xlabel="open pages", ylabel="memory, MB", ylim=0, xlim=0)
