@@ -23,7 +23,7 @@ from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity
 from .presence import STAY, Presence, from_own_page, header, is_another_s
 from .session import named_in
-from .stores.base import Ended, ask
+from .stores.base import Ended, Live, Record, ask
 
 _CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()
 _VERSION: Final = sha256(_CLIENT).hexdigest()[:12]

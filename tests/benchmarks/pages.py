@@ -200,10 +200,10 @@ def _end(
 def _print_head(count: int) -> None:
     print(
         f"\n{count} open pages, {_PINGS} pings a second; ratios to the raw echo, without "
-        f"compression, under the same server (of CPU, by way of a second echo with as many pages that runs all "
-        f"the time); CPU: median of {_PARTS} parts of {_WINDOW / _PARTS:g} s, and its ratio (least to "
-        f"most); round trip: a WebSocket ping by a page, answered when the server's loop gets to "
-        f"it; an end: of all sessions one by one, to the last close frame"
+        f"compression, under the same server (of CPU, by way of a second echo with as many pages "
+        f"that runs all the time); CPU: median of {_PARTS} parts of {_WINDOW / _PARTS:g} s, and "
+        f"its ratio (least to most); round trip: a WebSocket ping by a page, answered when the "
+        f"server's loop gets to it; an end: of all sessions one by one, to the last close frame"
     )
     print(
         f"{'':30}{'':9}{'KB a page':>14}{'CPU ms for 1,000 pings':>32}{'round trip, ms':>16}"
