@@ -11,13 +11,13 @@ import pytest
 
 from quart_idle import ConfigError, MemoryStore, Store
 from quart_idle.policy import Activity, Limits
-from quart_idle.stores.base import REASON_KEPT, Ended
+from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, REASON_KEPT, Ended
 
-from .store_contract import LIMITS, PAGE, StoreContract, StoreModel, Told, about, change
+from .store_contract import LIMITS, PAGE, DraftStoreContract, StoreModel, Told, about, change
 from .support import DAY, Clock
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(DraftStoreContract):
     @pytest.fixture
     def store(self, clock: Clock) -> Store:
         return MemoryStore(clock)
@@ -160,6 +160,34 @@ async def test_it_does_not_grow_with_saves(store: MemoryStore) -> None:
     with growth_of_at_most(20_000):
         for number in range(3000):
             await store.save("id", change({"a": b"%d" % number, str(number): None}))
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("boxes", [1, 500])
+async def test_it_gives_memory_back_when_the_day_of_drafts_is_over(
+    store: MemoryStore, clock: Clock, boxes: int
+) -> None:
+    async def keep(day: str) -> None:
+        for number in range(1000):
+            await store.keep_draft(f"{day}{number % boxes:064}", f"{number:064}", bytes(1000))
+        await clock.advance(DRAFT_KEPT)
+        await store.load("another")
+
+    await keep("a")  # once to have made what stays
+    with growth_of_at_most(20_000):
+        await keep("b")
+
+
+@pytest.mark.usefixtures("traced")
+async def test_it_does_not_grow_with_one_user_s_drafts(store: MemoryStore) -> None:
+    async def keep(number: int) -> None:
+        await store.keep_draft("b0a1", f"{number:064}", bytes(1000))
+
+    for number in range(MOST_DRAFTS):
+        await keep(number)
+    with growth_of_at_most(20_000):
+        for number in range(1000):
+            await keep(number)
 
 
 @pytest.mark.usefixtures("traced")

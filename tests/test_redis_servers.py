@@ -33,7 +33,7 @@ from .servers import (
     until,
     watched,
 )
-from .store_contract import LIMITS, PAGE, StoreContract, Told, change, record
+from .store_contract import LIMITS, PAGE, DraftStoreContract, Told, change, record
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def standing_cluster(
         yield nodes, clock
 
 
-class TestRedisStoreOverACluster(StoreContract):
+class TestRedisStoreOverACluster(DraftStoreContract):
     @pytest.fixture
     def clock(self, standing_cluster: tuple[Cluster, StandingTime]) -> StandingTime:
         return standing_cluster[1]
@@ -116,6 +116,9 @@ async def lives(store: RedisStore, told: Told, id: str = "ab") -> None:
     found = await record(store, f"{id}-new")
     assert dict(found.data) == {"a": b"\xff", "b": b"2", "c": b"3"}
     assert found.user_id == "ada"
+    await store.keep_draft(id, "form", b"\xff")
+    assert list(await store.drafts(id)) == ["form"]
+    await store.drop_draft(id, "form")
     assert await store.end(id, "signed out \u2603") == f"{id}-new"
     await soon(lambda: len(told) == 3)
     (_, live), (_, moved), (now_id, ended) = told

@@ -10,11 +10,11 @@ from hypothesis import settings
 
 from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
-from quart_idle.stores.base import Listener
+from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, Listener
 from quart_idle.stores.redis import RedisStore
 
 from .servers import EPOCH, RedisServer, StandingTime, redis_server
-from .store_contract import LIMITS, StoreContract, StoreModel, Told
+from .store_contract import LIMITS, DraftStoreContract, StoreModel, Told
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-class TestRedisStore(StoreContract):
+class TestRedisStore(DraftStoreContract):
     @pytest.fixture
     def clock(self, standing: tuple[RedisServer, StandingTime]) -> StandingTime:
         return standing[1]
@@ -54,6 +54,48 @@ class TestRedisStore(StoreContract):
         store.bind(LIMITS, lambda *what: told.append(what))
         await store.open()
         return store
+
+
+async def test_redis_itself_throws_each_draft_away_when_its_day_is_over(
+    standing: tuple[RedisServer, StandingTime], store: RedisStore
+) -> None:
+    server, clock = standing
+    store.bind(LIMITS, lambda *_: None)
+    await store.keep_draft("b0a1", "one", b"draft")
+    await clock.advance(1000)
+    await store.keep_draft("b0a1", "two", b"draft")
+    with server.client as client:
+        keys = [f"quart-idle:{{b0}}:draft:a1:{number}" for number in range(MOST_DRAFTS)]
+        left = [client.pttl(key) for key in keys]
+        assert left == [(DRAFT_KEPT - 1000) * 1000, DRAFT_KEPT * 1000, *[-2] * (MOST_DRAFTS - 2)]
+        await store.close()
+        for seconds, present in ((DRAFT_KEPT - 1001, 2), (2, 1), (1000, 0)):
+            await clock.advance(seconds)
+            assert client.exists(*keys) == present
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "two"},
+        {"name": "two", "at": "1"},
+        {"name": "two", "at": "soon", "draft": ""},
+        {"draft": "", "at": "1e300"},
+        {"a": "b"},
+    ],
+)
+async def test_a_place_for_drafts_that_was_tampered_with_holds_up_no_other(
+    server: RedisServer, store: RedisStore, fields: dict[str, str]
+) -> None:
+    store.bind(LIMITS, lambda *_: None)
+    await store.keep_draft("b0a1", "one", b"draft")
+    with server.client as client:
+        client.hset("quart-idle:{b0}:draft:a1:1", mapping=fields)
+    assert list(await store.drafts("b0a1")) == ["one"]
+    await store.keep_draft("b0a1", "two", b"draft")
+    assert set(await store.drafts("b0a1")) == {"one", "two"}
+    await store.drop_draft("b0a1", "two")
+    assert list(await store.drafts("b0a1")) == ["one"]
 
 
 class Beside:

@@ -37,6 +37,12 @@ REGENERATED: Final = "regenerated"
 #: nodes finds its place by them.
 TAG: Final = 2
 
+#: How long a draft is kept, in seconds.
+DRAFT_KEPT: Final = 86_400.0
+
+#: How many drafts a box holds.
+MOST_DRAFTS: Final = 20
+
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
 
@@ -170,6 +176,27 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Give back connections and the like. Sessions that outlive the process stay."""
+
+
+@runtime_checkable
+class DraftStore(Protocol):
+    """Drafts in boxes, one under a name: what a `Store` is too, to be one for `QUART_IDLE_DRAFTS`.
+
+    A store can read none of it. A box's name is hexadecimal, and its first two characters are those
+    that a store which is spread over nodes places it by.
+
+    A draft is gone when it is `DRAFT_KEPT` seconds old, each by itself, by the store's own clock.
+    Sessions come and go without them.
+    """
+
+    async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
+        """Keep a draft in the place of one of this name; in a full box, of the oldest."""
+
+    async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
+        """A box's drafts by name, each with its age in seconds."""
+
+    async def drop_draft(self, box: str, name: str) -> None:
+        """Forget a draft, if there is one."""
 
 
 @coroutine

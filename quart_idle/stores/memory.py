@@ -20,7 +20,17 @@ from math import inf
 
 from ..exceptions import ConfigError
 from ..policy import Activity, Clocks, Limits, deadline, renewed
-from .base import REASON_KEPT, REGENERATED, Change, Ended, Listener, Live, Record
+from .base import (
+    DRAFT_KEPT,
+    MOST_DRAFTS,
+    REASON_KEPT,
+    REGENERATED,
+    Change,
+    Ended,
+    Listener,
+    Live,
+    Record,
+)
 
 # A clock that no one sets: a correction of the machine's time must not end sessions, or prolong
 # them. Where the system has one, it goes on while the machine sleeps.
@@ -101,6 +111,9 @@ class MemoryStore:
         self._due: list[tuple[float, str]] = []
         # Id to reason, moment and the id that the session has now; oldest first.
         self._ended: dict[str, tuple[str, float, str | None]] = {}
+        # Drafts and their moments by box and name, and the moments of all; the oldest first, both.
+        self._boxes: dict[str, dict[str, tuple[bytes, float]]] = {}
+        self._kept: dict[tuple[str, str], float] = {}
 
     def bind(
         self,
@@ -127,7 +140,7 @@ class MemoryStore:
         return deadline(entry.clocks, self._limits)
 
     def _tidy(self) -> float:
-        """End what is due, forget old reasons; the time."""
+        """End what is due, forget old reasons and drafts; the time."""
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             due, id = heappop(self._due)
@@ -145,6 +158,11 @@ class MemoryStore:
             if self._ended[id][1] > now - REASON_KEPT:
                 break
             del self._ended[id]
+        while self._kept:
+            box, name = next(iter(self._kept))
+            if now - self._kept[box, name] < DRAFT_KEPT:
+                break
+            self._drop(box, name)
         return now
 
     def _watch(self, id: str, entry: _Entry) -> None:
@@ -237,6 +255,29 @@ class MemoryStore:
                 if before.paged and before != entry.clocks and left <= self._warning:
                     self._tell(id, live)
         return answer
+
+    def _drop(self, box: str, name: str) -> None:
+        if self._kept.pop((box, name), None) is not None:
+            del self._boxes[box][name]
+            if not self._boxes[box]:
+                del self._boxes[box]
+
+    async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
+        now = self._tidy()
+        self._drop(box, name)  # the new one is the youngest
+        self._kept[box, name] = now
+        drafts = self._boxes.setdefault(box, {})
+        drafts[name] = draft, now
+        if len(drafts) > MOST_DRAFTS:
+            self._drop(box, next(iter(drafts)))
+
+    async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
+        now = self._tidy()
+        return {name: (draft, now - at) for name, (draft, at) in self._boxes.get(box, {}).items()}
+
+    async def drop_draft(self, box: str, name: str) -> None:
+        self._tidy()
+        self._drop(box, name)
 
     async def close(self) -> None:
         pass

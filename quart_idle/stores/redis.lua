@@ -154,6 +154,39 @@ for number = 1, many do
 end
 return answer
 
+--- keep
+-- KEYS: the places of a box. ARGV: not after, the draft's name, the draft.
+if late() then return -1 end
+local place, oldest
+for _, key in ipairs(KEYS) do
+  local name, at = unpack(redis.call('HMGET', key, 'name', 'at'))
+  if name == ARGV[2] then place = key break end
+  at = tonumber(at) or 0
+  if not oldest or at < oldest then place, oldest = key, at end
+end
+redis.call('HSET', place, 'name', ARGV[2], 'at', exact(now), 'draft', ARGV[3])
+redis.call('PEXPIREAT', place, string.format('%.0f', (now + DRAFT_KEPT) * 1000))
+return 1
+
+--- drafts flags=no-writes
+-- KEYS: the places of a box. Answers with the name, the draft and the age of each.
+local answer = {}
+for _, key in ipairs(KEYS) do
+  local name, at, draft = unpack(redis.call('HMGET', key, 'name', 'at', 'draft'))
+  local age = now - (tonumber(at) or 0)
+  -- (One whose day is over may have a millisecond left.)
+  if name and draft and age < DRAFT_KEPT then answer[#answer + 1] = {name, draft, exact(age)} end
+end
+return answer
+
+--- drop flags=allow-oom
+-- KEYS: the places of a box. ARGV: not after, the draft's name.
+if late() then return -1 end
+for _, key in ipairs(KEYS) do
+  if redis.call('HGET', key, 'name') == ARGV[2] then redis.call('UNLINK', key) end
+end
+return 1
+
 --- beat flags=allow-oom
 -- ARGV: the worker's own channel.
 redis.pcall('PUBLISH', ARGV[1], '')

@@ -12,6 +12,9 @@ its data a hash has fields whose names no text can have:
 unless that moved closer. Renewals leave it alone. What is due is looked at by whichever worker gets
 the sweep, and is ended, or moved on to its deadline.
 
+A box has a fixed number of places for drafts, ``prefix:{ab}:draft:cdef…:0`` and so on: hashes with
+a name, a moment and a draft each, which Redis itself throws away when their time is over.
+
 Each write is one script on one slot; it looks at Redis's own clock, does nothing to a session that
 is over, and nothing when it comes too late, because whoever wanted it has been told that it failed.
 """
@@ -56,7 +59,18 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..exceptions import ConfigError, StoreUnavailable
 from ..policy import Activity, Clocks, Limits, deadline
-from .base import REASON_KEPT, REGENERATED, Change, Ended, Limit, Listener, Live, Record
+from .base import (
+    DRAFT_KEPT,
+    MOST_DRAFTS,
+    REASON_KEPT,
+    REGENERATED,
+    Change,
+    Ended,
+    Limit,
+    Listener,
+    Live,
+    Record,
+)
 
 # Connections that carry calls. One is enough while Redis is quick; with more, a trip that is slow
 # does not hold up what is asked after it.
@@ -589,6 +603,7 @@ class RedisStore:
             "WARNING": limits.warning,
             "KEPT": REASON_KEPT,
             "ABANDONED": _ABANDONED,
+            "DRAFT_KEPT": DRAFT_KEPT,
             "MOST_DUE": _MOST_DUE,
             "REGENERATED": f"'{REGENERATED}'",
             "CHANNEL": f"'{self._told}'",
@@ -678,6 +693,10 @@ class RedisStore:
     def _index(self, id: str) -> bytes:
         return f"{self._prefix}:{{{id[:2]}}}:due".encode("utf-8", "surrogatepass")
 
+    def _places(self, box: str) -> list[bytes]:
+        start = f"{self._prefix}:{{{box[:2]}}}:draft:{box[2:]}"
+        return [f"{start}:{number}".encode() for number in range(MOST_DRAFTS)]
+
     # Reading.
 
     async def load(self, id: str) -> Record | Ended | None:
@@ -758,6 +777,18 @@ class RedisStore:
         if failed and not outcomes:
             raise failed[0]
         return outcomes
+
+    # Drafts.
+
+    async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
+        await self._write("keep", self._places(box), _bytes(name), draft)
+
+    async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
+        found = await self._call("drafts", self._places(box))
+        return {_text(name): (draft, float(age)) for name, draft, age in found}
+
+    async def drop_draft(self, box: str, name: str) -> None:
+        await self._write("drop", self._places(box), _bytes(name))
 
     # Who is told.
 
