@@ -8,12 +8,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, Final, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, TypeVar
 
 from .exceptions import ConfigError
 from .policy import Limits, seconds
-from .stores.base import Store
+from .stores.base import DraftStore, Store
 from .stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from .drafts import Drafts
 
 _PREFIX: Final = "QUART_IDLE_"
 
@@ -78,6 +81,7 @@ class Settings:
     expired_url: str | None
     sign_out_url: str | None
     sign_in_url: str | None
+    drafts: Drafts | None
     allowed_origins: frozenset[Origin]
     max_size: int
     key_prefix: str
@@ -123,6 +127,10 @@ def _size(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
 def _one_of(*allowed: _T) -> Callable[[object], _T | None]:
     return lambda value: next((item for item in allowed if item == value), None)
 
@@ -165,6 +173,39 @@ _STORE_METHODS: Final = (
     *("bind", "open", "close", "hears", "timely"),
     *("load", "create", "save", "regenerate", "end", "renew"),
 )
+
+
+def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
+    """What keeps drafts in a store."""
+
+    def lacking(what: str) -> ConfigError:
+        return ConfigError(f"{_PREFIX}DRAFTS is True, and {what}")
+
+    try:
+        from .drafts import Drafts  # needed by nobody else
+    except ImportError:
+        raise lacking("cryptography is missing: pip install 'quart-idle[drafts]'") from None
+    if not isinstance(store, DraftStore):
+        raise lacking(
+            f"the store, a {type(store).__qualname__}, keeps no drafts; allowed: memory://, "
+            f"{'://, '.join(_REDIS)}://, or a Store that is a DraftStore too"
+        )
+    # What is said repeats no secret.
+    if not _is_secret(secret := config.get("SECRET_KEY")):
+        raise lacking(
+            "SECRET_KEY, by which drafts are encrypted, is not set; before QuartIdle(app), set it "
+            "to a long random str or bytes, the same for all workers"
+        )
+    former = config.get("SECRET_KEY_FALLBACKS") or ()
+    if not isinstance(former, list | tuple) or not all(map(_is_secret, former)):
+        raise lacking(
+            "SECRET_KEY_FALLBACKS is wrong; allowed: a list or tuple of str or bytes, or None"
+        )
+    return Drafts(store, (secret, *former))
+
+
+def _is_secret(value: object) -> TypeGuard[str | bytes]:
+    return isinstance(value, str | bytes) and len(value) > 0
 
 
 def _wrong(name: str, value: object, allowed: str) -> ConfigError:
@@ -241,11 +282,15 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
             f"at least twice the ping interval, {2 * ping_interval:g} s",
         )
 
-    for name in ("drafts", "max_sessions"):
-        if values.get(name, False) is not False:
-            raise _wrong(name, values[name], "nothing but the default: it is not built in yet")
+    if values.get("max_sessions", False) is not False:
+        raise _wrong(
+            "max_sessions",
+            values["max_sessions"],
+            "nothing but the default: it is not built in yet",
+        )
+    store = _store(values.get("store", "memory://"))
     return Settings(
-        store=_store(values.get("store", "memory://")),
+        store=store,
         limits=limits,
         keepalive=take("keepalive", _one_of("presence", "activity"), '"presence" or "activity"')
         or "presence",
@@ -257,6 +302,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         expired_url=url("expired_url"),
         sign_out_url=url("sign_out_url"),
         sign_in_url=url("sign_in_url"),
+        drafts=_drafts(store, config) if take("drafts", _flag, "True or False") else None,
         allowed_origins=take(
             "allowed_origins", _origins, "a list or tuple of origins such as https://example.com"
         )

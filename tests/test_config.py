@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import timedelta
 from typing import Any, cast
 
@@ -45,6 +46,7 @@ def test_every_key_has_its_default() -> None:
         expired_url=None,
         sign_out_url=None,
         sign_in_url=None,
+        drafts=None,
         allowed_origins=frozenset(),
         max_size=65_536,
         key_prefix="quart-idle",
@@ -139,7 +141,7 @@ def test_other_applications_keys_are_left_alone() -> None:
 
 
 def test_the_defaults_of_what_is_not_built_in_yet_are_allowed() -> None:
-    assert settings(drafts=False, max_sessions=None, key_prefix="quart-idle")
+    assert settings(max_sessions=None, key_prefix="quart-idle")
 
 
 # Wrong values.
@@ -173,7 +175,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     ),
     "max_size": ([0, -1, None, True, 1.5, "65536", timedelta(1)], "a number of bytes"),
     "key_prefix": (["", "a b", "{x}", "a*", None, 1, b"a", "\u00e9"], "letters, digits"),
-    "drafts": ([True, 1, 0, None, "no"], "not built in yet"),
+    "drafts": ([1, 0, None, "no", "True"], "True or False"),
     "max_sessions": ([1, 0, -1, True, "5"], "not built in yet"),
 }
 
@@ -321,6 +323,58 @@ def test_what_is_no_store_fails_with_what_it_lacks(value: Any, missing: str) -> 
     text = wrong(store=value)
     assert text.startswith("QUART_IDLE_STORE is a ")
     assert missing in text
+
+
+# Drafts.
+
+DRAFTS = {"QUART_IDLE_DRAFTS": True}
+
+
+@pytest.mark.parametrize("secret", [SECRET, SECRET.encode()])
+@pytest.mark.parametrize("former", [None, [], ["a", b"b"], ("a",)])
+def test_drafts_are_kept_where_there_is_a_secret_key(secret: Any, former: Any) -> None:
+    config = {"SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": former}
+    assert settings({**DRAFTS, **config}).drafts is not None
+    assert settings(config, drafts=True, store="redis://host").drafts is not None
+    assert settings(config).drafts is None
+    assert settings({**DRAFTS, **config}, drafts=False).drafts is None
+
+
+@pytest.mark.parametrize("secret", [None, "", b"", 1, [SECRET]])
+def test_drafts_without_a_secret_key_fail_saying_what_to_do(secret: Any) -> None:
+    text = wrong({**DRAFTS, "SECRET_KEY": secret})
+    assert text.startswith("QUART_IDLE_DRAFTS is True, and SECRET_KEY")
+    assert "before QuartIdle(app), set it to a long random str or bytes" in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize("former", [SECRET, SECRET.encode(), [SECRET, None], [""], 1, {SECRET: 1}])
+def test_drafts_with_wrong_former_secret_keys_fail_without_them(former: Any) -> None:
+    text = wrong({**DRAFTS, "SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": former})
+    assert text.startswith("QUART_IDLE_DRAFTS is True, and SECRET_KEY_FALLBACKS is wrong; allowed:")
+    assert SECRET not in text
+
+
+def test_drafts_in_a_store_that_keeps_none_fail_saying_which_do() -> None:
+    class SessionsOnly(MemoryStore):
+        keep_draft = None  # type: ignore[assignment]
+
+    store = SessionsOnly()
+    text = wrong({**DRAFTS, "SECRET_KEY": SECRET}, store=store)
+    assert text.startswith("QUART_IDLE_DRAFTS is True, and the store, a ")
+    assert "SessionsOnly" in text
+    assert "allowed: memory://, redis://, " in text
+    assert settings(store=store).store is store
+
+
+def test_drafts_without_cryptography_fail_saying_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "quart_idle.drafts", raising=False)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    text = wrong({**DRAFTS, "SECRET_KEY": SECRET})
+    assert text.startswith("QUART_IDLE_DRAFTS is True, and cryptography is missing: ")
+    assert "pip install 'quart-idle[drafts]'" in text
 
 
 # Warnings.

@@ -23,7 +23,7 @@ PACKAGE = ROOT / "quart_idle"
 # what stands to its left.
 FLOORS = [
     ["exceptions", "policy", "protocol", "codec", "servers"],
-    ["stores", "stores.base", "stores.memory", "stores.redis", "session", "config"],
+    ["stores", "stores.base", "stores.memory", "stores.redis", "session", "drafts", "config"],
     ["renewals", "interface", "presence", "routes"],
     ["extension"],
     [""],
@@ -122,10 +122,16 @@ def test_only_the_redis_store_knows_redis(name: str) -> None:
     assert not found & {"redis", "aioredis"} or name == "stores.redis"
 
 
-def test_without_the_extra_for_redis_the_package_works() -> None:
+@pytest.mark.parametrize("name", MODULES)
+def test_only_drafts_know_cryptography(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    assert "cryptography" not in found or name == "drafts"
+
+
+def test_without_its_extras_the_package_works() -> None:
     code = """
 import sys
-sys.modules["redis"] = None
+sys.modules["redis"] = sys.modules["cryptography"] = None
 import quart, quart_idle
 quart_idle.QuartIdle(quart.Quart("app"))
 """
