@@ -1,4 +1,4 @@
-"""The extension's routes over HTTP: what a page asks when its socket is blocked, and the client.
+"""The extension's routes over HTTP: for pages whose socket is blocked, drafts, and the client.
 
 They are answered in front of Quart's own handling, as the socket is: an application's log-in wall
 or CSRF check is no reason to lose a session.
@@ -11,7 +11,7 @@ import json
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
@@ -22,16 +22,31 @@ from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity
 from .presence import STAY, Presence, from_own_page, header
 from .session import named_in
-from .stores.base import Ended, Live, Record
+from .stores.base import Ended, ask
 
 _CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()
 _VERSION: Final = sha256(_CLIENT).hexdigest()[:12]
 
-# How long a page may take to send a body that fits into one packet, in seconds.
+# How long a page may take to send a body that fits into one packet, and a draft, in seconds.
 _BODY_TIMEOUT: Final = 10.0
+_DRAFT_TIMEOUT: Final = 30.0
+
+# The largest body that brings a draft, in bytes.
+_MAX_DRAFT: Final = 65_536
+
+_Answer = tuple[HTTPStatus, object]
+_Alive = TypeVar("_Alive")
 
 #: Where the client is, below the URL prefix.
 CLIENT: Final = f"/quart-idle.js?v={_VERSION}"
+
+
+class _Refused(Exception):
+    """What is answered in place of what was asked for."""
+
+    def __init__(self, status: HTTPStatus, **body: str) -> None:
+        super().__init__(status)
+        self.answer: _Answer = status, body
 
 
 class Routes:
@@ -47,58 +62,31 @@ class Routes:
         self._settings = settings
         self._presence = presence
         self._cookie_name = cookie_name
-        #: The method of each route, by the path below the URL prefix.
-        self.methods: Final = {
-            "/state": "GET",
-            "/extend": "POST",
-            "/presence": "POST",
-            "/quart-idle.js": "GET",
+        #: The methods of each route, by the path below the URL prefix.
+        self.methods: Final[dict[str, tuple[str, ...]]] = {
+            "/state": ("GET", "HEAD"),
+            "/extend": ("POST",),
+            "/presence": ("POST",),
+            "/quart-idle.js": ("GET", "HEAD"),
         }
+        if settings.drafts is not None:
+            self.methods["/drafts"] = ("GET", "HEAD", "POST", "DELETE")
 
     async def __call__(
         self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Answer a request for one of the routes."""
-        method = self.methods[route]
-        if scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
-            allow = "GET, HEAD" if method == "GET" else method
+        if scope["method"] not in self.methods[route]:
+            allow = ", ".join(self.methods[route])
             await _error(send, HTTPStatus.METHOD_NOT_ALLOWED, f"use {allow}", allow=allow)
-        elif route == "/quart-idle.js":
+            return
+        if route == "/quart-idle.js":
             await _client(scope, send)
-        elif method == "POST" and not self._is_from_own_page(scope):
-            await _error(send, HTTPStatus.FORBIDDEN, "the request is from another origin's page")
-        else:
-            await self._session(route, scope, receive, send)
-
-    def _is_from_own_page(self, scope: HTTPScope) -> bool:
-        if any(name.lower() == b"origin" for name, _ in scope["headers"]):
-            return from_own_page(scope, self._settings)
-        # A browser's own word, that no page can forge (Fetch Metadata, section 2.3).
-        return header(scope, b"sec-fetch-site") == "same-origin"
-
-    async def _session(
-        self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        activity = STAY if route == "/extend" else None
-        if route == "/presence":
-            try:
-                async with asyncio.timeout(_BODY_TIMEOUT):
-                    activity = self._sign(protocol.parse(await _body(receive)))
-            except TimeoutError:
-                await _error(send, HTTPStatus.REQUEST_TIMEOUT, "the body did not come")
-                return
-            except FrameError as error:
-                too_long = error.code == protocol.TOO_LONG
-                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_long else HTTPStatus.BAD_REQUEST
-                await _error(send, status, error.why)
-                return
-        id = named_in(scope, self._cookie_name)
-        outcome: Live | Record | Ended | None = None
+            return
         try:
-            if id is not None and activity is not None:
-                outcome = await self._presence.renew(id, activity)
-            elif id is not None:
-                outcome = await self._presence.look(id)
+            answer = await self._answer(route, scope, receive)
+        except _Refused as refused:
+            answer = refused.answer
         except StoreUnavailable as error:
             await _error(
                 send,
@@ -107,34 +95,116 @@ class Routes:
                 retry_after=str(error.RETRY_AFTER),
             )
             return
-        if id is None or outcome is None:
-            await _respond(send, HTTPStatus.UNAUTHORIZED, {"reason": "unknown"})
-        elif isinstance(outcome, Ended):
-            await _respond(send, HTTPStatus.UNAUTHORIZED, {"reason": outcome.reason})
-        else:
-            left = self._presence.left(id, outcome)
-            await _respond(send, HTTPStatus.OK, protocol.times(left))
+        await _respond(send, *answer)
 
-    def _sign(self, frame: protocol.Frame) -> Activity:
+    async def _answer(self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable) -> _Answer:
+        if scope["method"] in ("POST", "DELETE") and not self._is_from_own_page(scope):
+            raise _Refused(HTTPStatus.FORBIDDEN, error="the request is from another origin's page")
+        if route == "/drafts":
+            return await self._draft(scope, receive)
+        activity = STAY if route == "/extend" else None
+        if route == "/presence":
+            activity = self._sign(await _body(receive, protocol.MAX_FRAME, _BODY_TIMEOUT))
+        id = self._id(scope)
+        if activity is None:
+            left = self._presence.left(id, _alive(await self._presence.look(id)))
+        else:
+            left = self._presence.left(id, _alive(await self._presence.renew(id, activity)))
+        return HTTPStatus.OK, protocol.times(left)
+
+    def _is_from_own_page(self, scope: HTTPScope) -> bool:
+        if any(name.lower() == b"origin" for name, _ in scope["headers"]):
+            return from_own_page(scope, self._settings)
+        # A browser's own word, that no page can forge (Fetch Metadata, section 2.3).
+        return header(scope, b"sec-fetch-site") == "same-origin"
+
+    def _id(self, scope: HTTPScope) -> str:
+        return _alive(named_in(scope, self._cookie_name))
+
+    def _sign(self, body: bytes) -> Activity:
+        """What a page's answer is worth, which came as a body."""
+        try:
+            text: str | bytes = body.decode()
+        except UnicodeDecodeError:
+            text = body
+        try:
+            frame = protocol.parse(text)
+        except FrameError as error:
+            too_long = error.code == protocol.TOO_LONG
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_long else HTTPStatus.BAD_REQUEST
+            raise _Refused(status, error=error.why) from None
         if not isinstance(frame, protocol.Pong):
-            raise FrameError(protocol.POLICY_VIOLATION, "a frame that is not a pong")
+            raise _Refused(HTTPStatus.BAD_REQUEST, error="a frame that is not a pong")
         return self._presence.sign_of(frame)
 
+    # Drafts.
 
-async def _body(receive: ASGIReceiveCallable) -> str | bytes:
-    """The request's body, as far as is needed to see that it is too long."""
-    body = b""
-    while len(body) <= protocol.MAX_FRAME:
-        message = await receive()
-        if message["type"] != "http.request":  # the client has left
-            break
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            break
+    async def _draft(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> _Answer:
+        """Keep, list or forget drafts. Nothing of it is activity."""
+        drafts, patience = self._settings.drafts, self._settings.patience
+        assert drafts is not None  # noqa: S101  (or there is no such route)
+        typed = None
+        if scope["method"] == "POST":
+            typed = _typed(await _body(receive, _MAX_DRAFT, _DRAFT_TIMEOUT))
+        # After the body, which takes its time: the session may be over by then.
+        user_id = _alive(await self._presence.look(self._id(scope))).user_id
+        if user_id is None:
+            raise _Refused(HTTPStatus.FORBIDDEN, error="the session is no user's")
+        if typed is not None:
+            await ask(drafts.keep(user_id, *typed), patience)
+            return HTTPStatus.NO_CONTENT, None
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        page, form = (query[name][0] if name in query else None for name in ("page", "form"))
+        if scope["method"] != "DELETE":
+            found = await ask(drafts.of(user_id, page), patience)
+            told = [{**draft._asdict(), "age": protocol.milliseconds(age)} for draft, age in found]
+            return HTTPStatus.OK, {"drafts": told}
+        if page is None or form is None:
+            raise _Refused(HTTPStatus.BAD_REQUEST, error="which page and form is missing")
+        await ask(drafts.drop(user_id, page, form), patience)
+        return HTTPStatus.NO_CONTENT, None
+
+
+def _alive(outcome: _Alive | Ended | None) -> _Alive:
+    """A session, or its id, that is one."""
+    if outcome is None or isinstance(outcome, Ended):
+        reason = "unknown" if outcome is None else outcome.reason
+        raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
+    return outcome
+
+
+def _typed(body: bytes) -> tuple[str, str, list[list[str]]]:
+    """The page, the form and the fields of a draft, which came as a body."""
+    if len(body) > _MAX_DRAFT:
+        error = f"a draft of more than {_MAX_DRAFT} bytes"
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=error)
     try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body
+        draft = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        draft = None
+    match draft:
+        case {"page": str(page), "form": str(form), "fields": list(fields)} if all(
+            isinstance(field, list) and [*map(type, field)] == [str, str] for field in fields
+        ):
+            return page, form, fields
+    error = 'a draft is {"form": name, "page": path, "fields": [[name, value], ...]}'
+    raise _Refused(HTTPStatus.BAD_REQUEST, error=error)
+
+
+async def _body(receive: ASGIReceiveCallable, most: int, timeout: float) -> bytes:
+    """The request's body, as far as is needed to see that it is too long."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout):
+            while (message := await receive())["type"] == "http.request":  # or the client has left
+                # To the end, in any case: a client that is cut off while it sends sees no answer.
+                if len(body) <= most:
+                    body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError:
+        raise _Refused(HTTPStatus.REQUEST_TIMEOUT, error="the body did not come") from None
+    return bytes(body)
 
 
 async def _error(send: ASGISendCallable, status: HTTPStatus, error: str, **headers: str) -> None:
@@ -144,8 +214,12 @@ async def _error(send: ASGISendCallable, status: HTTPStatus, error: str, **heade
 async def _respond(
     send: ASGISendCallable, status: HTTPStatus, body: object, **headers: str
 ) -> None:
-    headers = {"content_type": "application/json", "cache_control": "no-store", **headers}
-    await _send(send, status, json.dumps(body).encode(), headers)
+    headers = {"cache_control": "no-store", **headers}
+    if body is None:
+        await _send(send, status, b"", headers)
+    else:
+        headers["content_type"] = "application/json"
+        await _send(send, status, json.dumps(body).encode(), headers)
 
 
 async def _client(scope: HTTPScope, send: ASGISendCallable) -> None:
@@ -164,6 +238,7 @@ async def _send(
 ) -> None:
     """Send a response. (To a HEAD request, a server sends no body.)"""
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    raw.append((b"content-length", str(len(body)).encode()))
+    if status is not HTTPStatus.NO_CONTENT:  # RFC 9110, section 8.6
+        raw.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status.value, "headers": raw})
     await send({"type": "http.response.body", "body": body, "more_body": False})

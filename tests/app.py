@@ -28,6 +28,7 @@ from quart_idle import QuartIdle, Session
 session = cast(Session, quart.session)
 
 app = Quart(__name__)
+app.secret_key = "what drafts are encrypted by"  # noqa: S105
 idle = QuartIdle(app, **json.loads(os.environ.get("QUART_IDLE_TEST", "{}")))
 
 PAGE = """<!doctype html>

@@ -173,6 +173,15 @@ class Tampered:
     async def close(self) -> None:
         await self._pass("close")
 
+    async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
+        await self._pass("keep_draft", box, name, draft)
+
+    async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
+        return cast("Mapping[str, tuple[bytes, float]]", await self._pass("drafts", box))
+
+    async def drop_draft(self, box: str, name: str) -> None:
+        await self._pass("drop_draft", box, name)
+
 
 @dataclass
 class Answer:
