@@ -190,7 +190,7 @@ def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
             f"the store, a {type(store).__qualname__}, keeps no drafts; allowed: memory://, "
             f"{'://, '.join(_REDIS)}://, or a Store that is a DraftStore too"
         )
-    # Neither is repeated.
+    # What is said repeats no secret.
     if not _is_secret(secret := config.get("SECRET_KEY")):
         raise lacking(
             "SECRET_KEY, by which drafts are encrypted, is not set; before QuartIdle(app), set it "

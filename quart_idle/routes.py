@@ -210,11 +210,10 @@ async def _body(receive: ASGIReceiveCallable, most: int, timeout: float) -> byte
     body = bytearray()
     try:
         async with asyncio.timeout(timeout):
-            while len(body) <= most:
-                message = await receive()
-                if message["type"] != "http.request":  # the client has left
-                    break
-                body += message.get("body", b"")
+            while (message := await receive())["type"] == "http.request":  # or the client has left
+                # To the end, in any case: a client that is cut off while it sends sees no answer.
+                if len(body) <= most:
+                    body += message.get("body", b"")
                 if not message.get("more_body", False):
                     break
     except TimeoutError:

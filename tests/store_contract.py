@@ -683,12 +683,12 @@ class DraftStoreContract(StoreContract):
         for name in names:
             await drafts.keep_draft("b0a1", name, b"draft")
             await clock.advance(1)
-        await drafts.keep_draft("b0a1", names[0], b"again")  # no more than before, and the youngest
+        await drafts.keep_draft("b0a1", names[1], b"again")  # no more than before, and the youngest
         assert set(await drafts.drafts("b0a1")) == {*names}
         for name in ("more", "most"):
             await clock.advance(1)
             await drafts.keep_draft("b0a1", name, b"draft")
-        assert set(await drafts.drafts("b0a1")) == {*names[3:], names[0], "more", "most"}
+        assert set(await drafts.drafts("b0a1")) == {*names[3:], names[1], "more", "most"}
         assert set(await drafts.drafts("b0a2")) == {"other"}
 
     async def test_drafts_at_once_are_all_kept(self, drafts: DraftStore) -> None:

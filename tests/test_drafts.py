@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 from quart import Quart, Response
@@ -502,6 +502,7 @@ ANY = st.text(st.characters(codec=None))
 
 
 @with_settings(max_examples=50)
+@example("\ud83d", "\ud83d\ude00", "\U0001f600", [["\ud83d\ude00", "\U0001f600"]])
 @given(user=ANY, page=ANY, form=ANY, fields=st.lists(st.lists(ANY, min_size=2, max_size=2)))
 def test_any_text_comes_back_as_it_was(
     user: str, page: str, form: str, fields: list[list[str]]

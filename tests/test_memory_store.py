@@ -167,15 +167,15 @@ async def test_it_does_not_grow_with_saves(store: MemoryStore) -> None:
 async def test_it_gives_memory_back_when_the_day_of_drafts_is_over(
     store: MemoryStore, clock: Clock, boxes: int
 ) -> None:
-    async def keep() -> None:
+    async def keep(day: str) -> None:
         for number in range(1000):
-            await store.keep_draft(f"{number % boxes:064}", f"{number:064}", bytes(1000))
+            await store.keep_draft(f"{day}{number % boxes:064}", f"{number:064}", bytes(1000))
         await clock.advance(DRAFT_KEPT)
         await store.load("another")
 
-    await keep()  # once to have made what stays
+    await keep("a")  # once to have made what stays
     with growth_of_at_most(20_000):
-        await keep()
+        await keep("b")
 
 
 @pytest.mark.usefixtures("traced")

@@ -252,6 +252,47 @@ async def test_a_write_that_comes_later_than_its_caller_waits_is_not_made_and_an
     assert (await record(other, "aarenew")).clocks == before.clocks
 
 
+async def test_a_draft_is_neither_kept_nor_dropped_later_than_its_caller_waits(
+    server: RedisServer, stores: Stores
+) -> None:
+    store, other = await stores(server.port), await stores(server.port)
+    for _ in range(2):  # once for the scripts to be known
+        await store.keep_draft("b0a1", "one", b"1")
+        await store.drop_draft("b0a1", "two")
+    server.pause()
+    calls = (
+        ask(call, TIMEOUT)
+        for call in (
+            store.keep_draft("b0a1", "two", b"2"),
+            store.drop_draft("b0a1", "one"),
+            store.drafts("b0a1"),
+        )
+    )
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    server.resume()
+    await until(lambda: connections(server) > 0)
+    assert list(await other.drafts("b0a1")) == ["one"]
+
+
+async def test_in_a_full_redis_drafts_are_read_and_dropped_and_not_kept(
+    server: RedisServer, stores: Stores
+) -> None:
+    store = await stores(server.port)
+    for name in ("one", "two"):
+        await store.keep_draft("b0a1", name, b"1")
+    with server.client as client:
+        client.config_set("maxmemory", "1mb")
+    with pytest.raises(StoreUnavailable):
+        await store.keep_draft("b0a1", "one", b"2")
+    assert {name: draft for name, (draft, _) in (await store.drafts("b0a1")).items()} == {
+        "one": b"1",
+        "two": b"1",
+    }
+    await store.drop_draft("b0a1", "one")
+    assert list(await store.drafts("b0a1")) == ["two"]
+
+
 async def test_no_answer_goes_to_another_call_while_connections_are_reset(
     proxy: Proxy, stores: Stores
 ) -> None:
