@@ -223,11 +223,18 @@ class Line:
     def cut(self) -> None:
         """Drop every connection, and refuse new ones."""
         self.works = False
-        for end in tuple(self._ends):
-            end.transport.abort()
+        self._drop()
 
     def mend(self) -> None:
+        """Let it work again. What it was silent about is not known any more."""
         self.works = True
+        if self.silent:
+            self.silent = False
+            self._drop()
+
+    def _drop(self) -> None:
+        for end in tuple(self._ends):
+            end.transport.abort()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
