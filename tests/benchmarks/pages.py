@@ -104,6 +104,7 @@ def _yardstick(like: Contender, count: int) -> Iterator[_Meter]:
     with clients(1) as fleet, serve(raw, interval=count / _PINGS) as server:
         meter = _Meter(server, fleet)
         fleet.open(server.port, raw.path, ["x" * 43] * count)
+        server.memory()
         yield meter
 
 
@@ -134,7 +135,7 @@ def measure(
         before = server.memory()
         meter = _Meter(server, fleet)
         fleet.open(server.port, contender.path, tokens[STAYING:], deflate=deflate)
-        time.sleep(2)
+        server.memory()  # what opening has left to collect is not the pings'
         cpu, ratio, pings = [], [], 0
         commands, reads = _redis_work(store, contender)
         for _ in range(_PARTS):
@@ -269,7 +270,8 @@ def main() -> None:
 
 def many() -> None:
     """Ten thousand."""
-    _table(10_000)
+    (*hypercorn, _), uvloop, uvicorn, _ = _GROUPS
+    _table(10_000, (tuple(hypercorn), uvloop, uvicorn))
 
 
 def growth() -> None:
