@@ -161,7 +161,9 @@ def _script(
         "integrity": INTEGRITY if integrity else None,
         "data-user": None if current.user_id is None else tag_of(current.user_id),
         "data-drafts": settings.drafts and current.user_id and "1",
-        "data-texts": json.dumps(dict(texts)) if texts else None,
+        "data-texts": json.dumps({name: str(text) for name, text in texts.items()})
+        if texts
+        else None,
         "data-expired-url": settings.expired_url,
         "data-sign-out-url": settings.sign_out_url,
         "data-sign-in-url": settings.sign_in_url,

@@ -27,7 +27,6 @@ let retryTimer, answerTimer, clockTimer;
 let input = performance.now();
 let inputDate = Date.now();
 
-// Layout moving under a pointer is no input.
 function touch({ isTrusted, type, movementX, movementY }) {
   if (!isTrusted || (type === "pointermove" && !movementX && !movementY)) return;
   input = performance.now();
@@ -41,7 +40,6 @@ function watch(target) {
 }
 
 function pong() {
-  // One may stand still in sleep, the other be set.
   const idle = Math.max(performance.now() - input, Date.now() - inputDate);
   return { type: "pong", idle: Math.round(idle), visible: !document.hidden };
 }
@@ -58,7 +56,7 @@ function extend() {
 
 const url = (path, query) => new URL(`${path}?${new URLSearchParams(query)}`, import.meta.url).href;
 const isOpen = () => socket?.readyState === WebSocket.OPEN;
-const isOver = () => over && !(user && /^(idle|lifetime|closed)$/.test(over));
+const isOver = () => over && !(user && /^(idle|lifetime|closed|unknown)$/.test(over));
 
 function say(type) {
   socket.send(JSON.stringify({ type }));
@@ -80,7 +78,6 @@ function hangUp() {
   answerTimer = clearTimeout(answerTimer);
   if (!socket) return;
   socket.onmessage = socket.onclose = socket.onerror = null;
-  // Else it complains.
   if (socket.readyState) socket.close(1000);
   else socket.onopen = ({ target }) => target.close(1000);
   socket = null;
@@ -115,7 +112,6 @@ function connect() {
     if (code === 4401) end(reason);
     else lost(code === 4409 ? 1000 : state.retry);
   };
-  // A blocked one never says `close`.
   socket.onerror = () => lost();
 }
 
@@ -144,17 +140,15 @@ function send(method, path, query, body) {
 
 async function post(path) {
   try {
-    const response = await send("POST", path, user && { user }, pong());
-    const answer = await response.json();
+    const answer = await (await send("POST", path, user && { user }, pong())).json();
     if (gone || isOver()) return;
     if (answer.left >= 0) {
       wanted = false;
       if (!isOpen()) again((pace = Math.max(1000, Math.min(25000, answer.left / 4))));
       return hear({ ...answer, type: "state" });
     }
-    if (response.status === 401 && (answer.reason !== "regenerated" || tries > 5)) {
-      return end(answer.reason);
-    }
+    const { reason } = answer;
+    if (reason && (reason !== "regenerated" || tries > 5)) return end(reason);
   } catch {}
   pace = undefined;
   troubled = wanted;
@@ -177,7 +171,6 @@ function hear({ extendable, ...frame }) {
   state.warning ??= Math.min(120000, left / 2);
   troubled = false;
   popup = over = popup?.close();
-  if (type !== "warn") emit("state", state, false);
   if (left > 0) cover.dialog.close();
   if (type === "warn") warn(extendable);
   else if (left > state.warning) {
@@ -187,6 +180,7 @@ function hear({ extendable, ...frame }) {
   } else if (type === "state" && (pace || warned !== null)) {
     warn(frame.total == null || left < frame.total);
   }
+  if (type !== "warn") emit("state", state, false);
   tick();
 }
 
@@ -205,19 +199,18 @@ function warn(extendable) {
 function end(reason) {
   hangUp();
   if (over) {
-    if (reason === "switched") location.reload();
+    if (reason === "switched") location.reload(popup?.close());
     else if (popup && !popup.closed) again(2000);
     return;
   }
   over = reason || "unknown";
-  tick();
+  cover.dialog.close();
   prompt.dialog.close();
   put(cover.title, texts.ended);
-  put(cover.status, texts["by " + over] ?? texts.other.replace("{reason}", over));
+  put(cover.status, texts["by " + over] ?? texts.other.replace("{reason}", () => over));
   put(cover.button, over === "switched" ? texts.reload : texts.signIn);
   cover.button.hidden = false;
   if (!leaving) return part();
-  // Navigating now could abort a sign-out.
   clockTimer = setTimeout(part, PATIENCE);
   leaving = false;
   show(cover);
@@ -236,15 +229,15 @@ function signIn() {
 }
 
 function tick() {
+  if (over && !gone) return;
   clearTimeout(clockTimer);
-  if (gone || over) return;
+  if (gone) return;
   const now = performance.now();
   const left = deadline - now;
   const apart = Date.now() - now;
-  // A clock was set, or the machine slept.
   if (Math.abs(apart - drift) > 2000 && isOpen()) ask();
   drift = apart;
-  let wait = Math.min(left, 10000);
+  let wait = Math.min(left, 10000, Math.max(1000, left - 3000));
   if (prompt.dialog.open) {
     paint();
     if (left > 100) wait = (left - 100) % 1000;
@@ -282,7 +275,7 @@ function wake({ type }) {
 const page = location.pathname + location.search;
 const name = (form) => form?.dataset.quartIdleDraft;
 const unsaved = new Set();
-const secret = new WeakSet(); // was a password
+const secret = new WeakSet(document.querySelectorAll("[type=password]"));
 let losing = !drafts; // what is left, if it is unsaved
 
 function fields(form) {
@@ -306,14 +299,13 @@ function typed(form) {
 
 function keep() {
   for (const form of drafts ? unsaved : []) {
-    const done = ({ ok }) => (losing = !ok) && unsaved.add(form);
+    const done = ({ ok }) => ok || (losing = unsaved.add(form));
     unsaved.delete(form);
     send("POST", "drafts", { user }, { form: name(form), page, fields: typed(form) }).then(done, done);
   }
 }
 
 function drop(form) {
-  unsaved.delete(form);
   if (drafts) send("DELETE", "drafts", { user, page, form: name(form) }).catch(() => {});
 }
 
@@ -324,7 +316,7 @@ function restore(form, draft) {
     if (isChoice(field)) field.checked = has(field);
     else if (field.options) for (const option of field.options) option.selected = has(option);
     else if (mine[0]) field.value = draft.splice(draft.indexOf(mine[0]), 1)[0][1];
-    field.dispatchEvent(new Event("input", { bubbles: true }));
+    for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
   }
 }
 
@@ -336,12 +328,13 @@ async function offer() {
     const form = forms.find((form) => name(form) === draft.form);
     if (!form || `${typed(form)}` === `${draft.fields}`) continue;
     const bar = add(root, "section", { ariaLabel: texts.draft });
+    const told = add(bar, "p", { role: "status" });
     const choose = (textContent, act) =>
       add(bar, "button", { textContent, onclick: () => bar.remove(act(form, draft.fields)) });
-    add(bar, "p", { role: "status", textContent: texts.draft });
     choose(texts.restore, restore);
     choose(texts.discard, drop);
     attach();
+    put(told, texts.draft);
   }
 }
 
@@ -374,7 +367,8 @@ const texts = {
   ...JSON.parse(given ?? "{}"),
 };
 const html = document.documentElement;
-const lang = ((given || /^en\b/i.test(html.lang)) && html.lang) || "en";
+const known = /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2})?(?![a-z])/i.exec(html.lang)?.[0];
+const lang = ((given || /^en\b/i.test(known)) && known) || "en";
 
 // CSP forbids <style>.
 const sheet = new CSSStyleSheet();
@@ -438,7 +432,6 @@ const cover = build("cover", signIn);
 let nextSpoken;
 prompt.title.textContent = texts.title;
 
-// The body may be replaced.
 function attach() {
   if (!host.isConnected) html.append(host);
 }
@@ -492,9 +485,9 @@ function onEscape(event) {
   if (!cover.dialog.open) prompt.button.click();
 }
 
-const first = script && !window.quartIdle;
+const first = script && !html.quartIdle;
 
-export const idle = (window.quartIdle ??= {
+export const idle = html.quartIdle ?? {
   extend,
   watch,
   get left() {
@@ -503,26 +496,28 @@ export const idle = (window.quartIdle ??= {
   get state() {
     return over ? "ended" : warned !== null ? "warned" : deadline < Infinity ? "live" : "checking";
   },
-});
+};
 
 if (first) {
+  html.quartIdle = idle;
   watch(window);
   addEventListener("keydown", onEscape, true);
   for (const type of "focus online pageshow".split(" ")) addEventListener(type, wake);
   document.addEventListener("visibilitychange", (event) => (document.hidden ? keep() : wake(event)));
   document.addEventListener("resume", wake);
+  document.addEventListener("toggle", () => [prompt, cover].map((box) => box.dialog.open && show(box)), true);
   document.addEventListener("freeze", leave);
   addEventListener("pagehide", leave);
   addEventListener("beforeunload", (event) => {
     leaving = true;
-    if (losing && unsaved.size) event.preventDefault();
+    if ((losing || over) && unsaved.size) event.preventDefault();
     keep();
   });
   document.addEventListener("input", ({ target }) => {
     if (target.type === "password") secret.add(target);
     if (name(target.form)) unsaved.add(target.form);
-  });
-  document.addEventListener("submit", ({ target }) => name(target) && drop(target));
+  }, true);
+  document.addEventListener("submit", ({ target }) => name(target) && drop(target, unsaved.delete(target)));
   connect();
   offer().catch(() => {});
 }
