@@ -32,8 +32,8 @@ app.secret_key = "what drafts are encrypted by"  # noqa: S105
 idle = QuartIdle(app, **json.loads(os.environ.get("QUART_IDLE_TEST", "{}")))
 
 PAGE = """<!doctype html>
-<html lang="en">
-<head><title>Test</title>{{ quart_idle(nonce=nonce) }}</head>
+<html lang="{{ lang or 'en' }}">
+<head><title>Test</title>{{ quart_idle(nonce=nonce, texts=lang and {"stay": "Ficar"}) }}</head>
 <body><h1>Signed in as {{ session.user_id }}</h1>
 <form><label>Note <input id="note" name="note"></label></form></body>
 </html>
@@ -127,9 +127,9 @@ async def sign_out() -> dict[str, Any]:
 
 @app.get("/page")
 async def page() -> Response:
-    """A page that holds its session open; ``csp`` asks for a strict policy."""
-    nonce = request.args.get("nonce")
-    text = await render_template_string(PAGE, nonce=nonce)
+    """A page that holds its session open; ``csp`` asks for a strict policy, ``lang`` for a text."""
+    nonce, lang = request.args.get("nonce"), request.args.get("lang")
+    text = await render_template_string(PAGE, nonce=nonce, lang=lang)
     response = Response(text, mimetype="text/html")
     if "csp" in request.args:
         response.headers["Content-Security-Policy"] = (

@@ -680,6 +680,36 @@ async def test_a_page_hears_events_and_may_show_something_else(
     assert await on_top(page) != "quart-idle"
 
 
+@pytest.mark.parametrize(
+    ("lang", "unit"), [("pt_BR", "segundos"), ("not a language!", "seconds"), ("pt-", "segundos")]
+)
+async def test_a_page_s_language_need_not_be_one_for_the_prompt_to_come(
+    serve: Serve, browser: Browser, lang: str, unit: str
+) -> None:
+    server = serve(UNTOUCHED | {"timeout": 5, "warning": 3})
+    page = await browser.open(f"{await sign_in(browser, server.url)}?lang={lang}")
+    await expect(prompt_in(page)).to_contain_text(unit)
+    await expect(prompt_in(page).get_by_role("button")).to_have_text("Ficar")
+
+
+async def test_the_readme_s_own_prompt_takes_the_place_of_the_client_s(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(UNTOUCHED | {"timeout": 5, "warning": 3})
+    page = await browser.open(await sign_in(browser, server.url))
+    await page.evaluate(
+        """() => document.body.insertAdjacentHTML("beforeend",
+          "<p id=bar hidden>Still there? <button id=stay>Yes</button></p>")"""
+    )
+    await page.add_script_tag(content=blocks("js")[1], type="module")
+    bar = page.locator("#bar")
+    await expect(bar).to_be_visible()
+    assert not await page.locator("quart-idle").count()
+    await bar.get_by_role("button", name="Yes").click()
+    await expect(bar).to_be_hidden()
+    assert await user_of(browser, server.url) == "ada"
+
+
 async def test_every_event_says_how_much_of_the_lifetime_is_left(
     serve: Serve, browser: Browser
 ) -> None:

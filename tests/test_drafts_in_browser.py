@@ -69,8 +69,8 @@ async def test_what_was_typed_is_kept_when_the_session_ends_and_restored_to_its_
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/form")
     # A password is one while it is shown, too.
-    await write_letter(page)
     await page.evaluate("document.querySelector('[name=password]').type = 'text'")
+    await write_letter(page)
     await expect(prompt_in(page)).to_be_visible()
     (draft,) = await until(lambda: drafts(browser, server.url))
     assert (draft["form"], draft["page"]) == ("letter", "/form")
@@ -112,6 +112,15 @@ async def test_what_was_typed_is_kept_when_the_page_is_hidden_and_can_be_discard
     assert ["line", "Dear Eve"] in draft["fields"]
     await page.bring_to_front()
     await page.goto(f"{server.url}/form")  # what is kept need not be asked for
+    await page.get_by_label("Text").fill("Another")
+    await offer_in(page).get_by_role("button", name="Discard").click()
+    await until(lambda: _none(browser, server.url))
+    # What was typed in the meantime is not discarded.
+    await browser.blank()
+    (draft,) = await until(lambda: drafts(browser, server.url))
+    assert ["text", "Another"] in draft["fields"]
+    await page.bring_to_front()
+    await page.reload()
     await offer_in(page).get_by_role("button", name="Discard").click()
     await until(lambda: _none(browser, server.url))
     await page.reload()
@@ -129,17 +138,37 @@ async def test_what_could_not_be_kept_is_not_left_without_asking(
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/form")
     await page.route("**/_idle/drafts*", lambda route: route.fulfill(status=status))
-    await page.locator("[name=line]").nth(0).click()
-    await page.keyboard.type("Dear Eve")
+    asked = await typed_and_asked(page)
     await browser.blank()
     await page.wait_for_timeout(300)
     await page.bring_to_front()
-    asked = []
+    await page.goto(f"{server.url}/page")
+    assert asked == ["beforeunload"]
+
+
+async def test_what_was_typed_before_a_sign_out_elsewhere_is_not_left_without_asking(
+    serve: Serve, browser: Browser
+) -> None:
+    browser.provoke(r"status of 401")
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    asked = await typed_and_asked(page)
+    await browser.post(f"{server.url}/sign-out")
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
+    await page.wait_for_load_state()
+    await until(lambda: asked == ["beforeunload"])
+
+
+async def typed_and_asked(page: Page) -> list[str]:
+    """Type by hand; the questions by which the browser holds on to it."""
+    await page.locator("[name=line]").nth(0).click()
+    await page.keyboard.type("Dear Eve")
+    asked: list[str] = []
 
     async def leave(dialog: Any) -> None:
         asked.append(dialog.type)
         await dialog.accept()
 
     page.on("dialog", leave)
-    await page.goto(f"{server.url}/page")
-    assert asked == ["beforeunload"]
+    return asked
