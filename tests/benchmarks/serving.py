@@ -53,6 +53,8 @@ def _command(contender: Contender, port: int, graceful: int | None) -> list[str]
         return [
             *(sys.executable, "-m", "uvicorn", "--factory", target, "--port", str(port)),
             *("--loop", contender.loop, "--log-level", "warning", "--backlog", "4096"),
+            # Its own pings would all fall into one part of the window.
+            *("--ws-ping-interval", "3600"),
             *(() if graceful is None else ("--timeout-graceful-shutdown", str(graceful))),
         ]
     return [
