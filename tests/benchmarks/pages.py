@@ -101,7 +101,7 @@ class _Meter:
 def _yardstick(like: Contender, count: int) -> Iterator[_Meter]:
     """As many pages of the raw echo, open all the time: the machine is not always as fast."""
     raw = RAW._replace(server=like.server, loop=like.loop)
-    with clients(1) as fleet, serve(raw, interval=count / _PINGS) as server:
+    with clients() as fleet, serve(raw, interval=count / _PINGS) as server:
         meter = _Meter(server, fleet)
         fleet.open(server.port, raw.path, ["x" * 43] * count)
         server.memory()
@@ -129,11 +129,11 @@ def measure(
             tokens = server.get(f"/sessions/{count + STAYING}").split()
         elif contender is NAIVE:
             tokens = [f"{number:043}" for number in range(count + STAYING)]
+        meter = _Meter(server, fleet)
         # The first pages have the server load what it needs for one.
         prober.open(server.port, contender.path, tokens[:STAYING], deflate=deflate)
         time.sleep(1)
         before = server.memory()
-        meter = _Meter(server, fleet)
         fleet.open(server.port, contender.path, tokens[STAYING:], deflate=deflate)
         server.memory()  # what opening has left to collect is not the pings'
         cpu, ratio, pings = [], [], 0
