@@ -14,6 +14,7 @@ _PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets",
 _TABLES = {
     "requests": requests.memory,
     "redis": requests.redis,
+    "profile": requests.profile,
     "store": store.main,
     "pages": pages.main,
     "10000": pages.many,
