@@ -42,7 +42,13 @@ PAGE = """<!doctype html>
 
 FORM = """<!doctype html>
 <html lang="en">
-<head><title>Letter</title>{{ quart_idle() }}</head>
+<head><title>Letter</title>{{ quart_idle() }}
+<style>
+  :root { color-scheme: light dark }
+  body { font: medium/1.5 system-ui; max-width: 36em; margin: 2em auto; padding: 0 1em }
+  form { display: grid; grid-template-columns: repeat(3, 1fr); gap: .75em }
+  label { display: block } input:not([type]), textarea { display: block; width: 100% }
+</style></head>
 <body><h1>A letter by {{ session.user_id }}</h1>
 <form data-quart-idle-draft="letter" method="post" action="/form">
 <label>Subject <input name="line"></label> <label>Place <input name="line"></label>

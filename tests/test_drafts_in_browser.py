@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Locator, Page, expect
@@ -17,6 +19,7 @@ __all__ = ["browser"]
 Serve = Callable[..., Server]
 
 DRAFTS = {"drafts": True}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # Not to be kept, whatever is typed into it.
 PRIVATE = ["Password", "Card", "Code", "Nickname"]
 
@@ -58,6 +61,14 @@ async def has_letter(page: Page) -> bool:
     )
 
 
+async def picture(page: Page, name: str) -> None:
+    """A picture in light and dark, where they are asked for."""
+    if folder := os.environ.get("QUART_IDLE_SCREENSHOTS"):
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
+            await page.screenshot(path=Path(folder) / f"{name}-{scheme}.png")
+
+
 def offer_in(page: Page) -> Locator:
     return page.get_by_role("region", name="You have unsent changes from before.")
 
@@ -87,9 +98,13 @@ async def test_what_was_typed_is_kept_when_the_session_ends_and_restored_to_its_
 
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/form")
+    await page.set_viewport_size({"width": 800, "height": 560})
+    await expect(offer_in(page)).to_be_visible()
+    await picture(page, "draft")
     await offer_in(page).get_by_role("button", name="Restore").click()
     await expect(offer_in(page)).to_be_hidden()
     assert await has_letter(page)
+    await picture(page, "restored")
     # Sent off, it is kept no longer.
     await page.get_by_role("button", name="Send").click()
     await until(lambda: _none(browser, server.url))
