@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import pytest
 import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Dialog, Locator, Page, Route, WebSocket, expect
 from playwright.async_api import Error as PlaywrightError
 
@@ -144,11 +145,6 @@ async def test_a_hidden_page_lives_on_though_the_browser_holds_its_timers_back_f
     assert await user_of(browser, server.url) == "ada"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a socket that seems open is waited for, for five seconds after the end",
-)
 async def test_a_page_whose_line_falls_silent_is_covered_when_its_time_is_up_until_it_hears_more(
     serve_pages: Serve, browser: Browser
 ) -> None:
@@ -397,11 +393,6 @@ async def test_a_page_of_nobody_s_is_not_uncovered_by_who_signs_in(
     await page.wait_for_url("**/sign-in")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a page that was warned of one end does not warn of the next one at once",
-)
 async def test_a_page_that_is_uncovered_shortly_before_the_next_end_is_warned_of_it(
     serve_pages: Serve, browser: Browser
 ) -> None:
@@ -574,7 +565,7 @@ async def test_the_default_look_is_the_system_s_with_contrast_and_without_motion
 async def test_axe_finds_nothing_in_prompt_and_cover_in_light_and_dark(
     serve_pages: Serve, browser: Browser, tmp_path: Path
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.async_playwright").Axe()
+    axe = Axe()
     folder = Path(os.environ.get("QUART_IDLE_SCREENSHOTS", tmp_path))
     server = serve_pages(PATIENT)
     page = await open_warned(browser, server.url)

@@ -204,6 +204,7 @@ function end(reason) {
     return;
   }
   over = reason || "unknown";
+  warned = null;
   cover.dialog.close();
   prompt.dialog.close();
   put(cover.title, texts.ended);
@@ -244,7 +245,8 @@ function tick() {
   }
   if (left < 3000) keep();
   if (left <= 0) {
-    isOpen() ? ask() : veil();
+    if (isOpen()) ask();
+    if (left < -1000 || !isOpen()) veil();
     wait = 1000;
   }
   clockTimer = setTimeout(tick, wait);
