@@ -117,6 +117,7 @@ function connect() {
 
 // Full jitter
 function lost(span = state.retry) {
+  span || socket.close(); // its handshake would hold up others
   hangUp();
   if (tries++) span = Math.min(30000, 500 * 2 ** tries);
   again(pace ?? Math.random() * span);
@@ -246,7 +247,7 @@ function tick() {
   if (left < 3000) keep();
   if (left <= 0) {
     if (isOpen()) ask();
-    if (left < -1000 || !isOpen()) veil();
+    if (left < -900 || !isOpen()) veil();
     wait = 1000;
   }
   clockTimer = setTimeout(tick, wait);
