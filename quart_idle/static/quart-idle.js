@@ -117,7 +117,7 @@ function connect() {
 
 // Full jitter
 function lost(span = state.retry) {
-  span || socket.close(); // its handshake would hold up others
+  span || socket.close(); // as it blocks others
   hangUp();
   if (tries++) span = Math.min(30000, 500 * 2 ** tries);
   again(pace ?? Math.random() * span);
