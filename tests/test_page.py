@@ -220,7 +220,7 @@ async def test_staying_at_the_last_second_in_one_tab_is_in_time_for_both(
 
 
 async def test_one_can_stay_twelve_times_in_a_row(serve_pages: Serve, browser: Browser) -> None:
-    server = serve_pages({"keepalive": "activity", "timeout": 3, "warning": 2.8})
+    server = serve_pages({"keepalive": "activity", "timeout": 8, "warning": 7.8})
     page = await open_letter(browser, server.url)
     search = page.get_by_label("Search")
     await search.fill("unsaved")
