@@ -229,11 +229,11 @@ class Presence:
                     self._greet(page)
                 else:
                     self._say_goodbye(page, *page.goodbye)
+                # To the end, also after a goodbye: hypercorn sees the other side's close frame only
+                # when what came before it has been read.
                 while (message := await receive())["type"] != "websocket.disconnect":
                     if message["type"] == "websocket.receive" and page.goodbye is None:
                         self._take(page, message)
-                    # After that, hypercorn sees the other side's close frame only when what came
-                    # before it has been read.
             if page.goodbye is None and not page.unanswered:
                 # The page was there until now.
                 self._sign(page.watch, SEEN)

@@ -108,17 +108,19 @@ def _yardstick(like: Contender, count: int) -> Iterator[_Meter]:
         yield meter
 
 
+class _Machines(NamedTuple):
+    """What all contenders share: pages, pages that measure round trips, and a Redis."""
+
+    redis: RedisServer
+    fleet: Clients
+    prober: Clients
+
+
 def measure(
-    contender: Contender,
-    count: int,
-    *,
-    deflate: bool,
-    fleet: Clients,
-    prober: Clients,
-    redis: RedisServer,
-    yardstick: _Meter,
+    contender: Contender, count: int, deflate: bool, machines: _Machines, yardstick: _Meter
 ) -> Cost:
     """What so many pages of a contender cost."""
+    redis, fleet, prober = machines
     interval = count / _PINGS
     store = redis if contender.redis else None
     with redis.client as client:
@@ -234,31 +236,23 @@ def _print_row(contender: Contender, deflate: bool, cost: Cost, base: Cost) -> N
     )
 
 
-def _fleets(stack: ExitStack) -> tuple[RedisServer, Clients, Clients]:
+def _machines(stack: ExitStack) -> _Machines:
     folder = stack.enter_context(TemporaryDirectory())
     redis = stack.enter_context(redis_server(Path(folder)))
-    return redis, stack.enter_context(clients()), stack.enter_context(clients(1))
+    return _Machines(redis, stack.enter_context(clients()), stack.enter_context(clients(1)))
 
 
 def _table(count: int, groups: tuple[tuple[Contender, ...], ...] = _GROUPS) -> None:
     allow_files(count + STAYING)
     with ExitStack() as stack:
-        redis, fleet, prober = _fleets(stack)
+        machines = _machines(stack)
         _print_head(count)
         for group in groups:
             print(f"under {group[0].server}, {group[0].loop}")
             base: Cost | None = None
             with _yardstick(group[0], count) as yardstick:
                 for contender, deflate in product(group, (False, True)):
-                    cost = measure(
-                        contender,
-                        count,
-                        deflate=deflate,
-                        fleet=fleet,
-                        prober=prober,
-                        redis=redis,
-                        yardstick=yardstick,
-                    )
+                    cost = measure(contender, count, deflate, machines, yardstick)
                     base = base or cost
                     _print_row(contender, deflate, cost, base)
 
@@ -282,20 +276,12 @@ def growth() -> None:
         (REDIS, True): [],
     }
     with ExitStack() as stack:
-        redis, fleet, prober = _fleets(stack)
+        machines = _machines(stack)
         for count in _SIZES:
             _print_head(count)
             with _yardstick(RAW, count) as yardstick:
                 for (contender, deflate), costs in lines.items():
-                    cost = measure(
-                        contender,
-                        count,
-                        deflate=deflate,
-                        fleet=fleet,
-                        prober=prober,
-                        redis=redis,
-                        yardstick=yardstick,
-                    )
+                    cost = measure(contender, count, deflate, machines, yardstick)
                     costs.append(cost)
                     _print_row(contender, deflate, cost, lines[RAW, False][-1])
     _plot(
