@@ -11,16 +11,17 @@ from functools import partial
 from multiprocessing import parent_process
 from typing import Any, TypeVar, Unpack
 
+import quart
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
-from quart.globals import request_ctx
 
 from .config import Options, Settings, read
 from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
 from .presence import Presence
+from .quarts import itself
 from .renewals import Renewals
 from .routes import CLIENT, INTEGRITY, Routes
 from .session import Session, tag_of
@@ -152,7 +153,7 @@ def _script(
     unknown = [name for name in texts or () if name not in TEXTS and not name.startswith("by ")]
     if unknown:
         raise ValueError(f"quart_idle(texts=…) has {unknown[0]!r}; there are {', '.join(TEXTS)}")
-    current = request_ctx.session if has_request_context() else None
+    current = itself(quart.session) if has_request_context() else None
     if not isinstance(current, Session) or not current._is_live():
         return Markup("")
     attributes = {

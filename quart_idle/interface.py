@@ -12,8 +12,8 @@ from math import ceil
 from time import monotonic
 from typing import Any, Final, cast
 
+import quart
 from quart import Blueprint, Quart, Response, Websocket
-from quart.globals import request_ctx
 from quart.sessions import SessionInterface, SessionMixin
 from quart.wrappers import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .config import Settings
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .policy import Activity, deadline, lifetime_end
+from .quarts import handle_error, itself
 from .renewals import Renewals
 from .session import SIGNED_OUT, Move, Session, id_of, named_in, new_token
 from .stores.base import Attributes, Change, Ended, Record, ask
@@ -173,9 +174,9 @@ class QuartIdleSessionInterface(SessionInterface):
             return cast(Response, await view(**arguments))
         except Exception:
             # There is no such file, say; the page that tells so may look at the session.
-            session = request_ctx.session
+            session = itself(quart.session)
             if type(session) is Session and isinstance(session._fault, RuntimeError):
-                await self._read(app, request_ctx.request, session, session._named or "")
+                await self._read(app, itself(quart.request), session, session._named or "")
             raise
 
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
@@ -372,7 +373,7 @@ class QuartIdleSessionInterface(SessionInterface):
 
         Raising the error here at once would pass by the application's handlers.
         """
-        answer = await app.make_response(await app.handle_user_exception(error))
+        answer = await app.make_response(await handle_error(app, error))
         data = answer.get_data()
         response.status_code = answer.status_code
         response.headers.clear()

@@ -111,12 +111,9 @@ class Session(SessionMixin):
     It holds ``str``, ``int``, ``float``, ``bool``, ``None``, ``list``, ``dict`` with ``str`` keys,
     ``tuple``, ``bytes``, ``Markup``, ``UUID`` and aware ``datetime``; anything else is a
     ``TypeError`` that names the key. A change inside a value is noticed and stored.
-
-    Attributes:
-        accessed: whether anything looked at the session: the response varies with the cookie.
     """
 
-    accessed = False
+    _accessed = False
 
     # The stored session, as it was read; `_id` is None where there is none. `_base` is another
     # object after whatever makes it so that earlier changes are not to be kept.
@@ -173,7 +170,7 @@ class Session(SessionMixin):
     # The mapping.
 
     def _touch(self) -> None:
-        self.accessed = True
+        self._accessed = True
         if self._fault is not None:
             self._told = True
             raise self._fault
@@ -247,6 +244,19 @@ class Session(SessionMixin):
             self._clocks = self._clocks._replace(timeout=own)
 
     # What Quart users know.
+
+    @property
+    def accessed(self) -> bool:
+        """Whether the application looked at the session: the response varies with the cookie.
+
+        Setting it does nothing: from 0.23 on Quart sets it whenever the session is handed out, to
+        Quart itself too, and every response would vary.
+        """
+        return self._accessed
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        pass
 
     @property
     def new(self) -> bool:  # type: ignore[override]
@@ -419,7 +429,7 @@ class Session(SessionMixin):
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        self.accessed = True
+        self._accessed = True
         await self._keeper.reload(self)
 
     # For the session interface.

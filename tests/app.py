@@ -16,6 +16,7 @@ from hypercorn.middleware import ProxyFixMiddleware
 from quart import (
     Quart,
     Response,
+    copy_current_request_context,
     jsonify,
     render_template_string,
     request,
@@ -198,6 +199,7 @@ async def unavailable(_: Exception) -> Any:
 async def later() -> str:
     """A background task that writes when the response is long gone."""
 
+    @copy_current_request_context
     async def write() -> None:
         await asyncio.sleep(0.2)
         session["later"] = "yes"

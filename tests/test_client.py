@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from quart import render_template_string
-from quart.testing.connections import WebsocketDisconnectError
 
 from examples.languages import TEXTS as LANGUAGES
 from examples.languages import app as languages
 from quart_idle.extension import TEXTS
 
+from .sockets import Closed, open_socket
 from .support import Browser, Clock, Site, look
 
 MakeSite = Callable[..., Site]
@@ -53,9 +53,11 @@ async def test_texts_are_handed_to_the_client(site: MakeSite) -> None:
 async def test_a_text_with_an_unknown_name_is_an_error_that_names_those_there_are(
     site: MakeSite,
 ) -> None:
-    browser = await site(config={"PROPAGATE_EXCEPTIONS": True}).signed_in()
-    with pytest.raises(ValueError, match=r"has 'stai'; there are title, warning, .*stay"):
-        await tag(browser, "texts={'stai': 'x'}")
+    async def render(_: Any) -> None:
+        with pytest.raises(ValueError, match=r"has 'stai'; there are title, warning, .*stay"):
+            await render_template_string("{{ quart_idle(texts={'stai': 'x'}) }}")
+
+    assert (await (await site().signed_in()).visit(render)).status == 200
 
 
 async def test_integrity_is_the_hash_of_what_is_served(site: MakeSite) -> None:
@@ -70,12 +72,11 @@ async def test_integrity_is_the_hash_of_what_is_served(site: MakeSite) -> None:
 
 async def code_for(browser: Browser, query: str) -> tuple[int, str] | str:
     """What a page's socket is told first: a frame's kind, or a close code and why."""
-    headers = {**ORIGIN, "Cookie": f"session={browser.token}"}
-    async with browser.client.websocket(f"/_idle/presence{query}", headers=headers) as socket:
+    async with open_socket(browser, query.removeprefix("?")) as socket:
         try:
-            return str(json.loads(await socket.receive())["type"])
-        except WebsocketDisconnectError as closed:
-            return closed.args[0], "closed"
+            return str((await socket.receive())["type"])
+        except Closed as closed:
+            return closed.code, closed.reason
 
 
 async def test_a_page_of_one_user_does_not_go_on_as_another_s(site: MakeSite, clock: Clock) -> None:
@@ -85,7 +86,7 @@ async def test_a_page_of_one_user_does_not_go_on_as_another_s(site: MakeSite, cl
     assert "ada" not in query
     assert await code_for(ada, query) == "state"
     assert await code_for(ada, "") == "state"
-    assert await code_for(bob, query) == (4401, "closed")
+    assert await code_for(bob, query) == (4401, "switched")
     await clock.advance(60)
     for path in ("extend", "presence"):
         here.store.calls.clear()

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "quart_idle"
 # From the ground up. A module imports from the floors below its own, and from its own floor only
 # what stands to its left.
 FLOORS = [
-    ["exceptions", "policy", "protocol", "codec", "servers"],
+    ["exceptions", "policy", "protocol", "codec", "servers", "quarts"],
     ["stores", "stores.base", "stores.memory", "stores.redis", "session", "drafts", "config"],
     ["renewals", "interface", "presence", "routes"],
     ["extension"],
@@ -32,7 +32,7 @@ ORDER = {
     name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
 }
 PURE = ["policy", "protocol", "codec"]
-KNOW_QUART = {"interface", "extension"}
+KNOW_QUART = {"interface", "extension", "quarts"}
 KNOW_ASGI = KNOW_QUART | {"presence", "routes", "session"}
 
 
@@ -193,6 +193,7 @@ def test_the_package_is_typed() -> None:
 # Tools.
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "tool",
     [("mypy",), ("ruff", "check", "."), ("ruff", "format", "--check", ".")],

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
-from quart.testing.connections import WebsocketDisconnectError
 
 from quart_idle.stores.base import Change
 
+from .sockets import Closed, Socket, open_socket
 from .support import HOUR, MINUTE, Browser, Clock, Site, end, look, regenerate
 
 MakeSite = Callable[..., Site]
@@ -21,7 +20,7 @@ MakeSite = Callable[..., Site]
 class Page:
     """A page that answers pings from a task, and keeps what else it is told."""
 
-    def __init__(self, socket: Any) -> None:
+    def __init__(self, socket: Socket) -> None:
         self.socket = socket
         self.idle: Callable[[], float] = lambda: 0.0  # seconds since the last input
         self.answers = True
@@ -32,16 +31,16 @@ class Page:
     async def run(self) -> None:
         try:
             while True:
-                frame = json.loads(await self.socket.receive())
+                frame = await self.socket.receive()
                 if frame["type"] != "ping":
                     self.told.append(frame)
                     continue
                 self.pings += 1
                 if self.answers:
                     idle = round(self.idle() * 1000)
-                    await self.socket.send_json({"type": "pong", "idle": idle, "visible": True})
-        except WebsocketDisconnectError as closed:
-            self.code = closed.args[0]
+                    await self.socket.send({"type": "pong", "idle": idle, "visible": True})
+        except Closed as closed:
+            self.code = closed.code
 
     def kinds(self) -> list[str]:
         return [frame["type"] for frame in self.told]
@@ -50,8 +49,7 @@ class Page:
 @asynccontextmanager
 async def open_page(browser: Browser) -> AsyncIterator[Page]:
     """A page of this browser's, open."""
-    headers = {"Origin": "http://localhost", "Cookie": f"session={browser.token}"}
-    async with browser.client.websocket("/_idle/presence", headers=headers) as socket:
+    async with open_socket(browser) as socket:
         page = Page(socket)
         task = asyncio.get_running_loop().create_task(page.run())
         await asyncio.sleep(0.01)
@@ -219,7 +217,7 @@ async def test_what_is_left_is_told_with_what_is_held_back(site: MakeSite, clock
     async with open_page(browser) as page:
         await clock.advance(5 * MINUTE)
         assert here.store.calls.count("renew") == 1
-        await page.socket.send_json({"type": "ask"})
+        await page.socket.send({"type": "ask"})
         await clock.advance(1)
         assert page.told[-1]["left"] > (HOUR - 27) * 1000
         state = await browser.client.get("/_idle/state")
