@@ -111,8 +111,10 @@ class Page:
         self.unanswered = 0
         self.frames = 0
         self.wants: protocol.Extend | protocol.Ask | None = None
-        self.answering: asyncio.Task[None] | None = None
-        self.stuck: asyncio.Task[None] | None = None  # a frame that the page does not read
+        # Whether what the page wants is being answered, and a frame waits for it to read. (Their
+        # tasks would not tell: an eager one is over before it can be assigned.)
+        self.answering = False
+        self.stuck = False
 
 
 class Watch:
@@ -285,8 +287,9 @@ class Presence:
         else:
             if page.wants is None or isinstance(frame, protocol.Extend):
                 page.wants = frame
-            if page.answering is None:
-                page.answering = self._spawn(self._answer(page))
+            if not page.answering:
+                page.answering = True
+                self._spawn(self._answer(page))
 
     def sign_of(self, pong: protocol.Pong) -> Activity:
         """What an answer from a page is worth: `QUART_IDLE_KEEPALIVE` says."""
@@ -323,7 +326,7 @@ class Presence:
         except StoreUnavailable:
             self._close(page, protocol.TRY_AGAIN, "the session store is not available")
         finally:
-            page.answering = None
+            page.answering = False
 
     def _join(self, id: str, send: ASGISendCallable) -> Page:
         loop = asyncio.get_running_loop()
@@ -395,7 +398,7 @@ class Presence:
         A task for each frame would cost more than the frame. So the call is begun here; almost
         always it is over at once, since the frame fits into what the system buffers.
         """
-        if page.stuck is not None:
+        if page.stuck:
             return
         if isinstance(message, str):
             message = {"type": "websocket.send", "bytes": None, "text": message}
@@ -407,7 +410,8 @@ class Presence:
         except Exception as error:  # whatever a server says of a connection that is gone
             _log.debug("a page could not be sent to: %r", error)
         else:
-            page.stuck = self._spawn(self._unstick(page, step, waits_for))
+            page.stuck = True
+            self._spawn(self._unstick(page, step, waits_for))
 
     async def _unstick(
         self, page: Page, step: Generator[Any, None, None], waits_for: object
@@ -422,13 +426,12 @@ class Presence:
         except Exception as error:
             _log.debug("a page could not be sent to: %r", error)
         finally:
-            page.stuck = None
+            page.stuck = False
 
-    def _spawn(self, call: Any) -> asyncio.Task[None]:
+    def _spawn(self, call: Any) -> None:
         task = asyncio.get_running_loop().create_task(call)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     # The wheel of pings.
 

@@ -66,7 +66,10 @@ class Renewals:
         self._timer: asyncio.TimerHandle | None = None
         # When it goes off, by the loop's time: uvloop's handles do not all tell.
         self._due = 0.0
-        self._flushing: asyncio.Task[None] | None = None
+        # Whether a flush is under way, and its task, of which a loop has only a weak reference. (A
+        # task says nothing of that: an eager one is over before it can be assigned.)
+        self._flushing = False
+        self._task: asyncio.Task[None] | None = None
         self._one_by_one = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -183,7 +186,7 @@ class Renewals:
     def _schedule(self, delay: float) -> None:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a test client's earlier loop is gone, with its timers
-            self._loop, self._timer, self._flushing = loop, None, None
+            self._loop, self._timer, self._flushing = loop, None, False
             self._one_by_one = asyncio.Lock()
         if delay == _GATHER and self._timer is not None:
             return  # it is due in less
@@ -197,8 +200,9 @@ class Renewals:
 
     def _start(self) -> None:
         self._timer = None
-        if self._flushing is None and self._loop is not None:
-            self._flushing = self._loop.create_task(self._run())
+        if not self._flushing and self._loop is not None:
+            self._flushing = True
+            self._task = self._loop.create_task(self._run())
 
     async def _run(self) -> None:
         delay = 0.0
@@ -207,7 +211,7 @@ class Renewals:
         except StoreUnavailable:
             delay = _RETRY
         finally:
-            self._flushing = None
+            self._flushing = False
         # What came in while the store was busy, or could not be written.
         if self._signs or self._arrivals:
             self._schedule(delay)
