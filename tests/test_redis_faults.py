@@ -228,6 +228,17 @@ async def test_connections_that_died_without_a_word_are_replaced(
     assert (await ask(record(store), TIMEOUT)).data == {"a": b"1"}
 
 
+async def test_connections_that_were_reset_since_they_were_used_fail_no_call(
+    proxy: Proxy, stores: Stores
+) -> None:
+    store = await stores(proxy.port)
+    await store.create("id", change({"a": b"1"}))
+    for _ in range(5):
+        proxy.reset()
+        await asyncio.sleep(0.05)
+        assert (await record(store)).data == {"a": b"1"}
+
+
 async def test_a_write_that_comes_later_than_its_caller_waits_is_not_made_and_an_end_is(
     server: RedisServer, stores: Stores
 ) -> None:

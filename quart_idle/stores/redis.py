@@ -115,6 +115,9 @@ _LUA: Final = (Path(__file__).parent / "redis.lua").read_text()
 _COMMON, *_SCRIPTS = re.split(r"^--- (.*)\n", _LUA, flags=re.MULTILINE)
 # What a script that writes answers when it comes too late.
 _LATE: Final = -1
+# What the transports of CPython 3.12 and later say, beside errors of the system, when something is
+# written to a connection that was lost: `writelines` does not look.
+_LOST: Final = (AttributeError, TypeError)
 
 
 # How commands get there.
@@ -140,7 +143,10 @@ class _Connection:
             await self._connection.connect()
         connection = self._connection
         packed = b"".join([pack_command(tuple(command)) for command in commands])
-        await connection.send_packed_command(packed, check_health=False)
+        try:
+            await connection.send_packed_command(packed, check_health=False)
+        except _LOST as error:
+            raise ConnectionError("the connection was lost") from error
         answers = []
         for _ in commands:
             try:
@@ -175,7 +181,7 @@ class _NodeConnection(_Connection):
                     )
                 except (RedisError, OSError) as error:
                     answers[at] = error
-                except RedisClusterException as error:
+                except (RedisClusterException, *_LOST) as error:
                     answers[at] = ConnectionError(str(error))
         return answers
 
@@ -331,6 +337,7 @@ class _Trips:
         lane = self._lane()
         loop = asyncio.get_running_loop()
         try:
+            await asyncio.sleep(0)  # what is asked for in this turn goes together
             while True:
                 while not (self._loads or self._calls):
                     waiting = loop.create_future()
@@ -1050,18 +1057,21 @@ class _Master(aioredis.Redis):
 
 def _hosts(rest: str, port: int) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
     """The hosts of a URL that has many, its path and its options."""
-    parts = urlsplit("//" + rest)
-    hosts = [urlsplit("//" + host) for host in parts.netloc.rpartition("@")[2].split(",")]
-    if not all(host.hostname for host in hosts):
+    # Hosts one at a time: of several, some releases of `urlsplit` let only the first have brackets.
+    network = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, _, hosts = network.rpartition("@")
+    found = [urlsplit("//" + host) for host in hosts.split(",")]
+    if not all(host.hostname for host in found):
         raise ValueError("a host is missing")
+    parts = urlsplit("//host" + rest.removeprefix(network))
     options: dict[str, Any] = dict(parse_url("redis://?" + parts.query))
     if "ssl" in options:
         options["ssl"] = options["ssl"].lower() in ("1", "true", "yes")
-    for name in ("username", "password"):
-        if value := getattr(parts, name):
+    for name, value in zip(("username", "password"), user.split(":", 1), strict=False):
+        if value:
             options[name] = unquote(value)
-    found = [(host.hostname or "", host.port or port) for host in hosts]
-    return found, parts.path.strip("/"), options
+    places = [(host.hostname or "", host.port or port) for host in found]
+    return places, parts.path.strip("/"), options
 
 
 def _quick(timeout: float) -> dict[str, Any]:
