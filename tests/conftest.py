@@ -22,13 +22,32 @@ import websockets
 from hypothesis import HealthCheck, settings
 from websockets.asyncio.client import ClientConnection
 
-from .support import Clock, Site, make_site
+from .support import Clock, Site, make_site, make_tasks_eager
 
 # That the machine is busy is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 _ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--eager-tasks",
+        action="store_true",
+        help="run with asyncio.eager_task_factory (Python 3.12): a task begins in create_task()",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "browser" in fixtures or "chrome" in fixtures:
+            item.add_marker("browser")
+        if "clock" in fixtures:
+            item.add_marker("clock")
+
+
 _LISTENING = re.compile(r"[Rr]unning on http://127\.0\.0\.1:(\d+)")
 
 
@@ -152,11 +171,18 @@ async def frame(page: ClientConnection, kind: str | None = None) -> dict[str, An
 
 
 @pytest.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The test's time, which passes at once."""
+async def clock(request: pytest.FixtureRequest) -> AsyncIterator[Clock]:
+    """The test's time, which passes at once.
+
+    The loop ends by the system's time again: it waits for its threads, which take real time.
+    """
     clock = Clock()
-    clock.rule(asyncio.get_running_loop(), monkeypatch)
-    return clock
+    loop = asyncio.get_running_loop()
+    if request.config.getoption("--eager-tasks"):
+        make_tasks_eager(loop)
+    with pytest.MonkeyPatch.context() as patch:
+        clock.rule(loop, patch)
+        yield clock
 
 
 @pytest.fixture

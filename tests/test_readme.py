@@ -80,8 +80,10 @@ async def test_the_other_listings_work() -> None:
     async with browser.websocket("/cart") as socket:
         await socket.send_json(["apple"])
         await asyncio.sleep(0.1)  # a handler is cancelled when its client goes
+    assert (await browser.post("/report")).status_code == 200
+    await asyncio.sleep(0.1)
     async with browser.session_transaction() as stored:
-        assert stored["cart"] == ["apple"]
+        assert dict(stored) == {"cart": ["apple"], "report": "ready"}
     # Ended elsewhere: this browser keeps the cookie.
     other = app.test_client()
     for cookie in browser.cookie_jar or ():
