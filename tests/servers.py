@@ -95,6 +95,12 @@ class RedisServer:
     def client(self) -> Redis:
         return Redis(port=self.port, socket_timeout=10)
 
+    def has_replica_in_step(self) -> bool:
+        """Whether a replica has all that this has. (`WAIT` asks for its own client's writes.)"""
+        with self.client as client:
+            told = client.info("replication")
+        return bool(told["slave0"]["offset"] >= told["master_repl_offset"])
+
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
 

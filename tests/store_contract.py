@@ -67,7 +67,7 @@ def about(moment: float) -> Any:
 async def record(store: Store, id: str = "id") -> Record:
     """A session that is alive."""
     found = await store.load(id)
-    assert isinstance(found, Record)
+    assert isinstance(found, Record), found
     return found
 
 
