@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -212,3 +213,27 @@ async def test_a_subscription_that_is_behind_thousands_of_messages_is_not_given_
     await store._hear(stream)
     assert stream.left > 900
     await store.close()
+
+
+class _Losing(redis._Connection):
+    """A connection on which a cancellation is lost, as under Python 3.11 `asyncio.wait_for` can."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.reached = asyncio.Event()
+
+    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        self.reached.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return [b""] * len(commands)
+
+
+async def test_a_store_closes_though_a_cancellation_is_lost() -> None:
+    connection = _Losing()
+    trips = redis._Trips(lambda: connection, 60)
+    call = asyncio.get_running_loop().create_task(trips.call("return 1", []))
+    await connection.reached.wait()
+    async with asyncio.timeout(10):
+        await trips.close()
+    assert await call == b""

@@ -25,7 +25,15 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -104,6 +112,8 @@ _ATTEMPTS: Final = 3
 _PAUSE: Final = 0.25
 # How much longer than a trip it may take.
 _PATIENCE: Final = 4
+# After how long a task that was cancelled, and goes on, is cancelled again, in seconds.
+_END_AGAIN: Final = 0.1
 
 _TAGS: Final = tuple(f"{number:02x}" for number in range(256))
 
@@ -317,9 +327,7 @@ class _Trips:
             raise StoreUnavailable from error
 
     async def close(self) -> None:
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        await _end(self._lanes)
         for asked in (*self._loads, *self._calls):
             _give(asked.waiting, _CLOSED)
 
@@ -501,8 +509,7 @@ class _Cluster:
 
     async def close(self) -> None:
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+            await _end([self._looking])
         await asyncio.gather(*(node.close() for node in self._nodes.values()))
 
     async def _at(self, key: bytes, ask: Callable[[_Trips], Awaitable[Any]]) -> Any:
@@ -672,9 +679,7 @@ class RedisStore:
         if self._loop is not asyncio.get_running_loop():
             return
         self._loop = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         await self._trips.close()
         if self._owns_client:
             await self._client.aclose()
@@ -922,6 +927,22 @@ def _wrong_with(told: str) -> Iterator[str]:
             "Redis throws sessions away when it is full, which signs users out: set "
             f"maxmemory-policy to noeviction (it is {policy})"
         )
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are over.
+
+    Once may not be enough: under Python 3.11 `asyncio.wait_for`, by which redis-py sends what has a
+    time-out (as to a Sentinel, or to a node that has moved), can lose a cancellation.
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        over, waiting = await asyncio.wait(waiting, timeout=_END_AGAIN)
+        for task in over:
+            if not task.cancelled():
+                task.exception()  # seen: nobody else is told of it
 
 
 async def _all(calls: Iterable[Awaitable[Any]]) -> list[Exception]:
