@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -127,6 +127,18 @@ async def lives(store: RedisStore, told: Told, id: str = "ab") -> None:
     assert isinstance(moved, Ended)
     assert isinstance(ended, Ended)
     assert (moved.reason, now_id, ended.reason) == (REGENERATED, f"{id}-new", "signed out \u2603")
+
+
+async def heard(store: RedisStore, told: Told, id: str) -> None:
+    """What happens is told, again: a listener whose node has gone may notice after seconds only."""
+    async with asyncio.timeout(20):
+        while True:
+            told.clear()
+            await store.create(id, change({"a": b"1"}))
+            await store.end(id, "over")
+            with suppress(TimeoutError):
+                await soon(lambda: told)
+                return
 
 
 WARNED = Limits(60.0, warning=60.0)
@@ -283,11 +295,13 @@ async def test_on_a_cluster_sessions_survive_their_master(running_cluster: Clust
         await soon(lambda: store.hears(time.monotonic()), 10)
         await lives(store, told, f"{id}2")
         master.start()  # as a replica now
+        await heard(store, told, f"{id}-heard")
         await lives(store, told, f"{id}3")
         # And back, in order: a client that is told so follows.
         await asyncio.to_thread(running_cluster.give_back)
         found, _ = await healed(lambda: record(store, id))
         assert found.data == {"a": id.encode()}
+        await heard(store, told, f"{id}-heard")
         await lives(store, told, f"{id}4")
 
 
