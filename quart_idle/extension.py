@@ -21,7 +21,7 @@ from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
 from .presence import Presence
-from .quarts import itself
+from .quarts import current
 from .renewals import Renewals
 from .routes import CLIENT, INTEGRITY, Routes
 from .session import Session, tag_of
@@ -153,15 +153,15 @@ def _script(
     unknown = [name for name in texts or () if name not in TEXTS and not name.startswith("by ")]
     if unknown:
         raise ValueError(f"quart_idle(texts=…) has {unknown[0]!r}; there are {', '.join(TEXTS)}")
-    current = itself(quart.session) if has_request_context() else None
-    if not isinstance(current, Session) or not current._is_live():
+    session = current(quart.session) if has_request_context() else None
+    if not isinstance(session, Session) or not session._is_live():
         return Markup("")
     attributes = {
         "src": f"{request.root_path}{settings.url_prefix}{CLIENT}",
         "nonce": nonce,
         "integrity": INTEGRITY if integrity else None,
-        "data-user": None if current.user_id is None else tag_of(current.user_id),
-        "data-drafts": settings.drafts and current.user_id and "1",
+        "data-user": None if session.user_id is None else tag_of(session.user_id),
+        "data-drafts": settings.drafts and session.user_id and "1",
         "data-texts": json.dumps({name: str(text) for name, text in texts.items()})
         if texts
         else None,

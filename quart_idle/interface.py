@@ -22,7 +22,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .config import Settings
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .policy import Activity, deadline, lifetime_end
-from .quarts import handle_error, itself
+from .quarts import current, handle_error
 from .renewals import Renewals
 from .session import SIGNED_OUT, Move, Session, id_of, named_in, new_token
 from .stores.base import Attributes, Change, Ended, Record, ask
@@ -174,9 +174,9 @@ class QuartIdleSessionInterface(SessionInterface):
             return cast(Response, await view(**arguments))
         except Exception:
             # There is no such file, say; the page that tells so may look at the session.
-            session = itself(quart.session)
+            session = current(quart.session)
             if type(session) is Session and isinstance(session._fault, RuntimeError):
-                await self._read(app, itself(quart.request), session, session._named or "")
+                await self._read(app, current(quart.request), session, session._named or "")
             raise
 
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
@@ -278,6 +278,7 @@ class QuartIdleSessionInterface(SessionInterface):
 
     async def _return(self, session: Session, move: Move) -> None:
         """Have a session go back to the token that its client has, lest it be signed out."""
+        await asyncio.sleep(0)  # who asked may ask again: that goes first, as long as it is quick
         for _ in range(_RETURNS):
             async with self._alone(session):
                 if session._move is not move:  # it was asked for again, and answered

@@ -15,14 +15,13 @@ from werkzeug.exceptions import HTTPException
 
 # Since 0.23 application and request have one context, which the steps of a request are given;
 # before, each found its own.
-_TAKES_CONTEXT: Final = len(signature(Quart.handle_user_exception).parameters) == 3
+_TAKES_CONTEXT: Final = "ctx" in signature(Quart.handle_user_exception).parameters
 
 
-def itself(proxy: Any) -> Any:
-    """What one of Quart's proxies, as ``quart.session``, stands for at the moment.
+def current(proxy: Any) -> Any:
+    """What a proxy of Quart's, as ``quart.session``, stands for in the request under way.
 
-    Raises:
-        RuntimeError: there is nothing, as outside a request.
+    (Werkzeug's way to ask for it is typed by Quart since 0.23 only.)
     """
     return proxy._get_current_object()
 
@@ -34,6 +33,6 @@ async def handle_error(app: Quart, error: Exception) -> HTTPException | Response
         Exception: the error, if there is no handler for it.
     """
     handle: Any = app.handle_user_exception
-    arguments = (itself(quart.globals.app_ctx), error) if _TAKES_CONTEXT else (error,)
+    arguments = (current(quart.globals.app_ctx), error) if _TAKES_CONTEXT else (error,)
     answer: HTTPException | ResponseReturnValue = await handle(*arguments)
     return answer

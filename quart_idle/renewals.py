@@ -66,10 +66,10 @@ class Renewals:
         self._timer: asyncio.TimerHandle | None = None
         # When it goes off, by the loop's time: uvloop's handles do not all tell.
         self._due = 0.0
-        # Whether a flush is under way, and its task, of which a loop has only a weak reference. (A
-        # task says nothing of that: an eager one is over before it can be assigned.)
+        # Whether a flush is under way: its task would not tell, as an eager one is over before it
+        # can be assigned. And tasks, of which a loop has only weak references.
         self._flushing = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._one_by_one = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -202,7 +202,9 @@ class Renewals:
         self._timer = None
         if not self._flushing and self._loop is not None:
             self._flushing = True
-            self._task = self._loop.create_task(self._run())
+            task = self._loop.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
         delay = 0.0

@@ -249,8 +249,8 @@ class Session(SessionMixin):
     def accessed(self) -> bool:
         """Whether the application looked at the session: the response varies with the cookie.
 
-        Setting it does nothing: from 0.23 on Quart sets it whenever the session is handed out, to
-        Quart itself too, and every response would vary.
+        Setting it does nothing: Quart may set it whenever it hands the session out, to itself too,
+        and every response would vary.
         """
         return self._accessed
 

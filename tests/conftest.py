@@ -39,6 +39,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+class _EagerTasks(asyncio.DefaultEventLoopPolicy):
+    """Has every loop of the tests' own process make eager tasks."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        loop = super().new_event_loop()
+        make_tasks_eager(loop)
+        return loop
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--eager-tasks"):
+        asyncio.set_event_loop_policy(_EagerTasks())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
@@ -171,17 +185,14 @@ async def frame(page: ClientConnection, kind: str | None = None) -> dict[str, An
 
 
 @pytest.fixture
-async def clock(request: pytest.FixtureRequest) -> AsyncIterator[Clock]:
+async def clock() -> AsyncIterator[Clock]:
     """The test's time, which passes at once.
 
     The loop ends by the system's time again: it waits for its threads, which take real time.
     """
     clock = Clock()
-    loop = asyncio.get_running_loop()
-    if request.config.getoption("--eager-tasks"):
-        make_tasks_eager(loop)
     with pytest.MonkeyPatch.context() as patch:
-        clock.rule(loop, patch)
+        clock.rule(asyncio.get_running_loop(), patch)
         yield clock
 
 

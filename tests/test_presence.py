@@ -287,7 +287,8 @@ async def test_a_socket_from_another_origin_is_refused(
     headers = {} if origin is None else {"Origin": origin}
     async with httpx.AsyncClient(base_url=server.url, cookies=user.cookies) as stranger:
         for route in ("/_idle/extend", "/_idle/presence"):
-            assert (await stranger.post(route, headers=headers, content=PONG)).status_code == 403
+            # (Without a body, which a busy server may refuse before it is sent.)
+            assert (await stranger.post(route, headers=headers)).status_code == 403
 
 
 async def test_an_allowed_origin_is_let_in(serve: Serve, client: NewClient) -> None:

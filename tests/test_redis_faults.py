@@ -818,6 +818,9 @@ async def test_thousands_who_wait_for_a_silent_redis_give_up_in_time(
     server: RedisServer, stores: Stores
 ) -> None:
     store = await stores(server.port)
+    since = time.monotonic()
+    await asyncio.gather(*(store.load("aaid") for _ in range(24_000)))
+    answered = time.monotonic() - since  # how busy this machine is
     server.pause()
 
     async def waited() -> float:
@@ -831,7 +834,7 @@ async def test_thousands_who_wait_for_a_silent_redis_give_up_in_time(
     finally:
         server.resume()
     # One trip after the other, a quarter of the time each, would take twice as long.
-    assert longest < 3 * TIMEOUT + 0.75
+    assert longest < 3 * TIMEOUT + max(0.75, answered)
 
 
 async def test_an_end_whose_answer_was_lost_is_told_for_one(proxy: Proxy, stores: Stores) -> None:

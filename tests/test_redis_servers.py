@@ -133,6 +133,7 @@ async def heard(store: RedisStore, told: Told, id: str) -> None:
     """What happens is told, again: a listener whose node has gone may notice after seconds only."""
     async with asyncio.timeout(20):
         while True:
+            await soon(lambda: store.hears(time.monotonic()), 20)
             told.clear()
             await store.create(id, change({"a": b"1"}))
             await store.end(id, "over")

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import settings
+from redis.exceptions import AskError, ConnectionError, RedisClusterException
 
 from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
@@ -237,3 +239,16 @@ async def test_a_store_closes_though_a_cancellation_is_lost() -> None:
     async with asyncio.timeout(10):
         await trips.close()
     assert await call == b""
+
+
+@pytest.mark.parametrize("error", [AttributeError(), TypeError(), RedisClusterException()])
+async def test_a_node_that_is_lost_on_the_way_there_is_an_error_of_its_command(
+    error: Exception,
+) -> None:
+    node = AsyncMock()
+    node.read_response.side_effect = AskError("0 127.0.0.1:1")
+    node.execute_command.side_effect = error
+    connection = redis._NodeConnection(node, node)
+    connection._make = lambda: node
+    (answer,) = await connection.trip([("GET", "key")])
+    assert isinstance(answer, ConnectionError)

@@ -23,7 +23,7 @@ from quart_idle import QuartIdle
 from quart_idle.codec import encode
 from quart_idle.config import read
 from quart_idle.presence import Presence
-from quart_idle.quarts import itself
+from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
 from quart_idle.session import id_of, new_token
 from quart_idle.stores.base import Change, Store, ask
@@ -233,7 +233,7 @@ def behind() -> Quart:
 
     @app.websocket("/presence")
     async def page() -> None:
-        socket = itself(websocket)
+        socket = current(websocket)
 
         async def receive() -> Any:
             return {"type": "websocket.receive", "bytes": None, "text": await socket.receive()}
