@@ -251,6 +251,8 @@ async def _send(
     send: ASGISendCallable, status: HTTPStatus, body: bytes, headers: dict[str, str]
 ) -> None:
     """Send a response. (To a HEAD request, a server sends no body.)"""
+    # By this a page knows our word from that of whatever answers in our place on the way.
+    headers = {"quart_idle": "1", **headers}
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     if status is not HTTPStatus.NO_CONTENT:  # RFC 9110, section 8.6
         raw.append((b"content-length", str(len(body)).encode()))
