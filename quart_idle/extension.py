@@ -17,6 +17,7 @@ from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
 from .config import Options, Settings, read
+from .cookies import tag_of
 from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
@@ -24,7 +25,7 @@ from .presence import Presence
 from .quarts import current
 from .renewals import Renewals
 from .routes import CLIENT, INTEGRITY, Routes
-from .session import Session, tag_of
+from .session import Session
 from .stores.base import Ended, Live, ask
 from .stores.memory import MemoryStore, claim
 
@@ -87,7 +88,7 @@ class QuartIdle:
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
         app.jinja_env.globals[_NAME] = partial(_script, settings)
-        _answer_routes(app, settings, presence, Routes(settings, presence, cookie_name))
+        _answer_routes(app, settings, presence, Routes(settings, presence))
 
         @app.before_serving
         async def open() -> None:

@@ -20,11 +20,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .config import Settings
+from .cookies import Token, first_living, id_of, named_in, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
-from .session import SIGNED_OUT, Move, Session, id_of, named_in, new_token
+from .session import SIGNED_OUT, Move, Session
 from .stores.base import Attributes, Change, Ended, Record, ask
 
 #: The attribute by which a view says that its requests are not activity.
@@ -76,21 +77,19 @@ class QuartIdleSessionInterface(SessionInterface):
         session._secure = request.is_secure
         session._answerable = not isinstance(request, Websocket)
         session._named = named_in(request.scope, self._cookie_name)
-        if session._named is None:
+        if not session._named:
             return session
         if self._is_plain_file(app, request):
             session._fault = RuntimeError(
                 "the session is not read for static files; await session.reload() reads it"
             )
         else:
-            await self._read(app, request, session, session._named)
+            await self._read(app, request, session)
         return session
 
-    async def _read(
-        self, app: Quart, request: BaseRequestWebsocket, session: Session, id: str
-    ) -> None:
+    async def _read(self, app: Quart, request: BaseRequestWebsocket, session: Session) -> None:
         try:
-            found = await ask(self._store.load(id), self._patience)
+            id, found = await first_living(session._named, self._load)
         except StoreUnavailable as error:
             # Raised when the session is touched: raised here, it would pass by the application's
             # error handlers, and fail requests that need no session.
@@ -104,17 +103,21 @@ class QuartIdleSessionInterface(SessionInterface):
                 left = deadline(session._clocks, self.limits)[0] - session._offset - monotonic()
                 session._arrived = self._renewals.note_arrival(id, session._is_activity, left)
 
+    async def _load(self, id: str) -> Record | Ended | None:
+        return await ask(self._store.load(id), self._patience)
+
     async def reload(self, session: Session) -> None:
         async with self._alone(session):
             if session._move is not None:
                 await self._take_back(session._move)
                 session._move = None
-            id = session._over[0] if session._over is not None else session._id or session._named
-            found = None if id is None else await ask(self._store.load(id), self._patience)
+            id = session._over[0] if session._over is not None else session._id
+            ids = session._named if id is None else (id,)
+            read = await first_living(ids, self._load) if ids else None
             session._fault = session._over = None
             session._detach()
-            if id is not None:
-                self._take(session, id, found)
+            if read is not None:
+                self._take(session, *read)
 
     def _take(self, session: Session, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
@@ -176,7 +179,7 @@ class QuartIdleSessionInterface(SessionInterface):
             # There is no such file, say; the page that tells so may look at the session.
             session = current(quart.session)
             if type(session) is Session and isinstance(session._fault, RuntimeError):
-                await self._read(app, current(quart.request), session, session._named or "")
+                await self._read(app, current(quart.request), session)
             raise
 
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
@@ -314,7 +317,7 @@ class QuartIdleSessionInterface(SessionInterface):
             )
         return Change(fields, attributes, session._cleared)
 
-    def _new_token(self, session: Session, like: str = "") -> str:
+    def _new_token(self, session: Session, like: str = "") -> Token:
         self._need_answer(session)
         return new_token(like)
 

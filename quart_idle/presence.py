@@ -29,11 +29,11 @@ from hypercorn.typing import (
 
 from . import protocol
 from .config import Settings, origin
+from .cookies import first_living, named_in, tag_of
 from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
 from .servers import decline_compression, stopping
-from .session import named_in, tag_of
 from .stores.base import REGENERATED, Ended, Live, Record, ask, resume
 
 # Frames that a page may send between two pings.
@@ -214,12 +214,16 @@ class Presence:
             # Before it is accepted, a socket that is closed is refused with 403.
             await send({"type": "websocket.close", "code": protocol.POLICY_VIOLATION, "reason": ""})
             return
-        id = named_in(scope, self._cookie_name)
-        if id is None:
-            page = Page(Watch(""), send, set())
-            page.goodbye = protocol.ENDED, "unknown"
+        page = Page(Watch(""), send, set())
+        try:
+            id = await self.named(scope)
+        except StoreUnavailable:
+            page.goodbye = protocol.TRY_AGAIN, "the session store is not available"
         else:
-            page = self._join(id, send)
+            if id is None:
+                page.goodbye = protocol.ENDED, "unknown"
+            else:
+                page = self._join(id, send)
         try:
             async with page.limit:
                 if page.goodbye is None:
@@ -574,6 +578,17 @@ class Presence:
         self.tell(watch.id, outcome)
 
     # Asking the store.
+
+    async def named(self, scope: WWWScope) -> str | None:
+        """The id that counts of those that a request's cookies name; None where they name none.
+
+        Raises:
+            StoreUnavailable: there are several, and the store did not answer.
+        """
+        ids = named_in(scope, self._cookie_name)
+        if len(ids) < 2:
+            return next(iter(ids), None)
+        return (await first_living(ids, self.look))[0]
 
     def left(self, id: str, live: Live | Record) -> Left:
         """What a session has left, by what the store says and what it does not know yet."""

@@ -22,7 +22,6 @@ from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity
 from .presence import STAY, Presence, from_own_page, header, is_another_s
-from .session import named_in
 from .stores.base import Ended, Live, Record, ask
 
 _CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()
@@ -61,13 +60,11 @@ class Routes:
     Args:
         settings: the application's settings.
         presence: this worker's open pages.
-        cookie_name: the session cookie's.
     """
 
-    def __init__(self, settings: Settings, presence: Presence, cookie_name: str) -> None:
+    def __init__(self, settings: Settings, presence: Presence) -> None:
         self._settings = settings
         self._presence = presence
-        self._cookie_name = cookie_name
         #: The methods of each route, by the path below the URL prefix.
         self.methods: Final[dict[str, tuple[str, ...]]] = {
             "/state": ("GET", "HEAD"),
@@ -111,7 +108,7 @@ class Routes:
         activity = STAY if route == "/extend" else None
         if route == "/presence":
             activity = self._sign(await _body(receive, protocol.MAX_FRAME, _BODY_TIMEOUT))
-        id = self._id(scope)
+        id = await self._id(scope)
         live: Live | Record
         if activity is None or scope["query_string"]:
             live = await self._own(id, scope)
@@ -132,8 +129,8 @@ class Routes:
         # A browser's own word, that no page can forge (Fetch Metadata, section 2.3).
         return header(scope, b"sec-fetch-site") == "same-origin"
 
-    def _id(self, scope: HTTPScope) -> str:
-        return _alive(named_in(scope, self._cookie_name))
+    async def _id(self, scope: HTTPScope) -> str:
+        return _alive(await self._presence.named(scope))
 
     def _sign(self, body: bytes) -> Activity:
         """What a page's answer is worth, which came as a body."""
@@ -161,7 +158,7 @@ class Routes:
         if scope["method"] == "POST":
             typed = _typed(await _body(receive, _MAX_DRAFT, _DRAFT_TIMEOUT))
         # After the body, which takes its time: the session may be over by then.
-        user_id = (await self._own(self._id(scope), scope)).user_id
+        user_id = (await self._own(await self._id(scope), scope)).user_id
         if user_id is None:
             raise _Refused(HTTPStatus.FORBIDDEN, error="the session is no user's")
         if typed is not None:

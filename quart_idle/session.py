@@ -7,71 +7,23 @@ writes them; the names that begin with an underscore are between the two.
 from __future__ import annotations
 
 import asyncio
-import re
-import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from hashlib import sha256
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from flask.sessions import SessionMixin
-from hypercorn.typing import WWWScope
 
 from .codec import IMMUTABLE, decode, encode
+from .cookies import Token, id_of
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
-from .stores.base import TAG, Change
+from .stores.base import Change
 
 #: The reason of an end that the user asked for.
 SIGNED_OUT = "signed out"
 
 # Flask's key for `permanent`: how long the cookie lasts, and no data to make a session for.
 _PERMANENT = "_permanent"
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-def new_token(like: str = "") -> str:
-    """A secret for a cookie: 256 random bits, base64url, 43 characters.
-
-    Args:
-        like: an id that the new token's is to begin like, which a store may ask for.
-    """
-    # At two hexadecimal digits that is one in 256: half a millisecond, at a change of token only.
-    while True:
-        token = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-        if id_of(token).startswith(like[:TAG]):
-            return token
-
-
-def id_of(token: str) -> str:
-    """The id that stores, logs and lists know a token by."""
-    return sha256(token.encode()).hexdigest()
-
-
-def tag_of(user_id: str) -> str:
-    """What a page is told of whose it is, to tell it by from another user's."""
-    return sha256(f"quart-idle {user_id}".encode(errors="surrogatepass")).hexdigest()[:16]
-
-
-def named_in(scope: WWWScope, cookie_name: str) -> str | None:
-    """The id that a request's cookie names; None where it names none that could be one."""
-    # Every request comes by here, and a parser of all cookies takes as long as all of the rest.
-    # HTTP/2 may send each cookie in a header of its own: RFC 9113, section 8.2.3.
-    pattern = _cookie(cookie_name)
-    for key, value in scope["headers"]:
-        if key.lower() == b"cookie" and (match := pattern.search(value)) is not None:
-            token = match[1].decode("latin-1")
-            return id_of(token) if _TOKEN.fullmatch(token) else None
-    return None
-
-
-@cache
-def _cookie(name: str) -> re.Pattern[bytes]:
-    """A cookie of this name: of several, the first, since browsers send the closest path first."""
-    return re.compile(rb"(?:^|;)[ \t]*%b=([^;]*)" % re.escape(name.encode()))
 
 
 class Keeper(Protocol):
@@ -88,7 +40,7 @@ class Move(NamedTuple):
     """A change of token that the store was asked for, and has not answered yet."""
 
     id: str
-    token: str
+    token: Token
     change: Change
     base: Mapping[str, bytes]
 
@@ -124,9 +76,9 @@ class Session(SessionMixin):
     _clocks: Clocks | None = None
     # The store's clock less this process's monotonic clock.
     _offset = 0.0
-    # The id that the cookie names; why that session is over; and whether the client has a newer
-    # cookie, or is about to get one, which only a sign-in may replace.
-    _named: str | None = None
+    # What the cookies bring, by id; why the session that they name is over; and whether the client
+    # has a newer cookie, or is about to get one, which only a sign-in may replace.
+    _named: Mapping[str, Token] = {}
     _ended: str | None = None
     _superseded = False
 
@@ -144,7 +96,7 @@ class Session(SessionMixin):
     _move: Move | None = None
 
     # What the response is to carry: a new token, or that there is none any more.
-    _token: str | None = None
+    _token: Token | None = None
     _forget_cookie = False
 
     # Whether a new token can still reach the client: not from a WebSocket, nor after the response.

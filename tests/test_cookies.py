@@ -240,7 +240,7 @@ MALFORMED = {
     "oversized": "a" * 100_000,
     "not base64url": "a" * 42 + "=",
     "with a newline": TOKEN + "\\012",
-    "quoted": f'"{TOKEN}"',
+    "half quoted": f'"{TOKEN}',
     "not ASCII": "é" * 43,
     "an id": "0123456789abcdef" * 4,
     "signed": "eyJhIjoxfQ.aW9f7g.c2lnbmF0dXJlLXRoYXQtaXMtbm90LW9uZQ",
@@ -286,6 +286,8 @@ async def test_an_invented_token_is_ignored_and_never_adopted(site: MakeSite) ->
         "x=session=" + TOKEN + "; session={}",
         "session={}; session=" + TOKEN,
         "broken; =; ;; session={}",
+        'session="{}"',
+        "other=1; session = {} ; more=2",
     ],
 )
 async def test_the_cookie_is_found_among_others(site: MakeSite, around: str) -> None:

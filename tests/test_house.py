@@ -23,7 +23,16 @@ PACKAGE = ROOT / "quart_idle"
 # what stands to its left.
 FLOORS = [
     ["exceptions", "policy", "protocol", "codec", "servers", "quarts"],
-    ["stores", "stores.base", "stores.memory", "stores.redis", "session", "drafts", "config"],
+    [
+        "stores",
+        "stores.base",
+        "stores.memory",
+        "stores.redis",
+        "cookies",
+        "session",
+        "drafts",
+        "config",
+    ],
     ["renewals", "interface", "presence", "routes"],
     ["extension"],
     [""],
@@ -33,7 +42,7 @@ ORDER = {
 }
 PURE = ["policy", "protocol", "codec"]
 KNOW_QUART = {"interface", "extension", "quarts"}
-KNOW_ASGI = KNOW_QUART | {"presence", "routes", "session"}
+KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies"}
 
 
 def name_of(path: Path) -> str:

@@ -777,11 +777,11 @@ async def users(proxy: Proxy, tmp_path: Path) -> AsyncIterator[NewUser]:
 async def test_anonymous_requests_take_no_trip_a_read_one_and_a_write_two(
     proxy: Proxy, users: NewUser
 ) -> None:
-    async def trips(user: QuartClient, path: str = "/", method: str = "GET") -> int:
+    async def trips(user: QuartClient, path: str = "/", method: str = "GET", **options: Any) -> int:
         await asyncio.sleep(0.7)  # for the renewal that the one before leaves behind
         before = len(proxy.sent)
         call = user.post if method == "POST" else user.get
-        assert (await call(path)).status_code == 200
+        assert (await call(path, **options)).status_code == 200
         sent = proxy.sent[before:]
         # The sweep is nobody's request; it comes once in a second.
         return sum(b":turn" not in one and b"{00}:due" not in one for one in sent)
@@ -795,6 +795,8 @@ async def test_anonymous_requests_take_no_trip_a_read_one_and_a_write_two(
     assert await trips(malformed) == 0
     assert await trips(user, "/static/style.css") == 0
     assert await trips(user) == 1
+    twins = "; ".join(f"session={letter * 43}" for letter in "abcd")
+    assert await trips(users(), headers={"Cookie": twins}) == 1
     assert await trips(user, "/?key=a", "POST") == 2
     assert await trips(user, "/do/sign-out/ada", "POST") == 2
 

@@ -22,10 +22,10 @@ from redis import asyncio as aioredis
 from quart_idle import QuartIdle
 from quart_idle.codec import encode
 from quart_idle.config import read
+from quart_idle.cookies import id_of, new_token
 from quart_idle.presence import Presence
 from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
-from quart_idle.session import id_of, new_token
 from quart_idle.stores.base import Change, Store, ask
 from quart_idle.stores.memory import MemoryStore
 from quart_idle.stores.redis import RedisStore

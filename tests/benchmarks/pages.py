@@ -12,8 +12,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from quart_idle.cookies import id_of
 from quart_idle.policy import Limits
-from quart_idle.session import id_of
 from quart_idle.stores.redis import RedisStore
 
 from ..servers import RedisServer, redis_server

@@ -11,8 +11,8 @@ from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from quart_idle.cookies import id_of
 from quart_idle.policy import Limits
-from quart_idle.session import id_of
 from quart_idle.stores.base import Record
 from quart_idle.stores.redis import RedisStore
 

@@ -21,8 +21,8 @@ from redis import Redis
 
 from quart_idle import QuartIdle, Session
 from quart_idle.codec import encode
+from quart_idle.cookies import id_of, new_token
 from quart_idle.policy import Activity, Limits
-from quart_idle.session import id_of, new_token
 from quart_idle.stores.base import Change, Live
 from quart_idle.stores.redis import RedisStore
 
