@@ -130,6 +130,9 @@ function again(wait) {
   retryTimer = setTimeout(connect, wait);
 }
 
+// Else a gateway's
+const isOurs = ({ headers }) => headers.get("Quart-Idle") === "1";
+
 function send(method, path, query, body) {
   return fetch(url(path, query), {
     method,
@@ -141,14 +144,15 @@ function send(method, path, query, body) {
 
 async function post(path) {
   try {
-    const answer = await (await send("POST", path, user && { user }, pong())).json();
+    const response = await send("POST", path, user && { user }, pong());
+    const answer = isOurs(response) && (await response.json());
     if (gone || isOver()) return;
-    if (answer.left >= 0) {
+    if (Number.isFinite(answer.left)) {
       wanted = false;
       if (!isOpen()) again((pace = Math.max(1000, Math.min(25000, answer.left / 4))));
       return hear({ ...answer, type: "state" });
     }
-    const { reason } = answer;
+    const reason = response.status === 401 && answer.reason;
     if (reason && (reason !== "regenerated" || tries > 5)) return end(reason);
   } catch {}
   pace = undefined;
@@ -302,9 +306,9 @@ function typed(form) {
 
 function keep() {
   for (const form of drafts ? unsaved : []) {
-    const done = ({ ok }) => ok || (losing = unsaved.add(form));
+    const done = (answer) => (answer.ok && isOurs(answer)) || (losing = unsaved.add(form));
     unsaved.delete(form);
-    send("POST", "drafts", { user }, { form: name(form), page, fields: typed(form) }).then(done, done);
+    send("POST", "drafts", { user }, { form: name(form), page, fields: typed(form) }).then(done).catch(() => done({}));
   }
 }
 
