@@ -7,14 +7,14 @@ writes them; the names that begin with an underscore are between the two.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from flask.sessions import SessionMixin
 
-from .codec import IMMUTABLE, decode, encode
+from .codec import IMMUTABLE, decode, encode, plain_key
 from .cookies import Token, id_of
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
 from .stores.base import Change
@@ -61,8 +61,14 @@ class Session(SessionMixin):
     """A user's session: a mapping of ``str`` keys to values.
 
     It holds ``str``, ``int``, ``float``, ``bool``, ``None``, ``list``, ``dict`` with ``str`` keys,
-    ``tuple``, ``bytes``, ``Markup``, ``UUID`` and aware ``datetime``; anything else is a
-    ``TypeError`` that names the key. A change inside a value is noticed and stored.
+    ``tuple``, ``set``, ``frozenset``, ``bytes``, ``Markup``, ``UUID``, ``Decimal``, ``date``,
+    ``time``, ``datetime`` and ``timedelta``. A subclass of one of them is held as what it is a
+    kind of: the next request finds a ``dict`` where an ``OrderedDict`` was set. What has
+    ``__html__``, as lazy translations have, is held as ``Markup``, as it reads now. A change
+    inside a value is noticed and stored.
+
+    Anything else is a ``TypeError`` that names the key and the type: when it is set, or, put into
+    a value that is there already, when the session is saved.
     """
 
     _accessed = False
@@ -142,7 +148,7 @@ class Session(SessionMixin):
     def __setitem__(self, key: str, value: Any) -> None:
         self._touch()
         if type(key) is not str:
-            raise TypeError(f"session[{key!r}]: the keys of a session are str")
+            key = self._plain_key(key)
         self._dirty[key] = encode(key, value)
         self._values[key] = value
         if type(value) not in IMMUTABLE:
@@ -151,8 +157,17 @@ class Session(SessionMixin):
     def __delitem__(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
+        if type(key) is not str:
+            key = self._plain_key(key)
         self._values.pop(key, None)
         self._dirty[key] = None
+
+    @staticmethod
+    def _plain_key(key: object) -> str:
+        plain = plain_key(key)
+        if plain is None:
+            raise TypeError(f"session[{key!r}]: the keys of a session are str")
+        return plain
 
     def __contains__(self, key: object) -> bool:
         self._touch()
@@ -170,6 +185,20 @@ class Session(SessionMixin):
         base, values, dirty = self._base, self._values, self._dirty
         kept = [key for key in base if key in values or key not in dirty]
         return kept + [key for key in values if key not in base]
+
+    def copy(self) -> dict[str, Any]:
+        """What the session holds, as a dict: what is set there is not set in the session."""
+        return dict(self)
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Self:
+        self.update(other)
+        return self
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._id or 'without an id'}>"  # no values: logs are read

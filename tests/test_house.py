@@ -95,7 +95,7 @@ def test_imports_run_downwards_only(name: str) -> None:
 def test_pure_modules_have_no_input_output_loop_or_clock(name: str) -> None:
     found = {module.partition(".")[0] for module, _ in imports(name)}
     allowed = {
-        *("__future__", "base64", "collections", "datetime", "json", "typing", "uuid"),
+        *("__future__", "base64", "collections", "datetime", "decimal", "json", "typing", "uuid"),
         *("markupsafe", "quart_idle"),
     }
     assert found <= allowed

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import Enum, StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask.sessions import SessionMixin
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markupsafe import Markup
 from quart import (
     Response,
     flash,
@@ -329,7 +332,7 @@ async def test_reading_a_value_that_could_be_changed_writes_nothing(site: MakeSi
     assert here.store.calls == ["load"]
 
 
-UNHOLDABLE = [Decimal(1), {1}, object(), datetime(2026, 1, 1), {1: 2}, [b"", {"a": {"b": {1}}}]]
+UNHOLDABLE = [1j, object(), bytearray(), {1: 2}, {1, (1j,)}, [b"", {"a": {"b": {1j}}}]]
 
 
 def kind(value: object) -> str:
@@ -981,3 +984,111 @@ async def test_a_session_transaction_works_as_quart_users_know_it(site: MakeSite
     async with browser.client as client:
         await client.get("/")
         assert dict(current_session) == {"a": 2}
+
+
+# As a dict.
+
+anywhere = cast(Session, current_session)
+
+
+class Name(StrEnum):
+    CART = "cart"
+
+
+class Mixed(str, Enum):  # noqa: UP042  (its str() is another)
+    CART = "cart"
+
+
+def merge_in_place(session: Session) -> Any:
+    session |= {"b": 2}
+    session |= [("c", 3)]
+    return dict(session)
+
+
+@pytest.mark.parametrize(
+    ("do", "value"),
+    [
+        (lambda session: session.copy(), {"a": [1]}),
+        (lambda session: session | {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+        (lambda session: {"a": 1, "b": 2} | session, {"a": [1], "b": 2}),
+        (lambda _: anywhere.copy(), {"a": [1]}),
+        (lambda _: anywhere | {"b": 2}, {"a": [1], "b": 2}),
+        (lambda _: {"b": 2} | anywhere, {"a": [1], "b": 2}),
+        (merge_in_place, {"a": [1], "b": 2, "c": 3}),
+    ],
+)
+async def test_copying_and_merging_work_as_on_a_dict(site: MakeSite, do: Do, value: Any) -> None:
+    here = site()
+    browser = await here.signed_in(a=[1])
+
+    def typed(session: Session) -> Any:
+        found = do(session)
+        assert type(found) is dict
+        return found
+
+    assert (await browser.visit(typed)).value == value
+    kept = value if do is merge_in_place else {"a": [1]}
+    assert (await browser.visit(look)).value == kept, "a copy's changes are its own"
+
+
+async def test_a_session_merges_with_mappings_only(site: MakeSite) -> None:
+    def do(session: Any) -> None:
+        for wrong in (1, None, [("a", 1)]):
+            with pytest.raises(TypeError, match="unsupported operand"):
+                session | wrong
+            with pytest.raises(TypeError, match="unsupported operand"):
+                wrong | session
+
+    await (await site().signed_in(a=1)).visit(do)
+
+
+@pytest.mark.parametrize("key", [Name.CART, Mixed.CART])
+async def test_a_key_of_a_kind_of_str_is_that_str(site: MakeSite, key: str) -> None:
+    here = site()
+    browser = await here.signed_in()
+    await browser.visit(lambda session: session.__setitem__(key, "full"))
+
+    def find(session: Session) -> Any:
+        assert session[key] == session["cart"] == "full"
+        assert [type(name) for name in session] == [str]
+        del session[key]
+        return "cart" in session
+
+    assert (await browser.visit(find)).value is False
+    assert (await browser.visit(look)).value == {}
+
+
+class LazyText:
+    def __html__(self) -> str:
+        return "<b>Hi</b>"
+
+
+async def test_a_lazy_text_can_be_flashed(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    await browser.visit(lambda _: flash(LazyText()))  # type: ignore[arg-type]
+    found = (await browser.visit(lambda _: get_flashed_messages())).value
+    assert found == [Markup("<b>Hi</b>")]
+    assert type(found[0]) is Markup
+
+
+async def test_the_next_request_finds_what_a_value_was_a_kind_of(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    money = Decimal("12.50")
+
+    def do(session: Session) -> None:
+        session["user"] = OrderedDict(sub="1", colour=Name.CART, born=date(1815, 12, 10))
+        session["paid"] = {money, frozenset({timedelta(1)})}
+
+    def find(session: Session) -> Any:
+        assert not session.modified
+        found = dict(session)
+        assert not session.modified, "that is no change"
+        return type(found["user"]), type(found["user"]["colour"]), found
+
+    await browser.visit(do)
+    user, colour, found = (await browser.visit(find)).value
+    assert (user, colour) == (dict, str)
+    assert found == {
+        "user": {"sub": "1", "colour": "cart", "born": date(1815, 12, 10)},
+        "paid": {money, frozenset({timedelta(1)})},
+    }
