@@ -28,6 +28,7 @@ from .routes import CLIENT, INTEGRITY, Routes
 from .session import Session
 from .stores.base import Ended, Live, ask
 from .stores.memory import MemoryStore, claim
+from .templates import put_keys_first
 
 _NAME = "quart_idle"
 
@@ -88,6 +89,7 @@ class QuartIdle:
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
         app.jinja_env.globals[_NAME] = partial(_script, settings)
+        put_keys_first(app.jinja_env)
         _answer_routes(app, settings, presence, Routes(settings, presence))
 
         @app.before_serving

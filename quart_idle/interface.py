@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from math import ceil
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import quart
-from quart import Blueprint, Quart, Response, Websocket
+from quart import Quart, Response, Websocket
 from quart.sessions import SessionInterface, SessionMixin
 from quart.wrappers import BaseRequestWebsocket
-from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .config import Settings
 from .cookies import Token, first_living, id_of, named_in, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
+from .files import StaticFiles
 from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
@@ -39,9 +38,6 @@ _SLOW: Final = 1.0
 
 # How often a session is asked back to the token that its client has, once a second.
 _RETURNS: Final = 60
-
-# Quart's own views for files: an application's, which may look at the session, are not among them.
-_FILE_VIEWS: Final = (Quart.send_static_file, Blueprint.send_static_file)
 
 _log = logging.getLogger("quart_idle")
 
@@ -62,8 +58,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self._patience = settings.patience
         self._renewals = renewals
         self._cookie_name = cookie_name
-        self._file_endpoints: frozenset[str] = frozenset()
-        self._file_paths: tuple[str, ...] | None = None
+        self._files: StaticFiles | None = None
         # Strong references: a loop has only weak ones.
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -79,7 +74,9 @@ class QuartIdleSessionInterface(SessionInterface):
         session._named = named_in(request.scope, self._cookie_name)
         if not session._named:
             return session
-        if self._is_plain_file(app, request):
+        if self._files is None:
+            self._files = StaticFiles(app, partial(self._read_after_all, app))
+        if self._files.include(request):
             session._fault = RuntimeError(
                 "the session is not read for static files; await session.reload() reads it"
             )
@@ -130,64 +127,18 @@ class QuartIdleSessionInterface(SessionInterface):
         else:
             session._ended = "unknown"
 
-    def _is_plain_file(self, app: Quart, request: BaseRequestWebsocket) -> bool:
-        """Whether this is for a static file, and nothing of the application looks on.
-
-        The route is not matched yet when a session is opened, so paths that look like it are
-        matched here.
-        """
-        if self._file_paths is None:
-            self._find_files(app)
-        if not request.path.startswith(self._file_paths or ()):
-            return False
-        if any(
-            any(hooks.values())
-            for hooks in (
-                app.url_value_preprocessors,
-                app.before_request_funcs,
-                app.after_request_funcs,
-                app.teardown_request_funcs,
-            )
-        ):
-            return False
-        adapter = app.create_url_adapter(request)
-        try:
-            endpoint, _ = adapter.match() if adapter is not None else ("", None)
-        except HTTPException:
-            return False
-        return endpoint in self._file_endpoints
-
-    def _find_files(self, app: Quart) -> None:
-        views = {
-            endpoint: view
-            for endpoint, view in app.view_functions.items()
-            if getattr(view, "__func__", None) in _FILE_VIEWS
-        }
-        self._file_endpoints = frozenset(views)
-        self._file_paths = tuple(
-            rule.rule.partition("<")[0]
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint in views
-        )
-        for endpoint, view in views.items():
-            app.view_functions[endpoint] = partial(self._send_file, app, view)
-
-    async def _send_file(self, app: Quart, view: Callable[..., Any], **arguments: Any) -> Response:
-        try:
-            return cast(Response, await view(**arguments))
-        except Exception:
-            # There is no such file, say; the page that tells so may look at the session.
-            session = current(quart.session)
-            if type(session) is Session and isinstance(session._fault, RuntimeError):
-                await self._read(app, current(quart.request), session)
-            raise
+    async def _read_after_all(self, app: Quart) -> None:
+        """The session of a static file's request, which is answered by an error page."""
+        session = current(quart.session)
+        if type(session) is Session and isinstance(session._fault, RuntimeError):
+            await self._read(app, current(quart.request), session)
 
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
         endpoint = request.endpoint or ""
         view = app.view_functions.get(endpoint)
         return (
             view is not None
-            and endpoint not in self._file_endpoints
+            and (self._files is None or endpoint not in self._files.endpoints)
             and not getattr(view, PASSIVE, False)
         )
 
@@ -359,7 +310,11 @@ class QuartIdleSessionInterface(SessionInterface):
             self._renewals.note(
                 session._id, Activity(0.0, 0.0 if is_activity() else None), left=0.0
             )
-        if session.accessed:
+        # A body that is still to be made may look at the session when the headers are gone.
+        streams = isinstance(response, Response) and isinstance(
+            response.response, response.iterable_body_class
+        )
+        if session.accessed or streams:
             if "Vary" in response.headers:
                 response.vary.add("Cookie")
             else:  # the same, and quicker
