@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from math import inf
@@ -34,7 +34,7 @@ from .exceptions import FrameError, StoreUnavailable
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
 from .servers import decline_compression, stopping
-from .stores.base import REGENERATED, Ended, Live, Record, ask, resume
+from .stores.base import REGENERATED, Ended, Live, Record, ask
 
 # Frames that a page may send between two pings.
 _MOST_FRAMES: Final = 100
@@ -48,8 +48,12 @@ _MOST_STEPS: Final = 10
 _MOST_SENT_AWAY: Final = 200
 # How long before a warning or an end its pages are asked once more, in seconds.
 _LAST_CALL: Final = 1.0
-# How long a page may take to read a frame, or to answer a close frame, in seconds.
+# How many frames wait for a page to read, at most.
+_MOST_WAITING: Final = 16
+# How long a page may take to answer a close frame, in seconds; and where its connection is shared,
+# since the frame may have to wait for downloads, and nothing is gained by the coroutine's end.
 _PATIENCE: Final = 5.0
+_PATIENCE_SHARED: Final = 60.0
 # How long to wait after the store has failed, in seconds.
 _RETRY: Final = 1.0
 # The window over which pages are to come back: seconds for each page, at least, at most.
@@ -92,10 +96,12 @@ class Page:
         "frames",
         "goodbye",
         "limit",
+        "patience",
         "send",
+        "sender",
         "slot",
-        "stuck",
         "unanswered",
+        "waiting",
         "wants",
         "watch",
     )
@@ -103,18 +109,22 @@ class Page:
     def __init__(self, watch: Watch, send: ASGISendCallable, slot: set[Page]) -> None:
         self.watch = watch
         self.send = send
+        # What is to be sent, the first of it being under way, and the task that does it.
+        self.waiting: tuple[dict[str, Any], ...] = ()
+        self.sender: asyncio.Task[None] | None = None
         self.slot = slot
-        # Ends the page's coroutine, wherever it waits, when it is given a time.
+        # Ends the page's coroutine, wherever it waits, when it is given a time: so many seconds
+        # after a goodbye.
         self.limit = asyncio.timeout(None)
+        self.patience = _PATIENCE
         self.accepted = False
         self.goodbye: tuple[int, str] | None = None  # the close code and reason it was sent
         self.unanswered = 0
         self.frames = 0
         self.wants: protocol.Extend | protocol.Ask | None = None
-        # Whether what the page wants is being answered, and a frame waits for it to read. (Their
-        # tasks would not tell: an eager one is over before it can be assigned.)
+        # Whether what the page wants is being answered. (The task would not tell: an eager one is
+        # over before it can be assigned.)
         self.answering = False
-        self.stuck = False
 
 
 class Watch:
@@ -224,6 +234,8 @@ class Presence:
                 page.goodbye = protocol.ENDED, "unknown"
             else:
                 page = self._join(id, send)
+        if scope.get("http_version") == "2":
+            page.patience = _PATIENCE_SHARED
         try:
             async with page.limit:
                 if page.goodbye is None:
@@ -249,6 +261,8 @@ class Presence:
             self._spawn(_read_away(receive))
         finally:
             self._leave(page)
+            if page.sender is not None:
+                page.sender.cancel()
 
     async def _open(self, page: Page, scope: WebsocketScope) -> None:
         """Read the page's session. The page has joined: it hears of an end in the meantime."""
@@ -377,13 +391,12 @@ class Presence:
 
     def _say_goodbye(self, page: Page, code: int, reason: str) -> None:
         reason = protocol.close_reason(reason)
+        page.waiting = page.waiting[:1]  # which is under way; the rest is of no account any more
         self._push(page, {"type": "websocket.close", "code": code, "reason": reason})
-        self._limit(page, 0.0 if page.stuck else _PATIENCE)
-
-    def _limit(self, page: Page, patience: float) -> None:
-        """Have the page's coroutine end after this many seconds at the latest."""
+        # Until the page's own close frame has come: hypercorn cuts an HTTP/2 connection, with all
+        # that is on its way there, when one comes for a socket whose coroutine has ended.
         with suppress(RuntimeError):  # it has ended already
-            page.limit.reschedule(asyncio.get_running_loop().time() + patience)
+            page.limit.reschedule(asyncio.get_running_loop().time() + page.patience)
 
     def _send_off(self, page: Page, ended: Ended | None) -> None:
         if ended is None:
@@ -397,40 +410,28 @@ class Presence:
     # Sending, without waiting for the reader.
 
     def _push(self, page: Page, message: str | dict[str, Any]) -> None:
-        """Send a frame, in a task of its own only if the page is slow to read.
+        """Send a frame, behind what is being sent.
 
-        A task for each frame would cost more than the frame. So the call is begun here; almost
-        always it is over at once, since the frame fits into what the system buffers.
+        In a task, though it is almost always over at once: there may be middleware between here and
+        the server, with whatever asks for the current task in it, as a time-out does.
         """
-        if page.stuck:
-            return
         if isinstance(message, str):
             message = {"type": "websocket.send", "bytes": None, "text": message}
-        step = page.send(message).__await__()  # type: ignore[arg-type]
+        begin = not page.waiting
+        if len(page.waiting) < _MOST_WAITING:
+            page.waiting += (message,)
+        if begin:
+            page.sender = asyncio.get_running_loop().create_task(self._send(page))
+
+    async def _send(self, page: Page) -> None:
         try:
-            waits_for = next(step)
-        except StopIteration:
-            pass
+            while page.waiting:
+                await page.send(page.waiting[0])  # type: ignore[arg-type]
+                page.waiting = page.waiting[1:]
         except Exception as error:  # whatever a server says of a connection that is gone
             _log.debug("a page could not be sent to: %r", error)
-        else:
-            page.stuck = True
-            self._spawn(self._unstick(page, step, waits_for))
-
-    async def _unstick(
-        self, page: Page, step: Generator[Any, None, None], waits_for: object
-    ) -> None:
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await resume(step, waits_for)
-        except TimeoutError:
-            _log.debug("a page does not read what it is sent")
-            self._leave(page)
-            self._limit(page, 0.0)
-        except Exception as error:
-            _log.debug("a page could not be sent to: %r", error)
-        finally:
-            page.stuck = False
+            page.waiting = ()
+        page.sender = None
 
     def _spawn(self, call: Any) -> None:
         task = asyncio.get_running_loop().create_task(call)

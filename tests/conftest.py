@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("clock")
 
 
-_LISTENING = re.compile(r"[Rr]unning on http://127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"[Rr]unning on (https?)://127\.0\.0\.1:(\d+)")
 
 
 @dataclass
@@ -72,10 +72,11 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def text(self) -> str:
         """What it logged so far."""
@@ -115,7 +116,7 @@ def start(
     until = time.monotonic() + 30
     while time.monotonic() < until and process.poll() is None:
         if found := _LISTENING.search(log.read_text()):
-            return Server(process, int(found[1]), log)
+            return Server(process, int(found[2]), log, found[1])
         time.sleep(0.02)
     process.kill()
     process.wait()

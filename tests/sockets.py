@@ -27,6 +27,9 @@ class Socket:
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_app.put_nowait({"type": "websocket.connect"})
+        self.answers_close = True
+        #: The application's coroutine.
+        self.running: asyncio.Future[None] | None = None
 
     async def receive(self) -> dict[str, Any]:
         """The next frame, decoded.
@@ -50,7 +53,7 @@ class Socket:
         if message["type"] == "websocket.accept":
             return
         self._from_app.put_nowait(message)
-        if message["type"] == "websocket.close":  # a browser answers
+        if message["type"] == "websocket.close" and self.answers_close:  # as a browser does
             self.disconnect()
 
     async def asgi_receive(self) -> dict[str, Any]:
@@ -58,13 +61,18 @@ class Socket:
 
 
 @asynccontextmanager
-async def open_socket(browser: Browser, query: str = "") -> AsyncIterator[Socket]:
-    """A socket of this browser's, as a page of the application's own opens it."""
+async def open_socket(
+    browser: Browser, query: str = "", *, http_version: str = "1.1", app: Any = None
+) -> AsyncIterator[Socket]:
+    """A socket of this browser's, as a page of the application's own opens it.
+
+    (Of the application, unless there is another in front of it.)
+    """
     socket = Socket()
     scope = {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
+        "http_version": http_version,
         "scheme": "ws",
         "path": "/_idle/presence",
         "raw_path": b"/_idle/presence",
@@ -81,10 +89,10 @@ async def open_socket(browser: Browser, query: str = "") -> AsyncIterator[Socket
         "extensions": {},
         "state": {},
     }
-    app: Any = browser.app
-    running = asyncio.ensure_future(app(scope, socket.asgi_receive, socket.asgi_send))
+    app = app or browser.app
+    socket.running = asyncio.ensure_future(app(scope, socket.asgi_receive, socket.asgi_send))
     try:
         yield socket
     finally:
         socket.disconnect()
-        await running
+        await socket.running

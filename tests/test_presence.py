@@ -414,17 +414,6 @@ async def test_a_page_that_does_not_read_delays_no_other(serve: Serve, client: N
     assert reader is not None
 
 
-async def test_a_page_that_does_not_answer_two_pings_is_gone(
-    serve: Serve, client: NewClient
-) -> None:
-    server = serve({"timeout": 60, "ping_interval": 0.4, "warning": 20})
-    user = await signed_in(server, client)
-    began = time.monotonic()
-    async with presence(server, user) as page:
-        assert (await goodbye(page))[0] == 1001
-    assert 0.8 < time.monotonic() - began < 2
-
-
 async def test_extend_and_state_and_presence_work_over_http(
     serve: Serve, client: NewClient
 ) -> None:

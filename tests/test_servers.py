@@ -7,7 +7,7 @@ import signal
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,6 +86,23 @@ async def test_a_page_s_socket_is_not_compressed(
     async with websockets.connect(f"ws://127.0.0.1:{running.port}/echo") as socket:
         assert socket.response is not None
         assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_page_that_does_not_answer_two_pings_is_gone(
+    serve: MakeServer, client: MakeClient, server: str
+) -> None:
+    name, options = SERVERS[server]
+    running = serve({"ping_interval": 0.4, "timeout": 60, "warning": 20}, *options, server=name)
+    ada = client(running)
+    await ada.post("/sign-in/ada")
+    began = time.monotonic()
+    async with presence(running, ada) as page:
+        with suppress(websockets.ConnectionClosed):
+            while True:
+                await page.recv()
+        assert page.close_code == 1001
+    assert 0.8 < time.monotonic() - began < 3
 
 
 def insides(module: str, **attributes: Any) -> Any:
