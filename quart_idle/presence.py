@@ -38,6 +38,8 @@ from .stores.base import REGENERATED, Ended, Live, Record, ask
 
 # Frames that a page may send between two pings.
 _MOST_FRAMES: Final = 100
+# How many pages of one session a worker holds open.
+_MOST_PAGES: Final = 100
 # Pings that a page may leave without an answer.
 _MOST_UNANSWERED: Final = 2
 # How often the wheel moves on, in seconds.
@@ -146,7 +148,7 @@ class Watch:
 
     def __init__(self, id: str) -> None:
         self.id = id
-        self.pages: tuple[Page, ...] = ()
+        self.pages: tuple[Page, ...] = ()  # at most `_MOST_PAGES`, the oldest first
         # What is known of the session, on the store's clock; that clock less this process's; and
         # the deadline as the store knows it, without the signs of life that are held back.
         self.clocks = Clocks(0.0, 0.0, 0.0)
@@ -358,6 +360,8 @@ class Presence:
         watch = self._watches.get(id)
         if watch is None:
             watch = self._watches[id] = Watch(id)
+        elif len(watch.pages) >= _MOST_PAGES:
+            self._close(watch.pages[0], protocol.TRY_AGAIN, "too many pages of the session")
         page = Page(watch, send, random.choice(self._slots))  # noqa: S311  (no secret)
         watch.pages += (page,)
         page.slot.add(page)
@@ -497,9 +501,7 @@ class Presence:
             return
         if not isinstance(outcome, Live | Record):
             self._renewals.forget(id)
-            # All at once: to take thousands out one by one would take a second for each thousand.
-            pages, watch.pages = watch.pages, ()
-            for page in pages:
+            for page in watch.pages:
                 self._send_off(page, outcome)
             return
         self._learn(watch, outcome)

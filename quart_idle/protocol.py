@@ -25,7 +25,8 @@ GOING_AWAY: Final = 1001
 POLICY_VIOLATION: Final = 1008
 #: A frame longer than `MAX_FRAME`.
 TOO_LONG: Final = 1009
-#: The store is down: try again later (IANA WebSocket close code registry).
+#: Try again later (IANA WebSocket close code registry): the store is down, or the session has too
+#: many pages open.
 TRY_AGAIN: Final = 1013
 
 #: Why a page of one user does not go on when another has the session.

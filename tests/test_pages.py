@@ -307,8 +307,9 @@ async def test_the_retry_window_grows_with_the_pages(site: MakeSite) -> None:
     async with open_page(browser) as page:
         assert page.told[0]["retry"] == 1000
     async with AsyncExitStack() as many:
-        for _ in range(499):
-            await many.enter_async_context(open_page(browser))
+        browsers = [await here.signed_in(f"user {number}") for number in range(5)]
+        for number in range(499):
+            await many.enter_async_context(open_page(browsers[number % 5]))
         async with open_page(browser) as last:
             assert last.told[0]["retry"] == 2000
 
@@ -423,3 +424,17 @@ async def test_what_a_page_does_not_read_is_not_piled_up(site: MakeSite, clock: 
         await browser.visit(end())
         await clock.advance(1)
         assert page.code == 4401
+
+
+async def test_of_more_than_a_hundred_pages_of_a_session_the_oldest_are_to_come_back_later(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR)
+    browser, other = await here.signed_in("ada"), await here.signed_in("bob")
+    async with AsyncExitStack() as many, open_page(other) as bystander:
+        pages = [await many.enter_async_context(open_page(browser)) for _ in range(300)]
+        await clock.advance(60)
+        assert [page.code for page in pages] == [1013] * 200 + [None] * 100
+        assert pages[-1].pings
+        assert bystander.code is None
+    assert (await browser.visit(lambda session: session.user_id)).value == "ada"
