@@ -593,6 +593,21 @@ class StoreContract:
         assert also == told
         assert len(told) == 1
 
+    async def test_a_session_ends_when_its_time_is_over_though_nobody_calls(
+        self, bound: Store, clock: Time, told: Told
+    ) -> None:
+        ids = [f"a{number}" for number in range(3)]  # hexadecimal, as they are
+        for id in ids:
+            await bound.create(id, change())
+        await bound.create("another", change(timeout=600.0))
+        await clock.advance(60)
+        for _ in range(400):
+            if len(told) == 3:
+                break
+            await clock.advance(0.05)
+        assert {id: ended[0] for id, ended in told} == dict.fromkeys(ids, "idle")
+        assert all(0 <= ended.ago <= 20 for _, ended in told if isinstance(ended, Ended))
+
     async def test_closing_gives_back_what_it_took(self, bound: Store) -> None:
         await bound.create("id", change())
         await bound.close()

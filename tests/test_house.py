@@ -26,6 +26,7 @@ FLOORS = [
     [
         "stores",
         "stores.base",
+        "stores.agenda",
         "stores.memory",
         "stores.redis",
         "cookies",

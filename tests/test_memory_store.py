@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -82,14 +85,115 @@ async def test_the_clock_that_nobody_sets_is_its_own() -> None:
     assert 1_600_000_000 < first <= second < first + 60
 
 
-async def test_the_listener_is_told_of_deadlines_at_the_next_call(
+async def test_the_listener_is_told_of_an_end_within_a_second(
     store: MemoryStore, clock: Clock, told: Told
 ) -> None:
-    for id in ("one", "two"):
-        await store.create(id, change())
-    await clock.advance(70)
-    await store.load("another")
-    assert told == [(id, Ended("idle", about(10))) for id in ("one", "two")]
+    for number in range(10):
+        await store.create(str(number), change())
+        await clock.advance(0.1)
+    await clock.advance(60.9)
+    assert {id: outcome[0] for id, outcome in told} == {str(id): "idle" for id in range(10)}
+    assert all(0 <= ended.ago <= 1 for _, ended in told if isinstance(ended, Ended))
+
+
+async def test_a_session_that_was_renewed_is_looked_at_again_at_its_new_deadline(
+    store: MemoryStore, clock: Clock, told: Told
+) -> None:
+    await store.create("id", change(timeout=5000.0))
+    await clock.advance(900)
+    assert told == []
+    await clock.advance(101)
+    assert told == [("id", ("lifetime", about(0)))]
+
+
+async def test_a_session_that_is_due_is_over_for_whoever_asks_before_it_is_looked_at(
+    store: MemoryStore, clock: Clock, told: Told
+) -> None:
+    await store.create("id", change())
+    await clock.advance(0.5)
+    await store.create("other", change())
+    await clock.advance(60)
+    assert told == [("id", ("idle", about(0)))]
+    assert await store.save("other", change({"a": b"1"})) is False
+    assert told[1:] == [("other", ("idle", 0.0))]
+    await clock.advance(5)
+    assert len(told) == 2
+
+
+async def test_however_many_sessions_fall_due_the_loop_is_not_held_up(
+    store: MemoryStore, clock: Clock, told: Told
+) -> None:
+    for number in range(5000):
+        await store.create(str(number), change())
+    await clock.advance(59.999)
+    longest = 0
+    while len(told) < 5000:
+        before = len(told)
+        assert await store.load("another") is None
+        assert len(told) == before
+        await clock.advance(0.001)
+        longest = max(longest, len(told) - before)
+        assert clock() < Clock.EPOCH + 1200
+    assert longest <= 500
+    await clock.advance(REASON_KEPT + 2)
+    assert not any(vars(store)[name] for name in ("_entries", "_over"))
+
+
+def test_sessions_end_in_whatever_loop_the_store_is_used_next() -> None:
+    now = 1_800_000_000.0
+    told = asyncio.Event()
+    store = MemoryStore(lambda: now)
+    store.bind(LIMITS, lambda *_: told.set())
+    asyncio.run(store.create("id", change()))  # which has no more to do, and ends
+
+    async def wait() -> None:
+        await store.load("another")
+        await asyncio.wait_for(told.wait(), 10)
+
+    now += 60
+    asyncio.run(wait())
+
+
+async def test_sessions_that_fell_due_while_the_machine_slept_end_at_the_next_call(
+    clock: Clock, told: Told
+) -> None:
+    slept = 0.0
+    store = MemoryStore(lambda: clock() + slept)
+    store.bind(LIMITS, lambda *what: told.append(what))
+    await store.create("id", change())
+    await clock.advance(1)
+    slept = 3600.0
+    for _ in range(5):
+        await store.load("another")
+        await clock.advance(0.0005)
+    assert [id for id, _ in told] == ["id"]
+
+
+async def test_a_store_that_was_closed_or_forgotten_leaves_nothing_behind(
+    store: MemoryStore, clock: Clock, told: Told
+) -> None:
+    loop: Any = asyncio.get_running_loop()
+
+    def timers() -> list[Any]:
+        return [timer for timer in loop._scheduled if not timer.cancelled()]
+
+    await store.create("id", change())
+    assert len(timers()) == 1
+    await store.close()
+    assert timers() == []
+    await store.load("id")  # as another application may, which has it too
+    await clock.advance(61)
+    assert told == [("id", ("idle", about(0)))]
+    await store.close()
+    forgotten = MemoryStore(clock)
+    forgotten.bind(LIMITS, lambda *_: None)
+    await forgotten.create("id", change())
+    alive = ref(forgotten)
+    del forgotten
+    gc.collect()
+    assert alive() is None
+    await clock.advance(61)
+    assert timers() == []
 
 
 @pytest.mark.usefixtures("traced")
@@ -114,10 +218,7 @@ async def test_it_gives_memory_back_an_hour_after_the_end_however_long_a_session
             id = f"{number:064}"
             await store.create(id, change({"a": bytes(1000)}))
             await over(store, id)
-        await clock.advance(2)
-        await store.load("another")
-        await clock.advance(REASON_KEPT)
-        await store.load("another")
+        await clock.advance(REASON_KEPT + 3)
 
     await come_and_go()  # once to have made what stays
     with growth_of_at_most(50_000):
@@ -139,6 +240,8 @@ async def test_it_does_not_grow_when_a_timeout_is_set_at_every_request(
     store: MemoryStore, timeouts: tuple[float | None, ...]
 ) -> None:
     await store.create("id", change(timeout=500.0))
+    for timeout in timeouts:  # once to have made what stays
+        await store.save("id", change(timeout=timeout))
     with growth_of_at_most(20_000):
         for _ in range(3000 // len(timeouts)):
             for timeout in timeouts:
@@ -170,8 +273,7 @@ async def test_it_gives_memory_back_when_the_day_of_drafts_is_over(
     async def keep(day: str) -> None:
         for number in range(1000):
             await store.keep_draft(f"{day}{number % boxes:064}", f"{number:064}", bytes(1000))
-        await clock.advance(DRAFT_KEPT)
-        await store.load("another")
+        await clock.advance(DRAFT_KEPT + 1)
 
     await keep("a")  # once to have made what stays
     with growth_of_at_most(20_000):

@@ -1,6 +1,7 @@
 """Sessions in this process: gone with it, and known to it alone.
 
-Nothing here waits, so every method is atomic.
+Nothing here waits, so every method is atomic. Each looks at the sessions that it is asked about,
+and at no others: what is due is ended by an `Agenda`, a few at a time.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from dataclasses import dataclass
 from errno import EADDRINUSE
 from functools import partial
 from hashlib import sha256
-from heapq import heapify, heappop, heappush
-from math import inf
+from typing import NamedTuple
 
 from ..exceptions import ConfigError
 from ..policy import Activity, Clocks, Limits, deadline, renewed
+from .agenda import Agenda
 from .base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
@@ -75,8 +76,6 @@ class _Entry:
     data: Mapping[str, bytes]  # replaced at a change: readers keep the one that they got
     user_id: str | None
     clocks: Clocks
-    #: When the session is looked at next; never after its deadline.
-    due: float = inf
 
     def apply(self, change: Change) -> None:
         data = {} if change.clear else dict(self.data)
@@ -90,6 +89,13 @@ class _Entry:
             self.user_id = change.attributes["user_id"]
         if "timeout" in change.attributes:
             self.clocks = self.clocks._replace(timeout=change.attributes["timeout"])
+
+
+class _Over(NamedTuple):
+    reason: str
+    at: float
+    #: The id that the session has now, if it was regenerated.
+    new_id: str | None
 
 
 class MemoryStore:
@@ -106,14 +112,13 @@ class MemoryStore:
         self._limits: Limits | None = None
         self._listeners: list[Listener] = []
         self._entries: dict[str, _Entry] = {}
-        # When to look at which session. A renewal that moves the deadline away leaves this alone:
-        # the session is looked at when it would have ended, and then at its new deadline.
-        self._due: list[tuple[float, str]] = []
-        # Id to reason, moment and the id that the session has now; oldest first.
-        self._ended: dict[str, tuple[str, float, str | None]] = {}
-        # Drafts and their moments by box and name, and the moments of all; the oldest first, both.
+        # Sessions that are over, for as long as it is told why.
+        self._over: dict[str, _Over] = {}
+        # Drafts and their moments by box and name, a box's oldest first.
         self._boxes: dict[str, dict[str, tuple[bytes, float]]] = {}
-        self._kept: dict[tuple[str, str], float] = {}
+        # When to look at which of them all. A renewal that moves a deadline away leaves it alone:
+        # the session is looked at when it would have ended, and then at its new deadline.
+        self._agenda = Agenda(clock, self._look)
 
     def bind(
         self,
@@ -139,48 +144,43 @@ class MemoryStore:
             raise RuntimeError("a store is bound before it is used")
         return deadline(entry.clocks, self._limits)
 
-    def _tidy(self) -> float:
-        """End what is due, forget old reasons and drafts; the time."""
+    def _now(self) -> float:
+        """The time, for a call."""
         now = self._clock()
-        while self._due and self._due[0][0] <= now:
-            due, id = heappop(self._due)
-            entry = self._entries.get(id)
-            if entry is None or entry.due != due:
-                continue
+        self._agenda.attend(now)
+        return now
+
+    def _look(self, name: str, now: float) -> None:
+        """End a session that is due, forget an old reason and old drafts; note what is not."""
+        if (entry := self._alive(name, now)) is not None:
+            self._watch(name, entry, now)
+        if name in self._over and self._why(name, now) is None:
+            del self._over[name]
+        elif name in self._over:
+            self._agenda.note(name, self._over[name].at + REASON_KEPT, now)
+        if name in self._boxes:
+            self._clean(name, now)
+
+    def _watch(self, id: str, entry: _Entry, now: float) -> None:
+        """See to it that the session is looked at by its deadline, wherever that moved."""
+        self._agenda.note(id, self._deadline(entry)[0], now)
+
+    def _alive(self, id: str, now: float) -> _Entry | None:
+        """A session; one that is due ends here, if nobody has looked at it yet."""
+        entry = self._entries.get(id)
+        if entry is not None:
             end, reason = self._deadline(entry)
             if end <= now:
                 self._finish(id, reason, end, now)
-            else:
-                entry.due = inf
-                self._watch(id, entry)
-        while self._ended:
-            id = next(iter(self._ended))
-            if self._ended[id][1] > now - REASON_KEPT:
-                break
-            del self._ended[id]
-        while self._kept:
-            box, name = next(iter(self._kept))
-            if now - self._kept[box, name] < DRAFT_KEPT:
-                break
-            self._drop(box, name)
-        return now
-
-    def _watch(self, id: str, entry: _Entry) -> None:
-        """See to it that the session is looked at by its deadline, wherever that moved."""
-        end, _ = self._deadline(entry)
-        if end < entry.due:
-            entry.due = end
-            heappush(self._due, (end, id))
-        if len(self._due) > 2 * len(self._entries) + 64:
-            # Most are of sessions that ended early, or were to be looked at sooner.
-            self._due = [(entry.due, id) for id, entry in self._entries.items()]
-            heapify(self._due)
+                return None
+        return entry
 
     def _finish(
         self, id: str, reason: str, at: float, now: float, new_id: str | None = None
     ) -> None:
         del self._entries[id]
-        self._ended[id] = (reason, at, new_id)
+        self._over[id] = _Over(reason, at, new_id)
+        self._agenda.note(id, at + REASON_KEPT, now)
         self._tell(id, Ended(reason, now - at))
 
     def _tell(self, id: str, outcome: Live | Ended) -> None:
@@ -188,96 +188,109 @@ class MemoryStore:
             listener(id, outcome)
 
     def _why(self, id: str, now: float) -> Ended | None:
-        if id not in self._ended:
+        over = self._over.get(id)
+        if over is None or now - over.at >= REASON_KEPT:
             return None
-        reason, at, _ = self._ended[id]
-        return Ended(reason, now - at) if now - at < REASON_KEPT else None
+        return Ended(over.reason, now - over.at)
+
+    def _follows(self, id: str, now: float) -> str | None:
+        """The id that took an id's place, while it is told that one did."""
+        return None if self._why(id, now) is None else self._over[id].new_id
 
     async def load(self, id: str) -> Record | Ended | None:
-        now = self._tidy()
-        entry = self._entries.get(id)
+        now = self._now()
+        entry = self._alive(id, now)
         if entry is None:
             return self._why(id, now)
         return Record(entry.data, entry.user_id, entry.clocks, now)
 
     async def create(self, id: str, change: Change) -> Clocks:
-        now = self._tidy()
+        now = self._now()
         entry = _Entry({}, None, Clocks(now, now, now))
         entry.apply(change)
+        self._watch(id, entry, now)
         self._entries[id] = entry
-        self._watch(id, entry)
         return entry.clocks
 
     async def save(self, id: str, change: Change) -> bool:
-        self._tidy()
-        entry = self._entries.get(id)
+        now = self._now()
+        entry = self._alive(id, now)
         if entry is None:
             return False
         entry.apply(change)
         if "timeout" in change.attributes:  # the deadline may be nearer than it was
-            self._watch(id, entry)
+            self._watch(id, entry, now)
         return True
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
-        now = self._tidy()
-        entry = self._entries.get(id)
+        now = self._now()
+        entry = self._alive(id, now)
         if entry is None:
-            return new_id in self._entries and id in self._ended and self._ended[id][2] == new_id
+            return self._follows(id, now) == new_id and self._alive(new_id, now) is not None
         entry.apply(change)
-        self._ended.pop(new_id, None)  # it may go back to an id that it had
+        self._over.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
-        entry.due = inf
-        self._watch(new_id, entry)
+        self._watch(new_id, entry, now)
         self._finish(id, REGENERATED, now, now, new_id)
         return True
 
     async def end(self, id: str, reason: str) -> str | None:
-        now = self._tidy()
-        while id in self._ended and (new_id := self._ended[id][2]) is not None:
+        now = self._now()
+        while (new_id := self._follows(id, now)) is not None:
             id = new_id
-        if id not in self._entries:
+        if self._alive(id, now) is None:
             return None
         self._finish(id, reason, now, now)
         return id
 
     async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
-        now = self._tidy()
+        now = self._now()
         answer: dict[str, Live | Ended | None] = {}
         for id, activity in activities.items():
-            entry = self._entries.get(id)
+            entry = self._alive(id, now)
             if entry is None:
                 answer[id] = self._why(id, now)
             else:
                 left = self._deadline(entry)[0] - now
                 before, entry.clocks = entry.clocks, renewed(entry.clocks, activity, now)
-                self._watch(id, entry)
+                if entry.clocks.paged and not before.paged:  # the closed timeout counts from now on
+                    self._watch(id, entry, now)
                 live = answer[id] = Live(entry.clocks, now)
                 if before.paged and before != entry.clocks and left <= self._warning:
                     self._tell(id, live)
         return answer
 
-    def _drop(self, box: str, name: str) -> None:
-        if self._kept.pop((box, name), None) is not None:
-            del self._boxes[box][name]
-            if not self._boxes[box]:
-                del self._boxes[box]
+    def _clean(self, box: str, now: float) -> None:
+        """Forget a box's old drafts, and the oldest of too many; note when to look again."""
+        drafts = self._boxes[box]
+        while drafts:
+            name, (_, at) = next(iter(drafts.items()))
+            if now - at < DRAFT_KEPT and len(drafts) <= MOST_DRAFTS:
+                self._agenda.note(box, at + DRAFT_KEPT, now)
+                return
+            del drafts[name]
+        del self._boxes[box]
 
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
-        now = self._tidy()
-        self._drop(box, name)  # the new one is the youngest
-        self._kept[box, name] = now
+        now = self._now()
         drafts = self._boxes.setdefault(box, {})
+        drafts.pop(name, None)  # the new one is the youngest
         drafts[name] = draft, now
-        if len(drafts) > MOST_DRAFTS:
-            self._drop(box, next(iter(drafts)))
+        self._clean(box, now)
 
     async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
-        now = self._tidy()
-        return {name: (draft, now - at) for name, (draft, at) in self._boxes.get(box, {}).items()}
+        now = self._now()
+        return {
+            name: (draft, now - at)
+            for name, (draft, at) in self._boxes.get(box, {}).items()
+            if now - at < DRAFT_KEPT
+        }
 
     async def drop_draft(self, box: str, name: str) -> None:
-        self._tidy()
-        self._drop(box, name)
+        now = self._now()
+        if box in self._boxes:
+            self._boxes[box].pop(name, None)
+            self._clean(box, now)
 
     async def close(self) -> None:
-        pass
+        self._agenda.close()
