@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
@@ -18,14 +19,14 @@ from quart.wrappers import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .config import Settings
-from .cookies import Token, first_living, id_of, named_in, new_token
+from .cookies import first_living, id_of, named_in, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .files import StaticFiles
 from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
-from .session import SIGNED_OUT, Move, Session
-from .stores.base import Attributes, Change, Ended, Record, ask
+from .session import Move, Session
+from .stores.base import SIGNED_OUT, Attributes, Change, Changed, Ended, Record, ask
 
 #: The attribute by which a view says that its requests are not activity.
 PASSIVE: Final = "quart_idle_passive"
@@ -186,7 +187,8 @@ class QuartIdleSessionInterface(SessionInterface):
 
     async def _create(self, session: Session) -> None:
         base, change = session._base, self._change_of(session)
-        token = self._new_token(session)
+        self._need_answer(session)
+        token = new_token()
         id = id_of(token)
         clocks = await ask(self._store.create(id, change), self._patience)
         if session._base is not base:  # it was over before it began
@@ -200,18 +202,42 @@ class QuartIdleSessionInterface(SessionInterface):
 
     async def _change(self, session: Session, id: str) -> None:
         base, change = session._base, self._change_of(session)
-        if session._token_wanted or session._cleared or "user_id" in change.attributes:
-            await self._regenerate(session, Move(id, self._new_token(session, id), change, base))
+        if session._token_wanted or change.anew:
+            if session._holds_data():
+                self._need_answer(session)
+            await self._regenerate(session, Move(id, new_token(id), change, base))
         elif change.fields or change.attributes:
-            if not await ask(self._store.save(id, change), self._patience):
-                raise SessionEnded(f"the session {id} was over before it could be saved")
-            session._written(change, base)
+            changed = await ask(self._store.save(id, change), self._patience)
+            self._settle(session, id, changed, change, base)
+
+    @staticmethod
+    def _settle(
+        session: Session,
+        id: str,
+        changed: Changed | None,
+        change: Change,
+        base: Mapping[str, bytes],
+    ) -> None:
+        """Take in what became of a change, and of the session that had this id.
+
+        Where it has another by now, a newer cookie is on its way, and none is sent.
+        """
+        if changed is None:
+            raise SessionEnded(f"the session {id} was over before it could be changed")
+        session._written(change, base)
+        if changed.ended:
+            session._begin_anew(SIGNED_OUT)
+            session._over = session._token = None
+            session._forget_cookie = changed.id == id
+            session._superseded = changed.id != id
+        elif session._id == id and changed.id != id:
+            session._id, session._token = changed.id, None
 
     async def _regenerate(self, session: Session, move: Move) -> None:
         again, session._move = session._move is move, move
         try:
             call = self._store.regenerate(move.id, move.new_id, move.change)
-            happened = await ask(call, self._patience)
+            changed = await ask(call, self._patience)
         except BaseException:
             # Whoever is not told whether the token has changed is not told the new one: the client
             # is answered 503, or has gone.
@@ -221,14 +247,19 @@ class QuartIdleSessionInterface(SessionInterface):
                 task.add_done_callback(self._returns.discard)
             raise
         session._move = None
-        if not happened:
-            raise SessionEnded(f"the session {move.id} was over before its token could be changed")
-        if session._over is not None:
+        if changed is None and not move.change.anew:
+            # Another request may have changed the token alone: what is written belongs to the same
+            # session still.
+            changed = await ask(self._store.save(move.id, move.change), self._patience)
+        if changed is None or changed.id != move.new_id:
+            self._settle(session, move.id, changed, move.change, move.base)
+            session._token_wanted = False
+        elif session._over is not None:
             session._over = move.new_id, session._over[1]
-            return
-        session._id, session._token = move.new_id, move.token
-        session._token_wanted = False
-        session._written(move.change, move.base)
+        else:
+            session._id, session._token = move.new_id, move.token
+            session._token_wanted = False
+            session._written(move.change, move.base)
 
     async def _return(self, session: Session, move: Move) -> None:
         """Have a session go back to the token that its client has, lest it be signed out."""
@@ -248,7 +279,8 @@ class QuartIdleSessionInterface(SessionInterface):
         undo = move.undo
         if undo is None:
             return False
-        return await ask(self._store.regenerate(move.new_id, move.id, undo), self._patience)
+        call = self._store.regenerate(move.new_id, move.id, undo)
+        return await ask(call, self._patience) is not None
 
     def close(self) -> None:
         for task in self._returns:
@@ -267,10 +299,6 @@ class QuartIdleSessionInterface(SessionInterface):
                 f"QUART_IDLE_MAX_SIZE allows {self._settings.max_size}"
             )
         return Change(fields, attributes, session._cleared)
-
-    def _new_token(self, session: Session, like: str = "") -> Token:
-        self._need_answer(session)
-        return new_token(like)
 
     @staticmethod
     def _need_answer(session: Session) -> None:

@@ -1,6 +1,6 @@
 """The clocks of a session: pure, with no I/O and no clock of its own.
 
-``deadline = min(active + timeout, created + lifetime, seen + closed_timeout)``
+``deadline = min(active + timeout, began + lifetime, seen + closed_timeout)``
 
 A clock that is not configured is left out. ``active`` and ``seen`` only ever grow, so a renewal is
 a max-merge: late, repeated, reordered or batched, the result is the same.
@@ -42,6 +42,13 @@ class Clocks(NamedTuple):
     paged: bool = False
     #: The session's own idle timeout; None: the application's.
     timeout: float | None = None
+    #: When it became another user's, or was cleared and filled anew; None: when it was created.
+    anew: float | None = None
+
+    @property
+    def began(self) -> float:
+        """What the lifetime counts from."""
+        return self.created if self.anew is None else self.anew
 
 
 class Activity(NamedTuple):
@@ -74,7 +81,7 @@ def timeout_of(clocks: Clocks, limits: Limits) -> float:
 
 def lifetime_end(clocks: Clocks, limits: Limits) -> float | None:
     """When the session's lifetime is over; None: never."""
-    return None if limits.lifetime is None else clocks.created + limits.lifetime
+    return None if limits.lifetime is None else clocks.began + limits.lifetime
 
 
 def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
@@ -86,18 +93,18 @@ def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
         if closed < end:
             end, why = closed, "closed"
     # On a tie the lifetime is what ends it: no renewal could have helped.
-    if limits.lifetime is not None and clocks.created + limits.lifetime <= end:
-        end, why = clocks.created + limits.lifetime, "lifetime"
+    if limits.lifetime is not None and clocks.began + limits.lifetime <= end:
+        end, why = clocks.began + limits.lifetime, "lifetime"
     return end, why
 
 
 def renewed(clocks: Clocks, activity: Activity, now: float) -> Clocks:
     """The clocks after a sign of life, merged by maximum; data is not concerned."""
-    created, active, seen, paged, timeout = clocks
+    created, active, seen, paged, timeout, anew = clocks
     if activity.active is not None:
         active = max(active, now - activity.active)
     seen = max(seen, now - activity.seen)
-    return Clocks(created, active, seen, paged or activity.paged, timeout)
+    return Clocks(created, active, seen, paged or activity.paged, timeout, anew)
 
 
 class Left(NamedTuple):

@@ -17,13 +17,7 @@ from flask.sessions import SessionMixin
 from .codec import IMMUTABLE, decode, encode, plain_key
 from .cookies import Token, id_of
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
-from .stores.base import Change
-
-#: The reason of an end that the user asked for.
-SIGNED_OUT = "signed out"
-
-# Flask's key for `permanent`: how long the cookie lasts, and no data to make a session for.
-_PERMANENT = "_permanent"
+from .stores.base import PERMANENT, SIGNED_OUT, Change
 
 
 class Keeper(Protocol):
@@ -50,8 +44,8 @@ class Move(NamedTuple):
 
     @property
     def undo(self) -> Change | None:
-        """What takes it back; None where the user changed: others may know the old token."""
-        if "user_id" in self.change.attributes:
+        """What takes it back; None where the old token is to have nothing any more."""
+        if self.change.anew:
             return None
         # As it was, and not only where it was: no more is to be had with the old token.
         return Change({key: self.base.get(key) for key in self.change.fields}, {})
@@ -261,12 +255,12 @@ class Session(SessionMixin):
     @property
     def permanent(self) -> bool:
         """Whether the cookie outlives the browser: it then lasts as long as the session can."""
-        return bool(self.get(_PERMANENT, False))
+        return bool(self.get(PERMANENT, False))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
         if self.permanent is not bool(value):  # often set at every request: no reason to write
-            self[_PERMANENT] = bool(value)
+            self[PERMANENT] = bool(value)
 
     # What is more.
 
@@ -434,6 +428,15 @@ class Session(SessionMixin):
         self._forget()
         self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
 
+    def _begin_anew(self, ended: str) -> None:
+        """Have nothing stored from now on; what is set goes into a session of its own."""
+        self._id = self._clocks = self._base_user_id = None
+        self._ended = ended
+        self._base = {}
+        self._dirty = {key: raw for key, raw in self._dirty.items() if raw is not None}
+        self._values = {key: value for key, value in self._values.items() if key in self._dirty}
+        self._cleared = self._token_wanted = self._marked_modified = False
+
     def _attributes_changed(self) -> bool:
         return (
             self._cleared
@@ -506,7 +509,7 @@ class Session(SessionMixin):
         return self._holds_data() and not (self._superseded and self._user_id is None)
 
     def _holds_data(self) -> bool:
-        return self._user_id is not None or any(key != _PERMANENT for key in self._keys())
+        return self._user_id is not None or any(key != PERMANENT for key in self._keys())
 
     def _size(self, changes: Mapping[str, bytes | None]) -> int:
         """What the session's data takes after these changes, in bytes."""

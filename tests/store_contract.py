@@ -29,10 +29,12 @@ from quart_idle.policy import Activity, Clocks, Limits, deadline, renewed
 from quart_idle.stores.base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
+    PERMANENT,
     REASON_KEPT,
     REGENERATED,
     Attributes,
     Change,
+    Changed,
     DraftStore,
     Ended,
     Live,
@@ -171,8 +173,8 @@ class StoreContract:
         self, bound: Store, told: Told
     ) -> None:
         assert await bound.load("id") is None
-        assert await bound.save("id", change({"a": b"1"})) is False
-        assert await bound.regenerate("id", "id-new", change({"a": b"1"})) is False
+        assert await bound.save("id", change({"a": b"1"})) is None
+        assert await bound.regenerate("id", "id-new", change({"a": b"1"})) is None
         assert await bound.end("id", "signed out") is None
         assert await bound.renew({"id": PAGE}) == {"id": None}
         assert await bound.load("id") is None
@@ -196,8 +198,9 @@ class StoreContract:
         await bound.create("id", change({"a": b"1"}, user_id="ada"))
         await over(bound, clock)
         ended = await reason(bound)
-        assert await bound.save("id", change({"a": b"2"}, timeout=9000.0)) is False
-        assert await bound.regenerate("id", "id-another", change({"a": b"2"})) is False
+        if ended != REGENERATED:  # the session that goes on is written to
+            assert await bound.save("id", change({"a": b"2"}, timeout=9000.0)) is None
+        assert await bound.regenerate("id", "id-another", change({"a": b"2"})) is None
         outcome = (await bound.renew({"id": Activity(0.0, 0.0, True)}))["id"]
         assert isinstance(outcome, Ended)
         assert outcome.reason == ended
@@ -397,25 +400,163 @@ class StoreContract:
         assert await bound.regenerate("id", "id-new", change({"a": b"2"}))
         assert (await record(bound, "id-new")).data == {"a": b"3"}
         await bound.end("id-new", "signed out")
-        assert await bound.regenerate("id", "id-new", change({"a": b"2"})) is False
+        assert await bound.regenerate("id", "id-new", change({"a": b"2"})) is None
         assert await reason(bound, "id-new") == "signed out"
 
-    async def test_nothing_but_an_end_follows_the_session_to_its_new_id(self, bound: Store) -> None:
+    @pytest.mark.parametrize(
+        "anew", [change(user_id="bob"), change(user_id=None), change({"b": b"1"}, clear=True)]
+    )
+    async def test_nothing_but_an_end_follows_a_session_that_is_another_by_now(
+        self, bound: Store, anew: Change
+    ) -> None:
+        await bound.create("id", change({"a": b"1"}, user_id="ada"))
+        await bound.regenerate("id", "id-second", change())
+        await bound.regenerate("id-second", "id-new", anew)
+        await bound.regenerate("id-new", "id-last", change())
+        before = await record(bound, "id-last")
+        for id in ("id", "id-second"):
+            assert await bound.save(id, change({"a": b"2"})) is None
+        await bound.renew(dict.fromkeys(("id", "id-second", "id-new"), PAGE))
+        assert (await record(bound, "id-last"))[:3] == before[:3]
+
+    async def test_a_save_follows_a_session_whose_token_alone_was_changed(
+        self, bound: Store
+    ) -> None:
+        await bound.create("id", change({"a": b"1"}, user_id="ada"))
+        ids = ["id", "id-second", "id-third", "id-fourth"]
+        for number, (id, new_id) in enumerate(pairwise(ids)):
+            await bound.regenerate(id, new_id, change({"a": b"%d" % number}))
+        for id in ids:
+            assert await bound.save(id, change({id: b"2"}, timeout=50.0)) == Changed("id-fourth")
+        found = await record(bound, "id-fourth")
+        assert dict(found.data) == {"a": b"2"} | dict.fromkeys(ids, b"2")
+        assert (found.user_id, found.clocks.timeout) == ("ada", 50.0)
+        assert [await reason(bound, id) for id in ids[:3]] == [REGENERATED] * 3
+        await bound.end("id-fourth", "signed out")
+        assert await bound.save("id", change({"a": b"3"})) is None
+
+    async def test_a_save_follows_a_session_back_to_an_id_that_it_had(self, bound: Store) -> None:
         await bound.create("id", change({"a": b"1"}))
         await bound.regenerate("id", "id-new", change())
-        before = await record(bound, "id-new")
-        await bound.save("id", change({"a": b"2"}))
-        await bound.renew({"id": PAGE})
-        assert (await record(bound, "id-new"))[:3] == before[:3]
+        await bound.regenerate("id-new", "id", change())
+        assert await bound.save("id-new", change({"b": b"1"})) == Changed("id")
+        await bound.regenerate("id", "id-last", change())
+        assert await bound.save("id-new", change({"c": b"1"})) == Changed("id-last")
+        assert set((await record(bound, "id-last")).data) == {"a", "b", "c"}
+
+    async def test_saves_and_changes_of_the_token_at_once_all_last(self, bound: Store) -> None:
+        await bound.create("id", change())
+        ids = [f"id-{number}" for number in range(10)]
+        fields = {f"key{number}": b"1" for number in range(50)}
+        calls: list[Coroutine[Any, Any, Any]] = [
+            bound.save("id", change({key: value})) for key, value in fields.items()
+        ]
+        for place, pair in enumerate(pairwise(["id", *ids])):
+            calls.insert(5 * place, bound.regenerate(*pair, change()))
+        assert all(await asyncio.gather(*calls))
+        assert dict((await record(bound, ids[-1])).data) == fields
+
+    # The lifetime.
+
+    @pytest.mark.parametrize(
+        ("anew", "lasts"),
+        [
+            (change({"a": b"2"}), 900),
+            (change(user_id="bob"), 1000),
+            (change(user_id=None), 1000),
+            (change({"b": b"1"}, clear=True), 1000),
+        ],
+    )
+    async def test_the_lifetime_begins_again_where_the_user_changes_or_all_is_cleared(
+        self, store: Store, clock: Time, anew: Change, lasts: float
+    ) -> None:
+        store.bind(Limits(9000.0, lifetime=1000.0), lambda *_: None)
+        created = (await store.create("id", change({"a": b"1"}, user_id="ada"))).created
+        await clock.advance(100)
+        assert await store.regenerate("id", "id-new", anew)
+        clocks = (await record(store, "id-new")).clocks
+        assert clocks.created == created
+        assert clocks.began == about(created + (100 if lasts == 1000 else 0))
+        await clock.advance(lasts - 1)
+        await store.renew({"id-new": HERE})
+        assert (await record(store, "id-new")).clocks.began == clocks.began
+        await clock.advance(1)
+        assert await reason(store, "id-new") == "lifetime"
+
+    # A session that holds nothing any more.
+
+    @pytest.mark.parametrize("call", ["save", "regenerate"])
+    @pytest.mark.parametrize(
+        ("before", "last"),
+        [
+            (change({"a": b"1"}), change({"a": None})),
+            (change({"a": b"1", PERMANENT: b"true"}), change({"a": None})),
+            (change({"a": b"1"}), change({"a": None, PERMANENT: b"true"})),
+            (change({"a": b"1"}), change(clear=True)),
+            (change({"a": b"1"}, user_id="ada"), change(clear=True, user_id=None)),
+            (change(user_id="ada"), change(user_id=None)),
+        ],
+    )
+    async def test_a_session_that_is_left_with_nothing_has_ended(
+        self, bound: Store, clock: Time, told: Told, call: str, before: Change, last: Change
+    ) -> None:
+        await bound.create("id", before)
+        calls = {
+            "save": lambda: bound.save("id", last),
+            "regenerate": lambda: bound.regenerate("id", "id-new", last),
+        }
+        assert await calls[call]() == Changed("id", ended=True)
+        assert await reason(bound) == "signed out"
+        assert await bound.load("id-new") is None
+        if call == "regenerate":
+            assert await calls[call]() == Changed("id", ended=True)
+        assert await bound.save("id", change({"b": b"1"})) is None
+        assert await bound.end("id", "again") is None
+        await clock.advance(1)
+        assert told == [("id", ("signed out", about(0)))]
+
+    @pytest.mark.parametrize("call", ["save", "regenerate"])
+    @pytest.mark.parametrize(
+        ("before", "less"),
+        [
+            (change({"a": b"1", "b": b"1"}), change({"a": None})),
+            (change({"a": b"1"}, user_id="ada"), change({"a": None})),
+            (change({"a": b"1"}, user_id="ada"), change(user_id=None)),
+            (change({"a": b"1"}), change({"b": b"1"}, clear=True)),
+            (change({"a": b"1"}), change({"a": None}, user_id="ada")),
+        ],
+    )
+    async def test_a_session_that_holds_something_still_goes_on(
+        self, bound: Store, call: str, before: Change, less: Change
+    ) -> None:
+        await bound.create("id", before)
+        if call == "save":
+            assert await bound.save("id", less) == Changed("id")
+        else:
+            assert await bound.regenerate("id", "id-new", less) == Changed("id-new")
+
+    async def test_a_key_that_was_set_in_the_meantime_keeps_the_session(self, bound: Store) -> None:
+        await bound.create("id", change({"a": b"1"}))
+        await bound.save("id", change({"b": b"1"}))
+        assert await bound.save("id", change({"a": None})) == Changed("id")
+        assert dict((await record(bound)).data) == {"b": b"1"}
+
+    async def test_a_late_save_that_leaves_nothing_ends_the_session_under_its_new_id(
+        self, bound: Store
+    ) -> None:
+        await bound.create("id", change({"a": b"1"}))
+        await bound.regenerate("id", "id-new", change())
+        assert await bound.save("id", change({"a": None})) == Changed("id-new", ended=True)
+        assert await reason(bound, "id-new") == "signed out"
 
     async def test_of_two_regenerations_at_once_one_happens(self, bound: Store) -> None:
         await bound.create("id", change({"a": b"1"}))
         happened = await asyncio.gather(
             bound.regenerate("id", "id-one", change()), bound.regenerate("id", "id-two", change())
         )
-        assert sorted(happened) == [False, True]
+        assert happened.count(None) == 1
         alive = [isinstance(await bound.load(id), Record) for id in ("id-one", "id-two")]
-        assert alive == list(happened)
+        assert alive == [outcome is not None for outcome in happened]
 
     # Renewing.
 
@@ -441,7 +582,7 @@ class StoreContract:
         assert (dict(found.data), found.user_id) == ({"a": b"1"}, "ada")
         assert found.clocks == live.clocks
         created = found.clocks.created
-        assert live.clocks == (created, about(created + 15), about(created + 18), True, 50.0)
+        assert live.clocks == (created, about(created + 15), about(created + 18), True, 50.0, None)
 
     @pytest.mark.parametrize("again", [1, 2])
     @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -454,7 +595,7 @@ class StoreContract:
         for index in order * again:
             await bound.renew({"id": activities[index]})
         found = (await record(bound)).clocks
-        assert found == (created, about(created + 35), about(created + 40), True, None)
+        assert found == (created, about(created + 35), about(created + 40), True, None, None)
 
     async def test_a_renewal_never_moves_a_clock_back(self, bound: Store, clock: Time) -> None:
         clocks = await bound.create("id", change())
@@ -494,7 +635,8 @@ class StoreContract:
         found = await record(bound)
         assert dict(found.data) == {"a": b"2", "b": b"2"}
         assert found.clocks.active == about(found.now)
-        assert [await bound.regenerate("id", "id-new", change()) for _ in range(2)] == [True, True]
+        for _ in range(2):
+            assert await bound.regenerate("id", "id-new", change()) == Changed("id-new")
         assert (await record(bound, "id-new")).data == found.data
         assert [await bound.end("id-new", why) for why in ("first", "second")] == ["id-new", None]
         assert await reason(bound, "id-new") == "first"
@@ -732,7 +874,8 @@ class _Session:
     user_id: str | None
     clocks: Clocks
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change, now: float) -> bool:
+        """Change it; whether it has something still."""
         if change.clear:
             self.data = {}
         for key, value in change.fields.items():
@@ -742,6 +885,9 @@ class _Session:
         self.user_id = change.attributes.get("user_id", self.user_id)
         own = change.attributes.get("timeout", self.clocks.timeout)
         self.clocks = self.clocks._replace(timeout=own)
+        if change.clear or "user_id" in change.attributes:
+            self.clocks = self.clocks._replace(anew=None if now == self.clocks.created else now)
+        return bool(self.data or self.user_id or not change.takes)
 
 
 @dataclass
@@ -753,6 +899,7 @@ class _Model:
     live: dict[str, _Session] = field(default_factory=dict)
     over: dict[str, tuple[str, float]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
 
     def look(self) -> None:
         for id, session in tuple(self.live.items()):
@@ -831,26 +978,40 @@ class StoreModel(RuleBasedStateMachine):
         self.ids += 1
         now = self.model.now
         session = self.model.live[id] = _Session({}, None, Clocks(now, now, now))
-        session.apply(change)
+        session.apply(change, now)
         self.ask(self.store.create(id, change))
 
     @rule(id=IDS, change=CHANGES)
     def save(self, id: str, change: Change) -> None:
-        assert self.ask(self.store.save(id, change)) == (id in self.model.live)
-        if id in self.model.live:
-            self.model.live[id].apply(change)
+        changed = self.ask(self.store.save(id, change))
+        while id in self.model.moved and id not in self.model.anew:
+            id = self.model.moved[id]
+        if id not in self.model.live:
+            assert changed is None
+        elif self.model.live[id].apply(change, self.model.now):
+            assert changed == (id, False)
+        else:
+            assert changed == (id, True)
+            self.model.finish(id, "signed out", self.model.now)
 
     @rule(id=IDS, change=CHANGES)
     def regenerate(self, id: str, change: Change) -> None:
         new_id = f"id{self.ids}"
-        happened = self.ask(self.store.regenerate(id, new_id, change))
-        assert happened == (id in self.model.live)
-        if happened:
-            self.ids += 1
-            session = self.model.live[new_id] = self.model.live[id]
-            session.apply(change)
+        self.ids += 1  # no id is made twice
+        changed = self.ask(self.store.regenerate(id, new_id, change))
+        session = self.model.live.get(id)
+        if session is None:
+            assert changed is None
+        elif session.apply(change, self.model.now):
+            assert changed == (new_id, False)
+            self.model.live[new_id] = session
             self.model.finish(id, REGENERATED, self.model.now)
             self.model.moved[id] = new_id
+            if change.anew:
+                self.model.anew.add(id)
+        else:
+            assert changed == (id, True)
+            self.model.finish(id, "signed out", self.model.now)
 
     @rule(id=IDS, why=st.sampled_from(["signed out", "reset"]))
     def end(self, id: str, why: str) -> None:
@@ -896,7 +1057,10 @@ class StoreModel(RuleBasedStateMachine):
                     )
                 )
                 assert told == pytest.approx(model)
-                assert found.clocks[3:] == session.clocks[3:]
+                assert found.clocks[3:5] == session.clocks[3:5]
+                assert found.clocks.began - found.clocks.created == pytest.approx(
+                    session.clocks.began - session.clocks.created
+                )
             elif id in self.model.over:
                 why, at = self.model.over[id]
                 assert found == (why, pytest.approx(self.model.now - at))

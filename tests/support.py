@@ -18,7 +18,7 @@ from werkzeug.datastructures import Headers
 
 from quart_idle import MemoryStore, Options, QuartIdle, Session, Store
 from quart_idle.policy import Activity, Clocks, Limits
-from quart_idle.stores.base import Change, Ended, Listener, Live, Record
+from quart_idle.stores.base import Change, Changed, Ended, Listener, Live, Record
 
 session = cast(Session, quart.session)
 
@@ -162,11 +162,11 @@ class Tampered:
     async def create(self, id: str, change: Change) -> Clocks:
         return cast(Clocks, await self._pass("create", id, change))
 
-    async def save(self, id: str, change: Change) -> bool:
-        return cast(bool, await self._pass("save", id, change))
+    async def save(self, id: str, change: Change) -> Changed | None:
+        return cast("Changed | None", await self._pass("save", id, change))
 
-    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
-        return cast(bool, await self._pass("regenerate", id, new_id, change))
+    async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
+        return cast("Changed | None", await self._pass("regenerate", id, new_id, change))
 
     async def end(self, id: str, reason: str) -> str | None:
         return cast("str | None", await self._pass("end", id, reason))

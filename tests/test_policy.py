@@ -28,13 +28,19 @@ MOMENTS = st.integers(0, 10**6).map(float)
 DURATIONS = st.integers(1, 10**6).map(float)
 LIMITS = st.builds(Limits, DURATIONS, st.none() | DURATIONS, st.none() | DURATIONS)
 CLOCKS = st.builds(
-    lambda created, active, seen, paged, own: Clocks(
-        created, created + active, created + active + seen, paged, own
+    lambda created, active, seen, paged, own, anew: Clocks(
+        created,
+        created + active,
+        created + active + seen,
+        paged,
+        own,
+        None if anew is None else created + anew,
     ),
     MOMENTS,
     MOMENTS,
     MOMENTS,
     st.booleans(),
+    st.none() | DURATIONS,
     st.none() | DURATIONS,
 )
 ACTIVITIES = st.builds(Activity, MOMENTS, st.none() | MOMENTS, st.booleans())
@@ -97,6 +103,7 @@ def test_a_renewal_never_moves_a_clock_back_and_never_touches_the_rest(
     assert then.seen >= clocks.seen
     assert then.paged >= clocks.paged
     assert (then.created, then.timeout) == (clocks.created, clocks.timeout)
+    assert (then.anew, then.began) == (clocks.anew, clocks.began)
 
 
 @given(CLOCKS, LIMITS, RENEWALS)
@@ -121,7 +128,9 @@ def test_what_is_seen_is_not_active_and_the_other_way_round() -> None:
 def test_the_deadline_is_the_first_of_the_clocks_that_count(clocks: Clocks, limits: Limits) -> None:
     ends = {"idle": clocks.active + timeout_of(clocks, limits)}
     if limits.lifetime is not None:
-        ends["lifetime"] = clocks.created + limits.lifetime
+        ends["lifetime"] = limits.lifetime + (
+            clocks.created if clocks.anew is None else clocks.anew
+        )
     if limits.closed_timeout is not None and clocks.paged:
         ends["closed"] = clocks.seen + limits.closed_timeout
     end, why = deadline(clocks, limits)
@@ -146,6 +155,8 @@ def test_the_deadline_never_passes_the_lifetime(
         (Limits(60), Clocks(0, 0, 0, timeout=5), (5, "idle")),
         (Limits(60), Clocks(0, 0, 0, timeout=500), (500, "idle")),
         (Limits(60, 50), Clocks(0, 0, 0), (50, "lifetime")),
+        (Limits(60, 50), Clocks(0, 40, 40, anew=30), (80, "lifetime")),
+        (Limits(60, 50), Clocks(0, 10, 40, anew=30), (70, "idle")),
         (Limits(60, 50), Clocks(0, 40, 40, timeout=500), (50, "lifetime")),
         (Limits(60, None, 30), Clocks(0, 0, 0), (60, "idle")),
         (Limits(60, None, 30), Clocks(0, 0, 0, paged=True), (30, "closed")),

@@ -18,7 +18,7 @@ from quart.typing import TestClientProtocol as QuartClient
 
 from quart_idle import QuartIdle, StoreUnavailable
 from quart_idle.policy import Limits
-from quart_idle.stores.base import Ended, Live, Record, ask
+from quart_idle.stores.base import Changed, Ended, Live, Record, ask
 from quart_idle.stores.redis import RedisStore
 
 from .conftest import Server, frame, presence
@@ -381,7 +381,7 @@ async def test_redis_that_comes_back_empty_has_no_session_and_is_used_on(
     server.start()
     assert await store.load("id") is None
     assert await store.renew({"id": HERE}) == {"id": None}
-    assert await store.save("id", change({"a": b"2"})) is False
+    assert await store.save("id", change({"a": b"2"})) is None
     await store.create("id", change({"a": b"3"}))
     assert (await record(store, "id")).data == {"a": b"3"}
 
@@ -474,7 +474,7 @@ async def test_a_call_that_is_cancelled_happened_whole_or_not_at_all_and_takes_n
     found, saved, _ = await asyncio.gather(*others)
     assert isinstance(found, Record)
     assert found.data["a"] == b"1"
-    assert saved is True
+    assert saved == Changed("aaother")
     await assert_whole(store)
     assert (await record(store, "aaother")).data == {"a": b"1", "b": b"2"}
 

@@ -11,7 +11,8 @@ The contract, held by ``tests/store_contract.py``:
   on it is not loaded, saved or renewed, its data is gone, and the reason is the clock's name.
 - The reason of an end is told for `REASON_KEPT` seconds, then forgotten.
 - `Store.save` writes the fields it is given and no others, so concurrent saves of different fields
-  all last.
+  all last; also where the token alone was changed in the meantime.
+- A session exists only as long as it holds data: one that a change leaves with nothing ends.
 - A call that is cancelled happened whole or not at all. A call that is made twice does no harm.
 - Every call fails with an exception or returns; a failure is never told as a missing session.
 """
@@ -32,6 +33,12 @@ REASON_KEPT: Final = 3600.0
 
 #: The reason of a session whose token was changed: it goes on under another id.
 REGENERATED: Final = "regenerated"
+
+#: The reason of an end that the user asked for.
+SIGNED_OUT: Final = "signed out"
+
+#: The field of Flask's `permanent`: how long the cookie lasts, and no data to have a session for.
+PERMANENT: Final = "_permanent"
 
 #: How many characters of its id a session keeps when its token changes: a store that is spread over
 #: nodes finds its place by them.
@@ -104,6 +111,30 @@ class Change(NamedTuple):
     #: Whether every other field is deleted.
     clear: bool = False
 
+    @property
+    def anew(self) -> bool:
+        """Whether the session is another one after it: another user's, or filled anew.
+
+        Its lifetime begins again, and who read it before does not write to it any more.
+        """
+        return self.clear or "user_id" in self.attributes
+
+    @property
+    def takes(self) -> bool:
+        """Whether it may leave a session with nothing: no field but `PERMANENT`, and no user."""
+        return (
+            self.clear or None in self.fields.values() or self.attributes.get("user_id", "") is None
+        )
+
+
+class Changed(NamedTuple):
+    """A session that was changed."""
+
+    #: The id that it has: another one than was named, if its token was changed in the meantime.
+    id: str
+    #: Whether it was left with nothing, and ended.
+    ended: bool = False
+
 
 #: Told of a session that has ended, or gone on under another id (reason `REGENERATED`), or that was
 #: renewed when its pages may have been warned.
@@ -149,15 +180,21 @@ class Store(Protocol):
     async def create(self, id: str, change: Change) -> Clocks:
         """Make a session: created, active and seen now."""
 
-    async def save(self, id: str, change: Change) -> bool:
-        """Change a living session's data, and not its clocks. False: there is none."""
+    async def save(self, id: str, change: Change) -> Changed | None:
+        """Change a living session's data, and of its clocks what `Change.anew` says. None: there is
+        none.
 
-    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
-        """Change a living session and give it a new id. False: there is none, nothing happened.
+        An id that was regenerated without `Change.anew` passes the change on to the id that the
+        session has now. A session that the change leaves with nothing (`Change.takes`) ends, with
+        the reason `SIGNED_OUT`.
+        """
+
+    async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
+        """Change a living session as `save` does, and give it a new id.
 
         The old id has ended, with the reason `REGENERATED`. Asked again for the same two ids, as
-        after an answer that was lost, it says True and does nothing. The new id begins with the
-        same two characters, which a store that is spread over nodes places a session by.
+        after an answer that was lost, it answers the same and does nothing. The new id begins with
+        the same two characters, which a store that is spread over nodes places a session by.
         """
 
     async def end(self, id: str, reason: str) -> str | None:

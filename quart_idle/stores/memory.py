@@ -24,9 +24,12 @@ from .agenda import Agenda
 from .base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
+    PERMANENT,
     REASON_KEPT,
     REGENERATED,
+    SIGNED_OUT,
     Change,
+    Changed,
     Ended,
     Listener,
     Live,
@@ -77,7 +80,7 @@ class _Entry:
     user_id: str | None
     clocks: Clocks
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change, now: float) -> None:
         data = {} if change.clear else dict(self.data)
         for key, value in change.fields.items():
             if value is None:
@@ -89,6 +92,11 @@ class _Entry:
             self.user_id = change.attributes["user_id"]
         if "timeout" in change.attributes:
             self.clocks = self.clocks._replace(timeout=change.attributes["timeout"])
+        if change.anew and now != self.clocks.created:
+            self.clocks = self.clocks._replace(anew=now)
+
+    def is_left_with_nothing(self, change: Change) -> bool:
+        return change.takes and self.user_id is None and self.data.keys() <= {PERMANENT}
 
 
 class _Over(NamedTuple):
@@ -96,6 +104,8 @@ class _Over(NamedTuple):
     at: float
     #: The id that the session has now, if it was regenerated.
     new_id: str | None
+    #: Whether its token alone was changed: a save follows it.
+    same: bool
 
 
 class MemoryStore:
@@ -176,10 +186,17 @@ class MemoryStore:
         return entry
 
     def _finish(
-        self, id: str, reason: str, at: float, now: float, new_id: str | None = None
+        self,
+        id: str,
+        reason: str,
+        at: float,
+        now: float,
+        new_id: str | None = None,
+        *,
+        same: bool = False,
     ) -> None:
         del self._entries[id]
-        self._over[id] = _Over(reason, at, new_id)
+        self._over[id] = _Over(reason, at, new_id, same)
         self._agenda.note(id, at + REASON_KEPT, now)
         self._tell(id, Ended(reason, now - at))
 
@@ -207,32 +224,44 @@ class MemoryStore:
     async def create(self, id: str, change: Change) -> Clocks:
         now = self._now()
         entry = _Entry({}, None, Clocks(now, now, now))
-        entry.apply(change)
+        entry.apply(change, now)
         self._watch(id, entry, now)
         self._entries[id] = entry
         return entry.clocks
 
-    async def save(self, id: str, change: Change) -> bool:
+    async def save(self, id: str, change: Change) -> Changed | None:
         now = self._now()
+        while (new_id := self._follows(id, now)) is not None and self._over[id].same:
+            id = new_id
         entry = self._alive(id, now)
         if entry is None:
-            return False
-        entry.apply(change)
+            return None
+        entry.apply(change, now)
+        if entry.is_left_with_nothing(change):
+            self._finish(id, SIGNED_OUT, now, now)
+            return Changed(id, ended=True)
         if "timeout" in change.attributes:  # the deadline may be nearer than it was
             self._watch(id, entry, now)
-        return True
+        return Changed(id)
 
-    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
+    async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
         now = self._now()
         entry = self._alive(id, now)
         if entry is None:
-            return self._follows(id, now) == new_id and self._alive(new_id, now) is not None
-        entry.apply(change)
+            if self._follows(id, now) != new_id:
+                return None
+            if self._over[id].reason == SIGNED_OUT:
+                return Changed(id, ended=True)
+            return None if self._alive(new_id, now) is None else Changed(new_id)
+        entry.apply(change, now)
+        if entry.is_left_with_nothing(change):
+            self._finish(id, SIGNED_OUT, now, now, new_id)
+            return Changed(id, ended=True)
         self._over.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
         self._watch(new_id, entry, now)
-        self._finish(id, REGENERATED, now, now, new_id)
-        return True
+        self._finish(id, REGENERATED, now, now, new_id, same=not change.anew)
+        return Changed(new_id)
 
     async def end(self, id: str, reason: str) -> str | None:
         now = self._now()

@@ -12,18 +12,20 @@ local function late() return now > tonumber(ARGV[1]) end
 local function read(key)
   local raw = redis.call('HGET', key, '\255')
   if not raw then return nil end
-  local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
-  return {created = created, active = active, seen = seen, own = own, paged = paged}
+  local created, active, seen, own, began, paged = struct.unpack('<dddddB', raw)
+  return {
+    created = created, began = began, active = active, seen = seen, own = own, paged = paged
+  }
 end
 
-local function deadline(created, active, seen, own, paged)
+local function deadline(began, active, seen, own, paged)
   local at, why = active + (own > 0 and own or TIMEOUT), 'idle'
   if paged == 1 and seen + CLOSED < at then at, why = seen + CLOSED, 'closed' end
-  if created + LIFETIME <= at then at, why = created + LIFETIME, 'lifetime' end
+  if began + LIFETIME <= at then at, why = began + LIFETIME, 'lifetime' end
   return at, why
 end
 
-local function due(c) return deadline(c.created, c.active, c.seen, c.own, c.paged) end
+local function due(c) return deadline(c.began, c.active, c.seen, c.own, c.paged) end
 
 local function alive(key)
   local c = read(key)
@@ -31,7 +33,7 @@ local function alive(key)
 end
 
 local function packed(c)
-  return struct.pack('<ddddB', c.created, c.active, c.seen, c.own, c.paged)
+  return struct.pack('<dddddB', c.created, c.active, c.seen, c.own, c.began, c.paged)
 end
 
 local function exact(number) return string.format('%.17g', number) end
@@ -50,19 +52,20 @@ local function tell(kind, key, first, second)
   redis.pcall('PUBLISH', CHANNEL, table.concat({kind, tag .. rest, first, second}, '\n'))
 end
 
-local function finish(key, index, reason, at, field, value)
+local function finish(key, index, reason, at, ...)
   redis.call('UNLINK', key)
   redis.call('HSET', key, '\253', reason, '\252', exact(at))
-  if field then redis.call('HSET', key, field, value) end
+  if ... then redis.call('HSET', key, ...) end
   redis.call('PEXPIREAT', key, string.format('%.0f', (at + KEPT) * 1000))
   redis.call('ZREM', index, rest(key))
   tell('ended', key, exact(now - at), reason)
 end
 
--- ARGV from `first`: own timeout ('': as it was), whether to clear, how many fields to set, those,
--- fields to delete.
+-- ARGV from `first`: own timeout ('': as it was), what of the session stays (SAME: all, ANEW: it is
+-- another user's from now on, CLEAR: nothing), how many fields to set, those, fields to delete.
 local function apply(key, index, c, first)
-  if ARGV[first + 1] == '1' then
+  local kind = ARGV[first + 1]
+  if kind == CLEAR then
     for _, field in ipairs(redis.call('HKEYS', key)) do
       if field ~= '\255' and field ~= '\254' then redis.call('HDEL', key, field) end
     end
@@ -72,17 +75,23 @@ local function apply(key, index, c, first)
     redis.call('HSET', key, unpack(ARGV, at, math.min(at + 999, last)))
   end
   for at = last + 1, #ARGV do redis.call('HDEL', key, ARGV[at]) end
-  if ARGV[first] ~= '' then
-    c.own = tonumber(ARGV[first])
+  if ARGV[first] ~= '' then c.own = tonumber(ARGV[first]) end
+  if kind ~= SAME then c.began = now end
+  if ARGV[first] ~= '' or kind ~= SAME then
     redis.call('HSET', key, '\255', packed(c))
     watch(key, index, c)
   end
 end
 
+-- Whether a session has nothing any more but its clocks. (A user is a field, too.)
+local function is_left_with_nothing(key)
+  return redis.call('HLEN', key) - redis.call('HEXISTS', key, PERMANENT) == 1
+end
+
 --- create
 -- KEYS: the session, its index. ARGV: not after, the change.
 if late() then return -1 end
-local c = {created = now, active = now, seen = now, own = 0, paged = 0}
+local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0}
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], '\255', packed(c))
 watch(KEYS[1], KEYS[2], c)
@@ -90,23 +99,44 @@ apply(KEYS[1], KEYS[2], c, 2)
 return packed(c)
 
 --- save
+-- KEYS: the session, its index. ARGV: not after, the call's mark if the change may leave nothing, the
+-- change. Answers with the id that the session has now, if another.
 if late() then return -1 end
+local mark = ARGV[2]
 local c = alive(KEYS[1])
-if not c then return 0 end
-apply(KEYS[1], KEYS[2], c, 2)
+if not c then
+  if mark ~= '' and redis.call('HGET', KEYS[1], '\250') == mark then return 2 end
+  return redis.call('HGET', KEYS[1], '\249') or 0
+end
+apply(KEYS[1], KEYS[2], c, 3)
+if mark ~= '' and is_left_with_nothing(KEYS[1]) then
+  finish(KEYS[1], KEYS[2], SIGNED_OUT, now, '\250', mark)
+  return 2
+end
 return 1
 
 --- regenerate
--- KEYS: the session, its index; the new id's. ARGV: not after, the new id, the change.
+-- KEYS: the session, its index; the new id's. ARGV: not after, the new id, the call's mark if the
+-- change may leave nothing, the change.
 if late() then return -1 end
+local new_id, mark, kind = ARGV[2], ARGV[3], ARGV[5]
 local c = alive(KEYS[1])
 if not c then
-  return redis.call('HGET', KEYS[1], '\251') == ARGV[2] and alive(KEYS[3]) and 1 or 0
+  if mark ~= '' and redis.call('HGET', KEYS[1], '\250') == mark then return 2 end
+  return redis.call('HGET', KEYS[1], '\251') == new_id and alive(KEYS[3]) and 1 or 0
+end
+apply(KEYS[1], KEYS[2], c, 4)
+if mark ~= '' and is_left_with_nothing(KEYS[1]) then
+  finish(KEYS[1], KEYS[2], SIGNED_OUT, now, '\250', mark)
+  return 2
 end
 redis.call('RENAME', KEYS[1], KEYS[3])
 watch(KEYS[3], KEYS[4], c)
-apply(KEYS[3], KEYS[4], c, 3)
-finish(KEYS[1], KEYS[2], REGENERATED, now, '\251', ARGV[2])
+if kind == SAME then
+  finish(KEYS[1], KEYS[2], REGENERATED, now, '\251', new_id, '\249', new_id)
+else
+  finish(KEYS[1], KEYS[2], REGENERATED, now, '\251', new_id)
+end
 return 1
 
 --- end flags=allow-oom
@@ -130,18 +160,18 @@ for number = 1, many do
   seen_ago, active_ago, page, index, at = struct.unpack('<ddBH', signs, at)
   local raw = redis.call('HGET', key, '\255')
   if raw then
-    local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
-    local ends, why = deadline(created, active, seen, own, paged)
+    local created, active, seen, own, began, paged = struct.unpack('<dddddB', raw)
+    local ends, why = deadline(began, active, seen, own, paged)
     if ends <= now then
       answer[number + 1] = {why, exact(ends)}
     else
       if active_ago >= 0 then active = math.max(active, now - active_ago) end
       seen = math.max(seen, now - seen_ago)
-      local new = struct.pack('<ddddB', created, active, seen, own, math.max(paged, page))
+      local new = struct.pack('<dddddB', created, active, seen, own, began, math.max(paged, page))
       if new ~= raw then
         redis.call('HSET', key, '\255', new)
         if page > paged then
-          local at = deadline(created, active, seen, own, page)
+          local at = deadline(began, active, seen, own, page)
           redis.call('ZADD', KEYS[many + index], 'LT', exact(at), rest(key))
         end
         if paged == 1 and ends - now <= WARNING then tell('live', key, exact(now), new) end

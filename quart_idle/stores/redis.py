@@ -6,7 +6,8 @@ its data a hash has fields whose names no text can have:
 
 - ``\\xff``: the clocks; ``\\xfe``: the user;
 - ``\\xfd``, ``\\xfc``: of a session that is over, the reason, and when; ``\\xfb``: its new id;
-  ``\\xfa``: the mark of the call that ended it.
+  ``\\xf9``: that again, if its token alone was changed; ``\\xfa``: the mark of the call that
+  ended it.
 
 ``prefix:{ab}:due`` is a sorted set: when to look at which session, never later than its deadline
 unless that moved closer. Renewals leave it alone. What is due is looked at by whichever worker gets
@@ -70,9 +71,12 @@ from ..policy import Activity, Clocks, Limits, deadline
 from .base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
+    PERMANENT,
     REASON_KEPT,
     REGENERATED,
+    SIGNED_OUT,
     Change,
+    Changed,
     Ended,
     Limit,
     Listener,
@@ -99,8 +103,10 @@ _MOST_DUE: Final = 100
 _ABANDONED: Final = 86_400.0
 
 _CLOCKS, _USER, _REASON, _AT = b"\xff", b"\xfe", b"\xfd", b"\xfc"
-# Created, active, seen, own timeout (0: none), whether a page was ever open.
-_PACKED: Final = Struct("<ddddB")
+# Created, active, seen, own timeout (0: none), began, whether a page was ever open.
+_PACKED: Final = Struct("<dddddB")
+# What of a session a change leaves as it is.
+_SAME, _ANEW, _CLEAR = range(3)
 # The ages of `seen` and `active`, whether a page was open, which index is the session's.
 _SIGN: Final = Struct("<ddBH")
 _NONE: Final = -1.0
@@ -125,6 +131,9 @@ _LUA: Final = (Path(__file__).parent / "redis.lua").read_text()
 _COMMON, *_SCRIPTS = re.split(r"^--- (.*)\n", _LUA, flags=re.MULTILINE)
 # What a script that writes answers when it comes too late.
 _LATE: Final = -1
+# What one that changes a session answers, where there is one.
+_DONE: Final = 1
+_LEFT_WITH_NOTHING: Final = 2
 # What the transports of CPython 3.12 and later say, beside errors of the system, when something is
 # written to a connection that was lost: `writelines` does not look.
 _LOST: Final = (AttributeError, TypeError)
@@ -620,6 +629,10 @@ class RedisStore:
             "DRAFT_KEPT": DRAFT_KEPT,
             "MOST_DUE": _MOST_DUE,
             "REGENERATED": f"'{REGENERATED}'",
+            "SIGNED_OUT": f"'{SIGNED_OUT}'",
+            "PERMANENT": f"'{PERMANENT}'",
+            "SAME": f"'{_SAME}'",
+            "CLEAR": f"'{_CLEAR}'",
             "CHANNEL": f"'{self._told}'",
         }
         common = "".join(f"local {name} = {value}\n" for name, value in constants.items()) + _COMMON
@@ -736,16 +749,28 @@ class RedisStore:
         keys = self._key(id), self._index(id)
         return _unpack(await self._write("create", keys, *_arguments(change)))
 
-    async def save(self, id: str, change: Change) -> bool:
-        keys = self._key(id), self._index(id)
-        return bool(await self._write("save", keys, *_arguments(change)))
+    async def save(self, id: str, change: Change) -> Changed | None:
+        mark = secrets.token_bytes(8) if change.takes else b""
+        while True:
+            keys = self._key(id), self._index(id)
+            answer = await self._write("save", keys, mark, *_arguments(change))
+            if not isinstance(answer, bytes):
+                return self._changed(answer, id, id)
+            id = _text(answer)
 
-    async def regenerate(self, id: str, new_id: str, change: Change) -> bool:
+    async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
+        mark = _bytes(new_id) if change.takes else b""
         keys = self._key(id), self._index(id), self._key(new_id), self._index(new_id)
-        happened = await self._write("regenerate", keys, _bytes(new_id), *_arguments(change))
-        if happened:
+        answer = await self._write("regenerate", keys, _bytes(new_id), mark, *_arguments(change))
+        if answer == _DONE:
             self._tell_deaf(id, REGENERATED)
-        return bool(happened)
+        return self._changed(answer, id, new_id)
+
+    def _changed(self, answer: int, id: str, new_id: str) -> Changed | None:
+        if answer == _LEFT_WITH_NOTHING:
+            self._tell_deaf(id, SIGNED_OUT)
+            return Changed(id, ended=True)
+        return Changed(new_id) if answer == _DONE else None
 
     async def end(self, id: str, reason: str) -> str | None:
         mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
@@ -963,8 +988,9 @@ def _text(raw: bytes) -> str:
 
 
 def _unpack(raw: bytes) -> Clocks:
-    created, active, seen, own, paged = _PACKED.unpack(raw)
-    return Clocks(created, active, seen, bool(paged), own or None)
+    created, active, seen, own, began, paged = _PACKED.unpack(raw)
+    anew = None if began == created else began
+    return Clocks(created, active, seen, bool(paged), own or None, anew)
 
 
 def _ended(reason: bytes | None, at: bytes | float | None, now: float) -> Ended | None:
@@ -978,7 +1004,7 @@ def _arguments(change: Change) -> Iterable[Any]:
     """A change, as `apply` takes it."""
     own = change.attributes.get("timeout", b"")
     yield 0 if own is None else own if own == b"" else repr(own)
-    yield int(change.clear)
+    yield _CLEAR if change.clear else _ANEW if change.anew else _SAME
     fields = {_bytes(key): value for key, value in change.fields.items()}
     if "user_id" in change.attributes:
         user = change.attributes["user_id"]
