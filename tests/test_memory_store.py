@@ -114,7 +114,7 @@ async def test_a_session_that_is_due_is_over_for_whoever_asks_before_it_is_looke
     await store.create("other", change())
     await clock.advance(60)
     assert told == [("id", ("idle", about(0)))]
-    assert await store.save("other", change({"a": b"1"})) is False
+    assert await store.save("other", change({"a": b"1"})) is None
     assert told[1:] == [("other", ("idle", 0.0))]
     await clock.advance(5)
     assert len(told) == 2
