@@ -16,6 +16,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
+from .client import CLIENT, INTEGRITY
 from .config import Options, Settings, read
 from .cookies import tag_of
 from .exceptions import ConfigError, StoreUnavailable
@@ -24,7 +25,7 @@ from .policy import Activity
 from .presence import Presence
 from .quarts import current
 from .renewals import Renewals
-from .routes import CLIENT, INTEGRITY, Routes
+from .routes import Routes
 from .session import Session
 from .stores.base import Ended, Live, ask
 from .stores.memory import MemoryStore, claim

@@ -28,9 +28,10 @@ from hypercorn.typing import (
 )
 
 from . import protocol
-from .config import Settings, origin
+from .config import Settings
 from .cookies import first_living, named_in, tag_of
 from .exceptions import FrameError, StoreUnavailable
+from .origins import from_own_page
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
 from .renewals import Renewals
 from .servers import decline_compression, stopping
@@ -67,20 +68,6 @@ _log = logging.getLogger("quart_idle")
 STAY: Final = Activity(seen=0.0, active=0.0, paged=True)
 #: A page that is there, and no more.
 SEEN: Final = Activity(seen=0.0, active=None, paged=True)
-
-
-def header(scope: WWWScope, name: bytes) -> str | None:
-    """A request's header; None where it is missing, or there more than once."""
-    values = [value for key, value in scope["headers"] if key.lower() == name]
-    return values[0].decode("latin-1") if len(values) == 1 else None
-
-
-def from_own_page(scope: WWWScope, settings: Settings) -> bool:
-    """Whether a request's ``Origin`` is its own or an allowed one, compared whole."""
-    theirs = origin(header(scope, b"origin") or "")
-    secure = scope["scheme"] in ("https", "wss")
-    own = origin(f"{'https' if secure else 'http'}://{header(scope, b'host') or ''}")
-    return theirs is not None and (theirs == own or theirs in settings.allowed_origins)
 
 
 def is_another_s(scope: WWWScope, record: Record) -> bool:

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64encode
-from hashlib import sha256, sha384
+from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
 from . import protocol
+from .client import client
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
+from .origins import header, may_change, sharing
 from .policy import Activity
-from .presence import STAY, Presence, from_own_page, header, is_another_s
+from .presence import STAY, Presence, is_another_s
 from .stores.base import Ended, Live, Record, ask
-
-_CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()
-_VERSION: Final = sha256(_CLIENT).hexdigest()[:12]
 
 # How long a page may take to send a body that fits into one packet, and a draft, in seconds.
 _BODY_TIMEOUT: Final = 10.0
@@ -34,16 +31,20 @@ _DRAFT_TIMEOUT: Final = 30.0
 # The largest body that brings a draft, in bytes.
 _MAX_DRAFT: Final = 65_536
 
+# What is read of a body that nobody wants, before the answer, in bytes and seconds: a client that
+# is cut off while it sends may not see the answer.
+_MOST_DRAINED: Final = 2**20
+_DRAIN_TIMEOUT: Final = 5.0
+
+# How long a browser may remember what it may do, in seconds.
+_PREFLIGHT_KEPT: Final = 7200
+
 _decode = json.JSONDecoder().decode
 
 _Answer = tuple[HTTPStatus, object]
+# The same with its headers, whose names have underscores here.
+_Response = tuple[HTTPStatus, bytes, dict[str, str]]
 _Alive = TypeVar("_Alive")
-
-#: Where the client is, below the URL prefix.
-CLIENT: Final = f"/quart-idle.js?v={_VERSION}"
-
-#: Its hash for the attribute ``integrity`` (Subresource Integrity, section 3.1).
-INTEGRITY: Final = f"sha384-{b64encode(sha384(_CLIENT).digest()).decode()}"
 
 
 class _Refused(Exception):
@@ -79,39 +80,60 @@ class Routes:
         self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Answer a request for one of the routes."""
-        if scope["method"] not in self.methods[route]:
-            allow = ", ".join(self.methods[route])
-            await _error(send, HTTPStatus.METHOD_NOT_ALLOWED, f"use {allow}", allow=allow)
-            return
+        body = _Body(receive)
+        status, content, headers = await self._answer_to(route, scope, body)
+        if scope["method"] in ("POST", "DELETE"):
+            await body.drain()
+        shared = sharing(scope, self._settings)
+        if vary := ", ".join(filter(None, (headers.get("vary"), shared.get("vary")))):
+            shared["vary"] = vary
+        await _send(send, status, content, {**headers, **shared})
+
+    async def _answer_to(self, route: str, scope: HTTPScope, body: _Body) -> _Response:
+        methods = self.methods[route]
+        if scope["method"] == "OPTIONS":
+            return self._preflight(scope, methods)
+        if scope["method"] not in methods:
+            allow = ", ".join(methods)
+            return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"use {allow}", allow=allow)
         if route == "/quart-idle.js":
-            await _client(scope, send)
-            return
+            version = parse_qs(scope["query_string"].decode("latin-1")).get("v", [None])[0]
+            headers, content = client(version, header(scope, b"accept-encoding"))
+            return HTTPStatus.OK, content, headers
         try:
-            answer = await self._answer(route, scope, receive)
+            return _respond(*await self._answer(route, scope, body))
         except _Refused as refused:
-            answer = refused.answer
+            return _respond(*refused.answer)
         except StoreUnavailable as error:
-            await _error(
-                send,
+            return _error(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "the session store is not available",
                 retry_after=str(error.RETRY_AFTER),
             )
-            return
-        await _respond(send, *answer)
 
-    async def _answer(self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable) -> _Answer:
-        if scope["method"] in ("POST", "DELETE") and not self._is_from_own_page(scope):
+    def _preflight(self, scope: HTTPScope, methods: tuple[str, ...]) -> _Response:
+        """What another origin's page may do (Fetch, section 4.8)."""
+        allow = ", ".join(methods)
+        headers = {"allow": allow}
+        if "access_control_allow_origin" in sharing(scope, self._settings):
+            headers["access_control_allow_methods"] = allow
+            headers["access_control_allow_headers"] = "Content-Type"
+            headers["access_control_max_age"] = str(_PREFLIGHT_KEPT)
+        return _respond(HTTPStatus.NO_CONTENT, None, **headers)
+
+    async def _answer(self, route: str, scope: HTTPScope, body: _Body) -> _Answer:
+        """First whose page it is, then whose session, and only then what it brings."""
+        if scope["method"] in ("POST", "DELETE") and not may_change(scope, self._settings):
             raise _Refused(HTTPStatus.FORBIDDEN, error="the request is from another origin's page")
-        if route == "/drafts":
-            return await self._draft(scope, receive)
-        activity = STAY if route == "/extend" else None
-        if route == "/presence":
-            activity = self._sign(await _body(receive, protocol.MAX_FRAME, _BODY_TIMEOUT))
         id = await self._id(scope)
+        if route == "/drafts":
+            return await self._draft(id, scope, body)
+        activity = STAY if route == "/extend" else None
         live: Live | Record
-        if activity is None or scope["query_string"]:
+        if route == "/state" or scope["query_string"]:
             live = await self._own(id, scope)
+        if route == "/presence":
+            activity = self._sign(await body.read(protocol.MAX_FRAME, _BODY_TIMEOUT))
         if activity is not None:
             live = _alive(await self._presence.renew(id, activity))
         return HTTPStatus.OK, protocol.times(self._presence.left(id, live))
@@ -122,12 +144,6 @@ class Routes:
         if is_another_s(scope, record):
             raise _Refused(HTTPStatus.UNAUTHORIZED, reason=protocol.SWITCHED)
         return record
-
-    def _is_from_own_page(self, scope: HTTPScope) -> bool:
-        if any(name.lower() == b"origin" for name, _ in scope["headers"]):
-            return from_own_page(scope, self._settings)
-        # A browser's own word, that no page can forge (Fetch Metadata, section 2.3).
-        return header(scope, b"sec-fetch-site") == "same-origin"
 
     async def _id(self, scope: HTTPScope) -> str:
         return _alive(await self._presence.named(scope))
@@ -150,15 +166,15 @@ class Routes:
 
     # Drafts.
 
-    async def _draft(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> _Answer:
+    async def _draft(self, id: str, scope: HTTPScope, body: _Body) -> _Answer:
         """Keep, list or forget drafts. Nothing of it is activity."""
         drafts, patience = self._settings.drafts, self._settings.patience
         assert drafts is not None  # noqa: S101  (or there is no such route)
         typed = None
         if scope["method"] == "POST":
-            typed = _typed(await _body(receive, _MAX_DRAFT, _DRAFT_TIMEOUT))
+            typed = _typed(await body.read(_MAX_DRAFT, _DRAFT_TIMEOUT))
         # After the body, which takes its time: the session may be over by then.
-        user_id = (await self._own(await self._id(scope), scope)).user_id
+        user_id = (await self._own(id, scope)).user_id
         if user_id is None:
             raise _Refused(HTTPStatus.FORBIDDEN, error="the session is no user's")
         if typed is not None:
@@ -202,46 +218,48 @@ def _typed(body: bytes) -> tuple[str, str, list[list[str]]]:
     raise _Refused(HTTPStatus.BAD_REQUEST, error=error)
 
 
-async def _body(receive: ASGIReceiveCallable, most: int, timeout: float) -> bytes:
-    """The request's body, as far as is needed to see that it is too long."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout):
-            while (message := await receive())["type"] == "http.request":  # or the client has left
-                # To the end, in any case: a client that is cut off while it sends sees no answer.
-                if len(body) <= most:
-                    body += message.get("body", b"")
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise _Refused(HTTPStatus.REQUEST_TIMEOUT, error="the body did not come") from None
-    return bytes(body)
+class _Body:
+    """A request's body, read as far as is needed."""
+
+    def __init__(self, receive: ASGIReceiveCallable) -> None:
+        self._receive = receive
+        self._is_over = False
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        # Or the client has left.
+        self._is_over = message["type"] != "http.request" or not message.get("more_body", False)
+        return message.get("body", b"") if message["type"] == "http.request" else b""
+
+    async def read(self, most: int, timeout: float) -> bytes:
+        """The body, as far as is needed to see that it is longer than ``most`` bytes."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._is_over and len(body) <= most:
+                    body += await self._next()
+        except TimeoutError:
+            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, error="the body did not come") from None
+        return bytes(body)
+
+    async def drain(self) -> None:
+        """Read what is left, if that is not too much, and throw it away."""
+        drained = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_TIMEOUT):
+                while not self._is_over and drained < _MOST_DRAINED:
+                    drained += len(await self._next())
 
 
-async def _error(send: ASGISendCallable, status: HTTPStatus, error: str, **headers: str) -> None:
-    await _respond(send, status, {"error": error}, **headers)
+def _error(status: HTTPStatus, error: str, **headers: str) -> _Response:
+    return _respond(status, {"error": error}, **headers)
 
 
-async def _respond(
-    send: ASGISendCallable, status: HTTPStatus, body: object, **headers: str
-) -> None:
+def _respond(status: HTTPStatus, body: object, **headers: str) -> _Response:
     headers = {"cache_control": "no-store", **headers}
     if body is None:
-        await _send(send, status, b"", headers)
-    else:
-        headers["content_type"] = "application/json"
-        await _send(send, status, json.dumps(body).encode(), headers)
-
-
-async def _client(scope: HTTPScope, send: ASGISendCallable) -> None:
-    current = parse_qs(scope["query_string"].decode("latin-1")).get("v") == [_VERSION]
-    headers = {
-        "content_type": "text/javascript; charset=utf-8",
-        # A page of another version's worker gets this version, and does not keep it.
-        "cache_control": "public, max-age=31536000, immutable" if current else "no-cache",
-        "x_content_type_options": "nosniff",
-    }
-    await _send(send, HTTPStatus.OK, _CLIENT, headers)
+        return status, b"", headers
+    return status, json.dumps(body).encode(), {**headers, "content_type": "application/json"}
 
 
 async def _send(

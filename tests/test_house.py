@@ -22,7 +22,7 @@ PACKAGE = ROOT / "quart_idle"
 # From the ground up. A module imports from the floors below its own, and from its own floor only
 # what stands to its left.
 FLOORS = [
-    ["exceptions", "policy", "protocol", "codec", "servers", "quarts", "files"],
+    ["exceptions", "policy", "protocol", "codec", "servers", "quarts", "files", "client"],
     [
         "stores",
         "stores.base",
@@ -33,6 +33,7 @@ FLOORS = [
         "session",
         "drafts",
         "config",
+        "origins",
     ],
     ["renewals", "interface", "presence", "routes", "templates"],
     ["extension"],
@@ -43,7 +44,7 @@ ORDER = {
 }
 PURE = ["policy", "protocol", "codec"]
 KNOW_QUART = {"interface", "extension", "quarts", "files", "templates"}
-KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies"}
+KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies", "origins"}
 
 
 def name_of(path: Path) -> str:
