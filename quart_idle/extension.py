@@ -19,6 +19,7 @@ from quart import Quart, has_request_context, request
 from .client import CLIENT, INTEGRITY
 from .config import Options, Settings, read
 from .cookies import tag_of
+from .draft_view import add_draft_view
 from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
@@ -92,6 +93,8 @@ class QuartIdle:
         app.jinja_env.globals[_NAME] = partial(_script, settings)
         put_keys_first(app.jinja_env)
         _answer_routes(app, settings, presence, Routes(settings, presence))
+        if settings.drafts is not None:
+            add_draft_view(app, settings, settings.drafts, presence)
 
         @app.before_serving
         async def open() -> None:
@@ -187,7 +190,7 @@ def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: R
 
     def http(app: Quart, scope: Any) -> _Connection:
         route = route_of(scope)
-        if route in routes.methods:
+        if routes.has(route, scope["method"]):
             return partial(routes, route, scope)
         return http_class(app, scope)
 

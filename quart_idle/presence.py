@@ -70,10 +70,10 @@ STAY: Final = Activity(seen=0.0, active=0.0, paged=True)
 SEEN: Final = Activity(seen=0.0, active=None, paged=True)
 
 
-def is_another_s(scope: WWWScope, record: Record) -> bool:
+def is_another_s(scope: WWWScope, user_id: str | None) -> bool:
     """Whether a page was made for another user than the one who has the session now."""
     tag = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("user")
-    return tag is not None and (record.user_id is None or tag_of(record.user_id) != tag[0])
+    return tag is not None and (user_id is None or tag_of(user_id) != tag[0])
 
 
 class Page:
@@ -262,7 +262,7 @@ class Presence:
             return
         if not isinstance(found, Record):
             self._send_off(page, found)
-        elif is_another_s(scope, found):
+        elif is_another_s(scope, found.user_id):
             self._close(page, protocol.ENDED, protocol.SWITCHED)
         elif page.goodbye is None:
             self.tell(page.watch.id, found)

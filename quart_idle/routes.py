@@ -1,7 +1,7 @@
-"""The extension's routes over HTTP: for pages whose socket is blocked, drafts, and the client.
+"""The extension's routes over HTTP: for pages whose socket is blocked, and the client.
 
 They are answered in front of Quart's own handling, as the socket is: an application's log-in wall
-or CSRF check is no reason to lose a session.
+or CSRF check is no reason to lose a session. Drafts are data, and a view of the application's.
 """
 
 from __future__ import annotations
@@ -22,24 +22,21 @@ from .exceptions import FrameError, StoreUnavailable
 from .origins import header, may_change, sharing
 from .policy import Activity
 from .presence import STAY, Presence, is_another_s
-from .stores.base import Ended, Live, Record, ask
+from .stores.base import Ended, Live, Record
 
-# How long a page may take to send a body that fits into one packet, and a draft, in seconds.
+# How long a page may take to send a body that fits into one packet, in seconds.
 _BODY_TIMEOUT: Final = 10.0
-_DRAFT_TIMEOUT: Final = 30.0
-
-# The largest body that brings a draft, in bytes.
-_MAX_DRAFT: Final = 65_536
 
 # What is read of a body that nobody wants, before the answer, in bytes and seconds: a client that
 # is cut off while it sends may not see the answer.
 _MOST_DRAINED: Final = 2**20
 _DRAIN_TIMEOUT: Final = 5.0
 
+#: The methods of the drafts' route.
+DRAFT_METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
+
 # How long a browser may remember what it may do, in seconds.
 _PREFLIGHT_KEPT: Final = 7200
-
-_decode = json.JSONDecoder().decode
 
 _Answer = tuple[HTTPStatus, object]
 # The same with its headers, whose names have underscores here.
@@ -66,15 +63,22 @@ class Routes:
     def __init__(self, settings: Settings, presence: Presence) -> None:
         self._settings = settings
         self._presence = presence
-        #: The methods of each route, by the path below the URL prefix.
-        self.methods: Final[dict[str, tuple[str, ...]]] = {
+        # The methods of each route, by the path below the URL prefix.
+        self._methods: Final[dict[str, tuple[str, ...]]] = {
             "/state": ("GET", "HEAD"),
             "/extend": ("POST",),
             "/presence": ("POST",),
             "/quart-idle.js": ("GET", "HEAD"),
         }
         if settings.drafts is not None:
-            self.methods["/drafts"] = ("GET", "HEAD", "POST", "DELETE")
+            self._methods["/drafts"] = DRAFT_METHODS
+
+    def has(self, route: str, method: str) -> bool:
+        """Whether this is answered here.
+
+        Of drafts, that is only what a browser may do there, as it asks without a cookie.
+        """
+        return route in self._methods and (route != "/drafts" or method == "OPTIONS")
 
     async def __call__(
         self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -90,7 +94,7 @@ class Routes:
         await _send(send, status, content, {**headers, **shared})
 
     async def _answer_to(self, route: str, scope: HTTPScope, body: _Body) -> _Response:
-        methods = self.methods[route]
+        methods = self._methods[route]
         if scope["method"] == "OPTIONS":
             return self._preflight(scope, methods)
         if scope["method"] not in methods:
@@ -126,8 +130,6 @@ class Routes:
         if scope["method"] in ("POST", "DELETE") and not may_change(scope, self._settings):
             raise _Refused(HTTPStatus.FORBIDDEN, error="the request is from another origin's page")
         id = await self._id(scope)
-        if route == "/drafts":
-            return await self._draft(id, scope, body)
         activity = STAY if route == "/extend" else None
         live: Live | Record
         if route == "/state" or scope["query_string"]:
@@ -141,7 +143,7 @@ class Routes:
     async def _own(self, id: str, scope: HTTPScope) -> Record:
         """The session of the user for whom the page was made."""
         record = _alive(await self._presence.look(id))
-        if is_another_s(scope, record):
+        if is_another_s(scope, record.user_id):
             raise _Refused(HTTPStatus.UNAUTHORIZED, reason=protocol.SWITCHED)
         return record
 
@@ -164,33 +166,6 @@ class Routes:
             raise _Refused(HTTPStatus.BAD_REQUEST, error="a frame that is not a pong")
         return self._presence.sign_of(frame)
 
-    # Drafts.
-
-    async def _draft(self, id: str, scope: HTTPScope, body: _Body) -> _Answer:
-        """Keep, list or forget drafts. Nothing of it is activity."""
-        drafts, patience = self._settings.drafts, self._settings.patience
-        assert drafts is not None  # noqa: S101  (or there is no such route)
-        typed = None
-        if scope["method"] == "POST":
-            typed = _typed(await body.read(_MAX_DRAFT, _DRAFT_TIMEOUT))
-        # After the body, which takes its time: the session may be over by then.
-        user_id = (await self._own(id, scope)).user_id
-        if user_id is None:
-            raise _Refused(HTTPStatus.FORBIDDEN, error="the session is no user's")
-        if typed is not None:
-            await ask(drafts.keep(user_id, *typed), patience)
-            return HTTPStatus.NO_CONTENT, None
-        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        page, form = (query[name][0] if name in query else None for name in ("page", "form"))
-        if scope["method"] != "DELETE":
-            found = await ask(drafts.of(user_id, page), patience)
-            told = [{**draft._asdict(), "age": protocol.milliseconds(age)} for draft, age in found]
-            return HTTPStatus.OK, {"drafts": told}
-        if page is None or form is None:
-            raise _Refused(HTTPStatus.BAD_REQUEST, error="which page and form is missing")
-        await ask(drafts.drop(user_id, page, form), patience)
-        return HTTPStatus.NO_CONTENT, None
-
 
 def _alive(outcome: _Alive | Ended | None) -> _Alive:
     """A session, or its id, that is one."""
@@ -198,24 +173,6 @@ def _alive(outcome: _Alive | Ended | None) -> _Alive:
         reason = "unknown" if outcome is None else outcome.reason
         raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
     return outcome
-
-
-def _typed(body: bytes) -> tuple[str, str, list[list[str]]]:
-    """The page, the form and the fields of a draft, which came as a body."""
-    if len(body) > _MAX_DRAFT:
-        error = f"a draft of more than {_MAX_DRAFT} bytes"
-        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=error)
-    try:
-        draft = _decode(body.decode())
-    except (ValueError, RecursionError):
-        draft = None
-    match draft:
-        case {"page": str(page), "form": str(form), "fields": list(fields)} if all(
-            isinstance(field, list) and [*map(type, field)] == [str, str] for field in fields
-        ):
-            return page, form, fields
-    error = 'a draft is {"form": name, "page": path, "fields": [[name, value], ...]}'
-    raise _Refused(HTTPStatus.BAD_REQUEST, error=error)
 
 
 class _Body:

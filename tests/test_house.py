@@ -35,7 +35,7 @@ FLOORS = [
         "config",
         "origins",
     ],
-    ["renewals", "interface", "presence", "routes", "templates"],
+    ["renewals", "interface", "presence", "routes", "templates", "draft_view"],
     ["extension"],
     [""],
 ]
@@ -43,7 +43,7 @@ ORDER = {
     name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
 }
 PURE = ["policy", "protocol", "codec"]
-KNOW_QUART = {"interface", "extension", "quarts", "files", "templates"}
+KNOW_QUART = {"interface", "extension", "quarts", "draft_view", "files", "templates"}
 KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies", "origins"}
 
 

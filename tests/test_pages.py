@@ -163,10 +163,10 @@ async def test_the_end_waits_for_the_store_to_say_so(site: MakeSite, clock: Cloc
     async with open_page(browser) as page:
         page.idle = lambda: clock.monotonic() - began
         await clock.advance(9 * MINUTE)
-        here.store.fault = ConnectionError("down")
+        here.store.fault, here.store.deaf = ConnectionError("down"), True
         await clock.advance(5 * MINUTE)
         assert page.code is None
-        here.store.fault = None
+        here.store.fault, here.store.deaf = None, False
         await clock.advance(5)
         assert page.code == 4401
 
