@@ -104,7 +104,7 @@ PAGE = """<!doctype html>
 
 @app.get("/")
 async def page() -> str:
-    session["here"] = True
+    session.user_id = "anybody"
     asked = request.args.get("language", "en")
     language = asked if asked in TEXTS else "en"
     return await render_template_string(PAGE, language=language, texts=TEXTS.get(language))

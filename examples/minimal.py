@@ -5,7 +5,8 @@ from quart_idle import QuartIdle
 app = Quart(__name__)
 QuartIdle(app, timeout=15 * 60)
 
-PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}<h1>Hello {{ session["name"] }}</h1>
+PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}
+<h1>Hello {{ session.user_id or "" }}</h1>
 <form method="post"><label>Name <input name="name"></label> <button>Sign in</button></form>
 """
 
@@ -14,5 +15,5 @@ PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}<h1>Hello {{ sess
 async def home() -> str:
     if request.method == "POST":
         session.clear()
-        session["name"] = (await request.form)["name"][:100]
+        session.user_id = (await request.form)["name"][:100] or None
     return await render_template_string(PAGE)

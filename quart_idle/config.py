@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, Typ
 
 from .exceptions import ConfigError
 from .policy import Limits, seconds
-from .stores.base import DraftStore, Store
+from .stores.base import PERMANENT, DraftStore, Store
 from .stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     expired_url: str | None
     sign_out_url: str | None
     sign_in_url: str | None
+    user_key: str | None
     drafts: bool
     allowed_origins: Collection[str]
     max_sessions: int | None
@@ -64,6 +65,7 @@ _OPTIONAL: Final = frozenset(
         "expired_url",
         "sign_out_url",
         "sign_in_url",
+        "user_key",
         "max_sessions",
     )
 )
@@ -81,6 +83,7 @@ class Settings:
     expired_url: str | None
     sign_out_url: str | None
     sign_in_url: str | None
+    user_key: str | None
     drafts: Drafts | None
     allowed_origins: frozenset[Origin]
     max_size: int
@@ -121,6 +124,10 @@ def _origins(value: object) -> frozenset[Origin] | None:
 
 def _url(value: object) -> str | None:
     return value if isinstance(value, str) and _URL.fullmatch(value) else None
+
+
+def _key(value: object) -> str | None:
+    return value if isinstance(value, str) and value not in ("", PERMANENT) else None
 
 
 def _size(value: object) -> int | None:
@@ -302,6 +309,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         expired_url=url("expired_url"),
         sign_out_url=url("sign_out_url"),
         sign_in_url=url("sign_in_url"),
+        user_key=take("user_key", _key, "a key of the session, such as user_id, or None"),
         drafts=_drafts(store, config) if take("drafts", _flag, "True or False") else None,
         allowed_origins=take(
             "allowed_origins", _origins, "a list or tuple of origins such as https://example.com"

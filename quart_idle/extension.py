@@ -90,7 +90,7 @@ class QuartIdle:
 
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
-        app.jinja_env.globals[_NAME] = partial(_script, settings)
+        app.jinja_env.globals[_NAME] = partial(_script, settings, interface)
         put_keys_first(app.jinja_env)
         _answer_routes(app, settings, presence, Routes(settings, presence))
         if settings.drafts is not None:
@@ -141,14 +141,18 @@ def _warn_of_siblings(app: Quart) -> None:
 
 def _script(
     settings: Settings,
+    interface: QuartIdleSessionInterface,
     nonce: str | None = None,
     texts: Mapping[str, str] | None = None,
     integrity: bool = False,
 ) -> Markup:
     """What ``{{ quart_idle() }}`` is: the client, or nothing in a page without a live session.
 
+    Where the application has a notion of users, a session without one is nobody's to warn.
+
     Args:
         settings: the application's settings.
+        interface: what knows whether it has.
         nonce: for the page's content security policy.
         texts: what the client says, in the page's language; what is left out is said in English.
         integrity: whether the browser is to run this very client only. While workers of another
@@ -163,6 +167,10 @@ def _script(
     session = current(quart.session) if has_request_context() else None
     if not isinstance(session, Session) or not session._is_live():
         return Markup("")
+    if session.user_id is None:
+        if interface.knows_users:
+            return Markup("")
+        interface.miss_users()
     attributes = {
         "src": f"{request.root_path}{settings.url_prefix}{CLIENT}",
         "nonce": nonce,

@@ -54,6 +54,9 @@ class QuartIdleSessionInterface(SessionInterface):
 
     def __init__(self, settings: Settings, renewals: Renewals, cookie_name: str) -> None:
         self.limits = settings.limits
+        self.user_key = settings.user_key
+        self.knows_users = settings.user_key is not None
+        self._missed_users = False
         self._settings = settings
         self._store = settings.store
         self._patience = settings.patience
@@ -62,6 +65,17 @@ class QuartIdleSessionInterface(SessionInterface):
         self._files: StaticFiles | None = None
         # Strong references: a loop has only weak ones.
         self._returns: set[asyncio.Task[None]] = set()
+
+    def miss_users(self) -> None:
+        """Say once what an application misses that has no notion of users."""
+        if not self._missed_users:
+            self._missed_users = True
+            _log.warning(
+                "the client goes into the page of a session without a user, as no session has had "
+                "one yet: without users, visitors who never signed in are warned, and nobody can "
+                "sign in again in place or keep drafts; set session.user_id where a user signs in, "
+                "or QUART_IDLE_USER_KEY to the key of the session that names the user"
+            )
 
     def get_cookie_name(self, app: Quart) -> str:  # noqa: ARG002
         return self._cookie_name
@@ -171,8 +185,11 @@ class QuartIdleSessionInterface(SessionInterface):
             # The very same again, since it may have happened; then what was changed since.
             await self._regenerate(session, session._move)
             await self._save(session)
-        elif session._cleared and not session._holds_data():
-            session.end()
+        elif session._has_signed_out():
+            if session._holds_data():  # which is a new session's
+                self._need_answer(session)
+            session._over = session._id, SIGNED_OUT
+            session._begin_anew(SIGNED_OUT)
             await self._save(session)
         else:
             await self._change(session, session._id)
@@ -201,8 +218,9 @@ class QuartIdleSessionInterface(SessionInterface):
         session._written(change, base)
 
     async def _change(self, session: Session, id: str) -> None:
+        another = session._cleared or session._user_id != session._base_user_id
         base, change = session._base, self._change_of(session)
-        if session._token_wanted or change.anew:
+        if session._token_wanted or another:
             if session._holds_data():
                 self._need_answer(session)
             await self._regenerate(session, Move(id, new_token(id), change, base))
@@ -224,14 +242,15 @@ class QuartIdleSessionInterface(SessionInterface):
         """
         if changed is None:
             raise SessionEnded(f"the session {id} was over before it could be changed")
+        token = session._token or session._token_again(change)
         session._written(change, base)
         if changed.ended:
             session._begin_anew(SIGNED_OUT)
             session._over = session._token = None
             session._forget_cookie = changed.id == id
             session._superseded = changed.id != id
-        elif session._id == id and changed.id != id:
-            session._id, session._token = changed.id, None
+        elif session._id == id:
+            session._id, session._token = changed.id, token if changed.id == id else None
 
     async def _regenerate(self, session: Session, move: Move) -> None:
         again, session._move = session._move is move, move
@@ -288,7 +307,7 @@ class QuartIdleSessionInterface(SessionInterface):
 
     def _change_of(self, session: Session) -> Change:
         attributes: Attributes = {}
-        if session._user_id != session._base_user_id or session._cleared:
+        if session._adopts or session._cleared or session._user_id != session._base_user_id:
             attributes["user_id"] = session._user_id
         if session._timeout_set or session._cleared:
             attributes["timeout"] = session._own_timeout
@@ -315,6 +334,7 @@ class QuartIdleSessionInterface(SessionInterface):
     ) -> None:
         if type(session) is not Session:
             return
+        saved_before = session._token
         if session._fault is None and not session._spoiled and session._may_have_changed():
             try:
                 await self.save(session)
@@ -350,8 +370,19 @@ class QuartIdleSessionInterface(SessionInterface):
             if isinstance(session._fault, StoreUnavailable) and response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(session._fault.RETRY_AFTER))
         if session._answerable:
+            if saved_before in session._named.values() and session._token == saved_before:
+                await self._look_at_token(session)
             self._answer_cookie(app, session, response)
         session._answerable = False
+
+    async def _look_at_token(self, session: Session) -> None:
+        """Send the client's own token again only if it has no newer one by now."""
+        try:
+            found = await self._load(session._id or "")
+        except StoreUnavailable:
+            found = None
+        if not isinstance(found, Record):
+            session._token = None
 
     async def _answer_error(
         self, app: Quart, response: Response | WerkzeugResponse, error: Exception

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
+from uuid import UUID
 
 from flask.sessions import SessionMixin
 
@@ -19,11 +21,18 @@ from .cookies import Token, id_of
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
 from .stores.base import PERMANENT, SIGNED_OUT, Change
 
+# Quart's key for flashed messages: the page that shows them takes them out.
+_FLASHES: Final = "_flashes"
+
 
 class Keeper(Protocol):
     """Who reads and writes sessions."""
 
     limits: Limits
+    #: The key whose value names the user, if there is one.
+    user_key: str | None
+    #: Whether the application has a notion of users.
+    knows_users: bool
 
     async def save(self, session: Session) -> None: ...
 
@@ -90,6 +99,8 @@ class Session(SessionMixin):
     _marked_modified = False
     _cleared = False
     _token_wanted = False
+    # Whether the user is one whom a key names that named nobody when it was set.
+    _adopts = False
     _over: tuple[str, str] | None = None  # the id that `end` was called for, and its reason
 
     # A change of token that may have happened: asked for again, it is the same one.
@@ -143,7 +154,10 @@ class Session(SessionMixin):
         self._touch()
         if type(key) is not str:
             key = self._plain_key(key)
-        self._dirty[key] = encode(key, value)
+        raw = encode(key, value)
+        if key == self._keeper.user_key:
+            self._user_id = _user_in(key, raw)
+        self._dirty[key] = raw
         self._values[key] = value
         if type(value) not in IMMUTABLE:
             self._lent = True
@@ -153,6 +167,8 @@ class Session(SessionMixin):
             raise KeyError(key)
         if type(key) is not str:
             key = self._plain_key(key)
+        if key == self._keeper.user_key:
+            self._user_id = None
         self._values.pop(key, None)
         self._dirty[key] = None
 
@@ -200,7 +216,8 @@ class Session(SessionMixin):
     def clear(self) -> None:
         """Forget everything, the user included.
 
-        Nothing more ends the session; new data after it goes on under a new token.
+        Nothing more ends the session; new data after it goes on under a new token. Where there was
+        a user and is none after it, the session ends, and the new data goes into another one.
         """
         self._touch()
         self._forget()
@@ -279,6 +296,8 @@ class Session(SessionMixin):
         Raises:
             TypeError: it is set to something that is neither a str of one character or more
                 nor None.
+            RuntimeError: it is set to another one, and ``QUART_IDLE_USER_KEY`` names the key that
+                says who the user is.
         """
         self._touch()
         return self._user_id
@@ -288,7 +307,14 @@ class Session(SessionMixin):
         self._touch()
         if value is not None and (type(value) is not str or not value):
             raise TypeError(f"session.user_id is {value!r}; allowed: a str that is not empty, None")
+        key = self._keeper.user_key
+        if key is not None and value != self._user_id:
+            raise RuntimeError(
+                f"QUART_IDLE_USER_KEY is {key!r}: session[{key!r}] says who the user is; set that, "
+                "and not session.user_id"
+            )
         self._user_id = value
+        self._keeper.knows_users |= value is not None
 
     @property
     def timeout(self) -> timedelta:
@@ -416,6 +442,12 @@ class Session(SessionMixin):
         self._id = id
         self._base = data
         self._user_id = self._base_user_id = user_id
+        if user_id is None and (key := self._keeper.user_key) in data:
+            # From before the key was configured: the token that the client has may stay.
+            with suppress(TypeError):
+                self._user_id = self._base_user_id = _user_in(key or "", data[key or ""])
+                self._adopts = self._user_id is not None
+        self._keeper.knows_users |= user_id is not None
         self._clocks = clocks
         self._own_timeout = clocks.timeout
         self._offset = now - monotonic()
@@ -427,6 +459,7 @@ class Session(SessionMixin):
         self._id = self._clocks = self._base_user_id = None
         self._forget()
         self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
+        self._adopts = False
 
     def _begin_anew(self, ended: str) -> None:
         """Have nothing stored from now on; what is set goes into a session of its own."""
@@ -435,13 +468,14 @@ class Session(SessionMixin):
         self._base = {}
         self._dirty = {key: raw for key, raw in self._dirty.items() if raw is not None}
         self._values = {key: value for key, value in self._values.items() if key in self._dirty}
-        self._cleared = self._token_wanted = self._marked_modified = False
+        self._cleared = self._token_wanted = self._marked_modified = self._adopts = False
 
     def _attributes_changed(self) -> bool:
         return (
             self._cleared
             or self._token_wanted
             or self._timeout_set
+            or self._adopts
             or self._user_id != self._base_user_id
         )
 
@@ -483,6 +517,7 @@ class Session(SessionMixin):
         attributes = change.attributes
         if "user_id" in attributes:
             self._base_user_id = attributes["user_id"]
+            self._adopts = False
         if "timeout" in attributes and attributes["timeout"] == self._own_timeout:
             self._timeout_set = False
         self._cleared = self._marked_modified = False
@@ -504,15 +539,48 @@ class Session(SessionMixin):
         if self._fault is not None and self._told:
             return False
         self._touch()
-        if self._id is not None:
-            return not self._cleared or self._holds_data()
-        return self._holds_data() and not (self._superseded and self._user_id is None)
+        if self._user_id is not None:
+            return True
+        # Messages that this page shows are no reason to watch it.
+        holds_data = any(key not in (PERMANENT, _FLASHES) for key in self._keys())
+        return holds_data and not (self._id is None and self._superseded)
 
     def _holds_data(self) -> bool:
         return self._user_id is not None or any(key != PERMANENT for key in self._keys())
+
+    def _has_signed_out(self) -> bool:
+        """Whether all was cleared, and no user is there in place of the one that was."""
+        return self._cleared and (
+            not self._holds_data() or (self._base_user_id is not None and self._user_id is None)
+        )
+
+    def _token_again(self, change: Change) -> Token | None:
+        """The token to send again with a change, since the cookie is to last longer, or less."""
+        if PERMANENT not in change.fields or self._id is None:
+            return None
+        raws = self._base.get(PERMANENT), change.fields[PERMANENT]
+        before, after = (raw is not None and bool(decode(raw)) for raw in raws)
+        return self._named.get(self._id) if before is not after else None
 
     def _size(self, changes: Mapping[str, bytes | None]) -> int:
         """What the session's data takes after these changes, in bytes."""
         data = {**self._base, **changes}
         size = len(self._user_id or "") + sum(map(len, data))
         return size + sum(len(raw) for raw in data.values() if raw is not None)
+
+
+def _user_in(key: str, raw: bytes) -> str | None:
+    """The user whom an encoded value names; None: nobody.
+
+    Raises:
+        TypeError: it is no value to tell users by.
+    """
+    value = decode(raw)
+    if value is None or value == "":
+        return None
+    if type(value) is int or isinstance(value, str | UUID):
+        return str(value)
+    raise TypeError(
+        f"session[{key!r}] says who the user is (QUART_IDLE_USER_KEY), and is of type "
+        f"{type(value).__name__}; allowed: str, int, UUID, None"
+    )

@@ -46,6 +46,7 @@ def test_every_key_has_its_default() -> None:
         expired_url=None,
         sign_out_url=None,
         sign_in_url=None,
+        user_key=None,
         drafts=None,
         allowed_origins=frozenset(),
         max_size=65_536,
@@ -91,6 +92,7 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("expired_url", "/signed-out?why=idle", "/signed-out?why=idle"),
     ("sign_out_url", "https://example.com/out", "https://example.com/out"),
     ("sign_in_url", "http://example.com", "http://example.com"),
+    ("user_key", "user id", "user id"),
     ("allowed_origins", ["https://a.example"], {("https", "a.example", 443)}),
     ("allowed_origins", (), set()),
     ("allowed_origins", {"http://a.example:8000"}, {("http", "a.example", 8000)}),
@@ -124,6 +126,7 @@ OPTIONAL = {
     "expired_url": "/a",
     "sign_out_url": "/a",
     "sign_in_url": "/a",
+    "user_key": "user",
     "max_sessions": 5,
 }
 
@@ -166,6 +169,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
         )
         for name in ("expired_url", "sign_out_url", "sign_in_url")
     },
+    "user_key": (["", "_permanent", 1, True, b"user", ["user"]], "a key of the session"),
     "allowed_origins": (
         [
             *("https://a.example", ["a.example"], ["https://a.example/"], ["null"], ["*"], [None]),

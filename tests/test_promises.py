@@ -727,7 +727,12 @@ async def test_a_part_of_a_request_that_is_done_is_not_the_end_of_it(
     assert (await browser.visit(look)).value == {"a": 1}
 
 
-@pytest.mark.parametrize("do", [sign_in("bob"), sign_in(None), start_anew])
+def sign_in_anew(session: Session) -> None:
+    start_anew(session)
+    session.user_id = "ada"
+
+
+@pytest.mark.parametrize("do", [sign_in("bob"), sign_in(None), sign_in_anew])
 async def test_a_token_from_before_a_change_of_user_stays_dead_though_the_answer_is_lost(
     worded: Site, clock: Clock, do: Do
 ) -> None:

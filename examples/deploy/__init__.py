@@ -39,7 +39,7 @@ PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}
 async def home() -> ResponseReturnValue:
     if request.method == "POST":
         session.clear()
-        session.user_id = (await request.form)["name"][:100]
+        session.user_id = (await request.form)["name"][:100] or None
         return redirect(url_for("home"))
     return await render_template_string(PAGE, worker=os.getpid())
 
