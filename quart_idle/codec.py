@@ -205,6 +205,7 @@ def encode(key: str, value: Any) -> bytes:
         why = "a value nested too deeply, or containing itself"
     except (ValueError, OverflowError) as error:  # such as an int of too many digits
         why = f"a value that JSON cannot hold: {error}"
+    del value  # a traceback may show the variables
     raise TypeError(f"session[{key!r}] cannot hold {why}; a session holds {HELD}")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, TypeVar
 
+from .cookies import Tags
 from .exceptions import ConfigError
 from .policy import Limits, seconds
 from .stores.base import PERMANENT, DraftStore, Store
@@ -89,6 +90,7 @@ class Settings:
     max_size: int
     key_prefix: str
     store_timeout: float
+    tags: Tags = field(repr=False, compare=False)
 
     @property
     def patience(self) -> float | None:
@@ -211,6 +213,13 @@ def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
     return Drafts(store, (secret, *former))
 
 
+def _tags(config: Mapping[str, Any]) -> Tags:
+    """What pages are told of their users, by the application's secrets where it has some."""
+    former = config.get("SECRET_KEY_FALLBACKS")
+    secrets = [config.get("SECRET_KEY"), *(former if isinstance(former, list | tuple) else ())]
+    return Tags([secret for secret in secrets if _is_secret(secret)])
+
+
 def _is_secret(value: object) -> TypeGuard[str | bytes]:
     return isinstance(value, str | bytes) and len(value) > 0
 
@@ -319,4 +328,5 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         key_prefix=take("key_prefix", _like(_KEY_PREFIX), "letters, digits and . _ : -")
         or "quart-idle",
         store_timeout=duration("store_timeout") or 1.0,
+        tags=_tags(config),
     )

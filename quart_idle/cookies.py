@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import Final
@@ -49,9 +50,32 @@ def id_of(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def tag_of(user_id: str) -> str:
-    """What a page is told of whose it is, to tell it by from another user's."""
-    return sha256(f"quart-idle {user_id}".encode(errors="surrogatepass")).hexdigest()[:16]
+class Tags:
+    """What a page is told of whose it is, to tell it by from another user's.
+
+    It is in addresses, and so in logs: a hash of the user's id, keyed by the application's secret,
+    lest ids be guessed by it. Without a secret whoever guesses an id can tell that it is this one.
+
+    Args:
+        secrets: the application's, the present one first; a page may have its tag by a former one.
+    """
+
+    def __init__(self, secrets: Sequence[str | bytes]) -> None:
+        self._keys = [
+            secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
+            for secret in secrets
+        ] or [b""]
+
+    def of(self, user_id: str) -> str:
+        return self._tag(self._keys[0], user_id)
+
+    def fits(self, tag: str, user_id: str) -> bool:
+        return any(tag == self._tag(key, user_id) for key in self._keys)
+
+    @staticmethod
+    def _tag(key: bytes, user_id: str) -> str:
+        message = f"quart-idle user {user_id}".encode("utf-8", "surrogatepass")
+        return hmac.digest(key, message, "sha256").hex()[:16]
 
 
 def named_in(scope: WWWScope, cookie_name: str) -> dict[str, Token]:

@@ -108,7 +108,7 @@ class _DraftView:
         return self._not_theirs(session.user_id)
 
     def _not_theirs(self, user_id: str | None) -> _Answer | None:
-        if is_another_s(request.scope, user_id):
+        if is_another_s(request.scope, user_id, self._settings):
             return HTTPStatus.UNAUTHORIZED, {"reason": protocol.SWITCHED}
         if user_id is None:
             return HTTPStatus.FORBIDDEN, {"error": "the session is no user's"}

@@ -42,6 +42,9 @@ class Draft(NamedTuple):
     #: Names and values.
     fields: Sequence[Sequence[str]]
 
+    def __repr__(self) -> str:
+        return f"<Draft of {len(self.fields)} fields>"
+
 
 def _packed(value: object) -> bytes:
     # A page's script can send half a character.

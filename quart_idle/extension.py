@@ -18,7 +18,6 @@ from quart import Quart, has_request_context, request
 
 from .client import CLIENT, INTEGRITY
 from .config import Options, Settings, read
-from .cookies import tag_of
 from .draft_view import add_draft_view
 from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
@@ -62,6 +61,7 @@ class QuartIdle:
 
     def __init__(self, app: Quart | None = None, **options: Unpack[Options]) -> None:
         self._options = options
+        del options  # a traceback may show the variables: the store's URL can hold a password
         if app is not None:
             self.init_app(app)
 
@@ -73,7 +73,11 @@ class QuartIdle:
         """
         if _NAME in app.extensions:
             raise ConfigError("this application has its QuartIdle already")
-        settings = read(app.config, self._options)
+        try:
+            settings = read(app.config, self._options)
+        except ConfigError as error:
+            # Not from where it happened: the variables there are what the application configured.
+            raise error.with_traceback(None) from None
 
         async def renew(
             activities: Mapping[str, Activity],
@@ -175,7 +179,7 @@ def _script(
         "src": f"{request.root_path}{settings.url_prefix}{CLIENT}",
         "nonce": nonce,
         "integrity": INTEGRITY if integrity else None,
-        "data-user": None if session.user_id is None else tag_of(session.user_id),
+        "data-user": None if session.user_id is None else settings.tags.of(session.user_id),
         "data-drafts": settings.drafts and session.user_id and "1",
         "data-texts": json.dumps({name: str(text) for name, text in texts.items()})
         if texts

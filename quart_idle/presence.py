@@ -29,7 +29,7 @@ from hypercorn.typing import (
 
 from . import protocol
 from .config import Settings
-from .cookies import first_living, named_in, tag_of
+from .cookies import first_living, named_in
 from .exceptions import FrameError, StoreUnavailable
 from .origins import from_own_page
 from .policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
@@ -70,10 +70,10 @@ STAY: Final = Activity(seen=0.0, active=0.0, paged=True)
 SEEN: Final = Activity(seen=0.0, active=None, paged=True)
 
 
-def is_another_s(scope: WWWScope, user_id: str | None) -> bool:
+def is_another_s(scope: WWWScope, user_id: str | None, settings: Settings) -> bool:
     """Whether a page was made for another user than the one who has the session now."""
     tag = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("user")
-    return tag is not None and (user_id is None or tag_of(user_id) != tag[0])
+    return tag is not None and (user_id is None or not settings.tags.fits(tag[0], user_id))
 
 
 class Page:
@@ -262,7 +262,7 @@ class Presence:
             return
         if not isinstance(found, Record):
             self._send_off(page, found)
-        elif is_another_s(scope, found.user_id):
+        elif is_another_s(scope, found.user_id, self._settings):
             self._close(page, protocol.ENDED, protocol.SWITCHED)
         elif page.goodbye is None:
             self.tell(page.watch.id, found)

@@ -143,7 +143,7 @@ class Routes:
     async def _own(self, id: str, scope: HTTPScope) -> Record:
         """The session of the user for whom the page was made."""
         record = _alive(await self._presence.look(id))
-        if is_another_s(scope, record.user_id):
+        if is_another_s(scope, record.user_id, self._settings):
             raise _Refused(HTTPStatus.UNAUTHORIZED, reason=protocol.SWITCHED)
         return record
 

@@ -19,7 +19,7 @@ from flask.sessions import SessionMixin
 from .codec import IMMUTABLE, decode, encode, plain_key
 from .cookies import Token, id_of
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
-from .stores.base import PERMANENT, SIGNED_OUT, Change
+from .stores.base import PERMANENT, SIGNED_OUT, Change, Fields
 
 # Quart's key for flashed messages: the page that shows them takes them out.
 _FLASHES: Final = "_flashes"
@@ -51,6 +51,9 @@ class Move(NamedTuple):
     def new_id(self) -> str:
         return id_of(self.token)
 
+    def __repr__(self) -> str:
+        return f"<Move from {self.id} to {self.new_id}>"
+
     @property
     def undo(self) -> Change | None:
         """What takes it back; None where the old token is to have nothing any more."""
@@ -80,7 +83,7 @@ class Session(SessionMixin):
     # object after whatever makes it so that earlier changes are not to be kept.
     _new = True
     _id: str | None = None
-    _base: Mapping[str, bytes] = {}
+    _base: Mapping[str, bytes] = Fields()
     _base_user_id: str | None = None
     _clocks: Clocks | None = None
     # The store's clock less this process's monotonic clock.
@@ -154,7 +157,11 @@ class Session(SessionMixin):
         self._touch()
         if type(key) is not str:
             key = self._plain_key(key)
-        raw = encode(key, value)
+        try:
+            raw = encode(key, value)
+        except TypeError:
+            del value  # a traceback may show the variables
+            raise
         if key == self._keeper.user_key:
             self._user_id = _user_in(key, raw)
         self._dirty[key] = raw
@@ -224,7 +231,7 @@ class Session(SessionMixin):
         self._cleared = self._id is not None
 
     def _forget(self) -> None:
-        self._base = {}
+        self._base = Fields()
         self._values = {}
         self._dirty = {}
         self._user_id = None
@@ -440,7 +447,7 @@ class Session(SessionMixin):
     ) -> None:
         """Take on what is stored."""
         self._id = id
-        self._base = data
+        self._base = Fields(data)
         self._user_id = self._base_user_id = user_id
         if user_id is None and (key := self._keeper.user_key) in data:
             # From before the key was configured: the token that the client has may stay.
@@ -495,12 +502,12 @@ class Session(SessionMixin):
         Raises:
             TypeError: a value was changed into one that a session cannot hold.
         """
-        changes = {
-            key: raw for key, raw in self._dirty.items() if raw is not None or key in self._base
-        }
-        for key, value in self._values.items():
-            if type(value) not in IMMUTABLE:
-                raw = encode(key, value)
+        changes = Fields(
+            (key, raw) for key, raw in self._dirty.items() if raw is not None or key in self._base
+        )
+        for key in self._values:
+            if type(self._values[key]) not in IMMUTABLE:
+                raw = encode(key, self._values[key])
                 if key in self._dirty or raw != self._base[key]:
                     changes[key] = self._dirty[key] = raw
         return changes
@@ -521,7 +528,7 @@ class Session(SessionMixin):
         if "timeout" in attributes and attributes["timeout"] == self._own_timeout:
             self._timeout_set = False
         self._cleared = self._marked_modified = False
-        written = dict(base)
+        written = Fields(base)
         for key, raw in change.fields.items():
             if raw is None:
                 written.pop(key, None)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import traceback
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -14,7 +17,9 @@ from quart import Quart
 
 from quart_idle import ConfigError, MemoryStore, Options, QuartIdle
 from quart_idle.config import Settings, origin, read
+from quart_idle.cookies import Tags
 from quart_idle.policy import Limits
+from quart_idle.stores.redis import RedisStore
 
 QUARTS = {"PERMANENT_SESSION_LIFETIME": timedelta(days=31)}
 DAY = 86_400.0
@@ -52,6 +57,7 @@ def test_every_key_has_its_default() -> None:
         max_size=65_536,
         key_prefix="quart-idle",
         store_timeout=1.0,
+        tags=Tags(()),
     )
 
 
@@ -273,23 +279,95 @@ def test_a_url_for_redis_makes_its_store(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        (f"redis://:{SECRET}@host:many", "Port could not be cast"),
+        (f"redis://:{SECRET}@host:many", "a port (a number)"),
         (f"redis://:{SECRET}@host/base", "a database is a number"),
         (f"rediss://:{SECRET}@host?nonsense=1", "nonsense"),
         ("redis://host?health_check_interval=often", "health_check_interval"),
         ("unix://", "a path is missing"),
         (f"redis+cluster://:{SECRET}@", "a host is missing"),
         (f"redis+cluster://:{SECRET}@one,,two", "a host is missing"),
-        (f"redis+cluster://:{SECRET}@one:port", "Port could not be cast"),
+        (f"redis+cluster://:{SECRET}@one:port", "a port (a number)"),
         (f"redis+cluster://:{SECRET}@one/1", "a cluster has no databases"),
         (f"redis+sentinel://:{SECRET}@one", "a service is missing"),
         (f"redis+sentinel://:{SECRET}@one/service?nonsense=1", "nonsense"),
+        (f"redis://:6379#{SECRET}@host", "# is %23"),
     ],
 )
 def test_a_url_for_redis_that_is_wrong_fails_without_a_password(url: str, why: str) -> None:
     text = wrong(store=url)
     assert text.startswith(f"QUART_IDLE_STORE is a {url.partition(':')[0]}:// URL that is wrong: ")
     assert why in text
+    assert SECRET not in text
+
+
+ODD = [f"h7n{mark}q9r" for mark in ("", *"#/?[]@:%,\\\u2100 ")] + ["h7n?q9r=2", "h7n#q9r2@"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "redis://app:{}@host",
+            "redis://:{}@host/0",
+            "rediss://app:{}@host?db=1",
+            "redis://app:{}",
+        ),
+        *(
+            "redis+cluster://app:{}@one,two",
+            "redis+cluster://app:{},two",
+            "unix://app:{}@/tmp/redis",
+        ),
+        *("redis+sentinel://app:{}@one/name", "redis+sentinel://one/name/{}", "redis://host/{}"),
+        *("redis://host:{}", "redis://host?db={}", "redis://host?protocol={}", "redis://{}@host:x"),
+        *("rediss://host?ssl_cert_reqs={}", "redis+sentinel://one/name?sentinel_nonsense={}"),
+        *("redis://host?password={}&nonsense=1", "redis://host?retry={}"),
+    ],
+)
+def test_no_part_of_a_password_is_repeated_whatever_characters_it_has(url: str) -> None:
+    said = []
+    for password in ODD:
+        try:
+            settings(store=url.format(password))
+        except ConfigError as error:
+            said.append(str(error))
+    assert said
+    assert not re.search("h7n|q9r", "".join(said))
+
+
+class Hiding(Quart):
+    """An application whose variables, and those of its makers, do not show what is a secret."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__("tests")
+        self.secret_key = SECRET
+        self.config.update(config)
+
+
+def wrong_url() -> str:
+    return f"redis://app:{SECRET}@host:port"
+
+
+def by_keyword() -> object:
+    return QuartIdle(Hiding(), store=wrong_url())
+
+
+def by_configuration() -> object:
+    return QuartIdle(Hiding(QUART_IDLE_STORE=wrong_url()))
+
+
+def by_hand() -> object:
+    return RedisStore(wrong_url())
+
+
+@pytest.mark.parametrize("how", [by_keyword, by_configuration, by_hand])
+def test_a_wrong_setting_s_traceback_shows_nothing_of_the_configuration(
+    how: Callable[[], object],
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        how()
+    found = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    text = "".join(found.format())
+    assert how.__name__ in text
     assert SECRET not in text
 
 

@@ -59,6 +59,7 @@ _CHECKS: Final = 5
 _MOST_PATIENCE: Final = 10
 
 _T = TypeVar("_T")
+_V = TypeVar("_V")
 _log = logging.getLogger("quart_idle")
 
 
@@ -83,6 +84,15 @@ class Live(NamedTuple):
     now: float
 
 
+class Fields(dict[str, _V]):
+    """Encoded values by key. Its `repr`, which a traceback may show, has none of them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} fields>"
+
+
 class Record(NamedTuple):
     """A session as it is stored."""
 
@@ -92,6 +102,9 @@ class Record(NamedTuple):
     clocks: Clocks
     #: The store's clock when this was read, in seconds.
     now: float
+
+    def __repr__(self) -> str:
+        return f"<Record of {len(self.data)} fields>"
 
 
 class Attributes(TypedDict, total=False):
@@ -110,6 +123,9 @@ class Change(NamedTuple):
     attributes: Attributes
     #: Whether every other field is deleted.
     clear: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Change of {len(self.fields)} fields>"
 
     @property
     def anew(self) -> bool:

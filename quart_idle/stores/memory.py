@@ -74,7 +74,7 @@ def claim(name: str) -> bool:
     return True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class _Entry:
     data: Mapping[str, bytes]  # replaced at a change: readers keep the one that they got
     user_id: str | None

@@ -591,8 +591,12 @@ class RedisStore:
     """
 
     def __init__(self, client: aioredis.Redis | aioredis.RedisCluster | str) -> None:
-        self._make = _maker(client) if isinstance(client, str) else lambda _: client
         self._owns_client = isinstance(client, str)
+        try:
+            self._make = _maker(client) if isinstance(client, str) else lambda _: client
+        except ConfigError as error:
+            del client  # a traceback may show the variables
+            raise error.with_traceback(None) from None
         # To find the node of a cluster takes time that no trip's limit counts.
         self.timely = not (
             client.startswith("redis+cluster:")
@@ -1024,22 +1028,48 @@ def _maker(url: str) -> Callable[[float], Any]:
     """What makes a client for a URL, given how long to wait for a connection, in seconds.
 
     Raises:
-        ConfigError: the URL is wrong. It can hold a password, and is not repeated.
+        ConfigError: the URL is wrong. It can hold a password, and no part of it is repeated.
     """
     scheme, _, rest = url.partition("://")
     make = {"redis+cluster": _cluster, "redis+sentinel": _sentinel}.get(scheme, _server)
-    try:
-        return make(scheme, rest)
-    except (ValueError, TypeError, RedisError) as error:
-        raise ConfigError(f"QUART_IDLE_STORE is a {scheme}:// URL that is wrong: {error}") from None
+    why = _UNREADABLE
+    if "#" not in rest:  # all behind it would go without a word
+        try:
+            return make(scheme, rest)
+        except Exception as error:
+            why = str(error) if isinstance(error, _WrongUrl) else _told(error, rest)
+    raise ConfigError(f"QUART_IDLE_STORE is a {scheme}:// URL that is wrong: {why}")
+
+
+class _WrongUrl(ValueError):
+    """What is wrong with a URL, without any of it."""
+
+
+def _told(error: Exception, rest: str) -> str:
+    """What may be told of an error that others found in a URL.
+
+    They repeat what they could not read. That can be a part of a password that holds characters
+    which end it: what follows is then taken for a port, a path or an option.
+    """
+    options = rest.partition("?")[2]
+    named = re.search(r"(?:keyword argument|Invalid value for) '(\w+)'", str(error))
+    if named and "@" not in options and f"{named[1]}=" in options:
+        return f"the option {named[1]} is not known, or its value is wrong"
+    return _UNREADABLE
+
+
+_UNREADABLE: Final = (
+    "it cannot be read. It takes a host and a port (a number), and in user and password all but "
+    "letters, digits and -._~ is percent-encoded: # is %23, / is %2F"
+)
 
 
 def _server(scheme: str, rest: str) -> Callable[[float], Any]:
     path = urlsplit("//" + rest).path
     if scheme == "unix" and not path:
-        raise ValueError("a path is missing")
+        raise _WrongUrl("a path is missing")
     if scheme != "unix" and not re.fullmatch(r"/?[0-9]*", path):
-        raise ValueError("a database is a number")
+        raise _WrongUrl("a database is a number")
 
     def make(timeout: float) -> aioredis.Redis:
         # A trip's time is limited, and more patiently than a client would.
@@ -1054,7 +1084,7 @@ def _server(scheme: str, rest: str) -> Callable[[float], Any]:
 def _cluster(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
     hosts, path, options = _hosts(rest, 6379)
     if path:
-        raise ValueError("a cluster has no databases")
+        raise _WrongUrl("a cluster has no databases")
 
     def make(timeout: float) -> aioredis.RedisCluster:
         nodes = [ClusterNode(*host) for host in hosts]
@@ -1070,7 +1100,7 @@ def _sentinel(scheme: str, rest: str) -> Callable[[float], Any]:  # noqa: ARG001
     hosts, path, options = _hosts(rest, 26379)
     service, _, database = path.partition("/")
     if not service:
-        raise ValueError("a service is missing")
+        raise _WrongUrl("a service is missing")
     if database:
         options["db"] = int(database)
     theirs = {
@@ -1109,7 +1139,7 @@ def _hosts(rest: str, port: int) -> tuple[list[tuple[str, int]], str, dict[str, 
     user, _, hosts = network.rpartition("@")
     found = [urlsplit("//" + host) for host in hosts.split(",")]
     if not all(host.hostname for host in found):
-        raise ValueError("a host is missing")
+        raise _WrongUrl("a host is missing")
     parts = urlsplit("//host" + rest.removeprefix(network))
     options: dict[str, Any] = dict(parse_url("redis://?" + parts.query))
     if "ssl" in options:
