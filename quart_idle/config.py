@@ -149,7 +149,12 @@ def _like(pattern: re.Pattern[str]) -> Callable[[object], str | None]:
 
 
 def _store(value: object) -> Store:
-    if isinstance(value, Store) and not isinstance(value, type):
+    if isinstance(value, type):
+        raise ConfigError(
+            f"{_PREFIX}STORE is a class, {value.__qualname__}; allowed: a URL, or an object with a "
+            f"Store's methods, such as {value.__qualname__}(…)"
+        )
+    if isinstance(value, Store):
         return value
     if not isinstance(value, str):
         missing = [name for name in _STORE_METHODS if not hasattr(value, name)]

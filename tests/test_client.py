@@ -50,6 +50,27 @@ async def test_texts_are_handed_to_the_client(site: MakeSite) -> None:
     assert "data-texts" not in await tag(browser)
 
 
+class Lazy:
+    """A text whose language is known when it is read, as translations are."""
+
+    def __str__(self) -> str:
+        return "Bleiben"
+
+
+async def test_a_text_may_be_a_lazy_translation(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    attributes = await tag(browser, "texts=texts", texts={"stay": Lazy()})
+    assert json.loads(attributes["data-texts"]) == {"stay": "Bleiben"}
+
+
+async def test_a_page_of_nobody_s_keeps_no_drafts(site: MakeSite) -> None:
+    here = site(config={"SECRET_KEY": "a secret"}, drafts=True)
+    browser = await here.signed_in()
+    assert (await tag(browser))["data-drafts"] == "1"
+    browser = await here.signed_in(None, a=1)  # type: ignore[arg-type]
+    assert "data-drafts" not in await tag(browser)
+
+
 async def test_a_text_with_an_unknown_name_is_an_error_that_names_those_there_are(
     site: MakeSite,
 ) -> None:

@@ -93,8 +93,10 @@ def test_a_value_comes_back_equal_in_value_and_type(value: Any) -> None:
 
 
 def test_an_offset_that_python_cannot_read_again_loses_no_moment() -> None:
-    odd = datetime(2000, 1, 1, tzinfo=timezone(timedelta(hours=1, microseconds=1)))
+    odd = datetime(2000, 1, 1, tzinfo=timezone(timedelta(microseconds=1)))
     assert decode(encode("key", odd)) == odd
+    with pytest.raises(TypeError, match="key"):  # there is no such moment in UTC
+        encode("key", odd.replace(year=1))
 
 
 @given(VALUES)

@@ -399,6 +399,7 @@ class HalfAStore:
         (HalfAStore(), "open, close, hears, timely, create, save, regenerate, end, renew"),
         (1, "bind"),
         (None, "bind"),
+        (MemoryStore, "class"),  # whose parentheses were forgotten
     ],
 )
 def test_what_is_no_store_fails_with_what_it_lacks(value: Any, missing: str) -> None:

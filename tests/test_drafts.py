@@ -10,13 +10,15 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from hypothesis import example, given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 from quart import Quart, Response, request
+from werkzeug.datastructures import Headers
 
 from quart_idle import MemoryStore, QuartIdle, StoreUnavailable
-from quart_idle.drafts import Draft, Drafts
+from quart_idle.drafts import Draft, Drafts, _Seal
 from quart_idle.policy import Limits
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS
 
@@ -250,6 +252,20 @@ async def test_another_origin_s_page_keeps_and_deletes_nothing(
         assert answer.status_code == 403
     [draft] = await listed(browser)
     assert draft["age"] >= MINUTE * 1000
+
+
+@pytest.mark.parametrize("origins", [("http://localhost", "https://evil.example"), ("", "null")])
+async def test_a_request_of_two_origins_is_of_another_origin_s_page(
+    here: Site, origins: tuple[str, str]
+) -> None:
+    browser = await here.signed_in()
+    await keep(browser)
+    headers = Headers([("Origin", origin) for origin in origins])
+    headers["Sec-Fetch-Site"] = "same-origin"
+    query = {"page": "/notes", "form": "note"}
+    answer = await browser.client.delete(PATH, query_string=query, headers=headers)
+    assert answer.status_code == 403
+    assert await forms(browser) == ["note"]
 
 
 async def test_a_browser_s_word_is_enough_where_it_sends_no_origin(here: Site) -> None:
@@ -525,6 +541,13 @@ async def test_what_was_moved_or_changed_in_the_store_does_not_open(
     assert caplog.records
     for text in TEXTS:
         assert text not in caplog.text
+
+
+def test_each_box_is_sealed_by_a_key_of_its_own() -> None:
+    seal = _Seal("secret")
+    sealed = seal.seal("ada's", "name", Draft("/", "form", []))
+    with pytest.raises(InvalidTag):
+        seal._cipher("bob's").decrypt(sealed[:12], sealed[12:], b"ada'sname")
 
 
 async def test_another_secret_opens_nothing() -> None:

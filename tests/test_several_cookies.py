@@ -111,6 +111,25 @@ async def test_a_token_that_was_changed_only_now_is_under_way_beside_a_twin(
     assert (await here.browser().visit(put(a=1), headers=headers)).cookie is not None
 
 
+async def test_it_is_under_way_whatever_is_known_of_the_twin(site: MakeSite) -> None:
+    here = site()
+    twin = await stale(here, "ended")
+    browser = await here.signed_in()
+    headers = cookies(twin, browser.token)
+    await browser.visit(regenerate)
+    assert (await here.browser().visit(put(a=1), headers=headers)).cookie is None
+
+
+async def test_a_cookie_whose_name_only_looks_like_the_session_s_is_none(site: MakeSite) -> None:
+    here = site(config={"SESSION_COOKIE_NAME": "my.session"})
+    browser = here.browser()
+    cookie = (await browser.visit(put(a=1))).cookie
+    assert cookie is not None
+    for name, data in (("my.session", {"a": 1}), ("my-session", {})):
+        headers = {"Cookie": f"{name}={cookie['value']}"}
+        assert (await here.browser().visit(look, headers=headers)).value == data
+
+
 @pytest.mark.parametrize("how", STALE)
 async def test_the_routes_look_at_the_same_session(site: MakeSite, how: str) -> None:
     here = site(drafts=True, config={"SECRET_KEY": "s" * 32})
