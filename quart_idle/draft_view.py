@@ -16,7 +16,7 @@ from . import protocol
 from .config import Settings
 from .interface import PASSIVE
 from .origins import may_change, sharing
-from .presence import Presence, is_another_s
+from .presence import Presence, why_not
 from .quarts import current
 from .routes import DRAFT_METHODS
 from .session import Session
@@ -108,8 +108,8 @@ class _DraftView:
         return self._not_theirs(session.user_id)
 
     def _not_theirs(self, user_id: str | None) -> _Answer | None:
-        if is_another_s(request.scope, user_id, self._settings):
-            return HTTPStatus.UNAUTHORIZED, {"reason": protocol.SWITCHED}
+        if (reason := why_not(request.scope, user_id, self._settings)) is not None:
+            return HTTPStatus.UNAUTHORIZED, {"reason": reason}
         if user_id is None:
             return HTTPStatus.FORBIDDEN, {"error": "the session is no user's"}
         return None

@@ -189,7 +189,8 @@ def _script(
         "data-sign-in-url": settings.sign_in_url,
     }
     pairs = (Markup(' {}="{}"').format(*pair) for pair in attributes.items() if pair[1])
-    return Markup('<script type="module"{}></script>').format(Markup("").join(pairs))
+    # `async`: it runs while the page is still coming, which may wait for others' scripts.
+    return Markup('<script type="module"{} async></script>').format(Markup("").join(pairs))
 
 
 def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: Routes) -> None:

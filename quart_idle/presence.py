@@ -70,10 +70,13 @@ STAY: Final = Activity(seen=0.0, active=0.0, paged=True)
 SEEN: Final = Activity(seen=0.0, active=None, paged=True)
 
 
-def is_another_s(scope: WWWScope, user_id: str | None, settings: Settings) -> bool:
-    """Whether a page was made for another user than the one who has the session now."""
+def why_not(scope: WWWScope, user_id: str | None, settings: Settings) -> str | None:
+    """Why a page does not go on with a session: it was made for a user who does not have it."""
     tag = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("user")
-    return tag is not None and (user_id is None or not settings.tags.fits(tag[0], user_id))
+    if tag is None or (user_id is not None and settings.tags.fits(tag[0], user_id)):
+        return None
+    # Nobody is not somebody else: who is about to sign in again may have a session for that.
+    return "unknown" if user_id is None else protocol.SWITCHED
 
 
 class Page:
@@ -262,8 +265,8 @@ class Presence:
             return
         if not isinstance(found, Record):
             self._send_off(page, found)
-        elif is_another_s(scope, found.user_id, self._settings):
-            self._close(page, protocol.ENDED, protocol.SWITCHED)
+        elif (reason := why_not(scope, found.user_id, self._settings)) is not None:
+            self._close(page, protocol.ENDED, reason)
         elif page.goodbye is None:
             self.tell(page.watch.id, found)
 

@@ -21,7 +21,7 @@ from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .origins import header, may_change, sharing
 from .policy import Activity
-from .presence import STAY, Presence, is_another_s
+from .presence import STAY, Presence, why_not
 from .stores.base import Ended, Live, Record
 
 # How long a page may take to send a body that fits into one packet, in seconds.
@@ -132,19 +132,24 @@ class Routes:
         id = await self._id(scope)
         activity = STAY if route == "/extend" else None
         live: Live | Record
+        told: dict[str, object] = {}
         if route == "/state" or scope["query_string"]:
-            live = await self._own(id, scope)
+            live = record = await self._own(id, scope)
+            if route == "/state" and "tag" in _query(scope):
+                # What the tag says, for a page that had none, or another user's.
+                user = None if record.user_id is None else self._settings.tags.of(record.user_id)
+                told = {"user": user, "drafts": bool(user and self._settings.drafts)}
         if route == "/presence":
             activity = self._sign(await body.read(protocol.MAX_FRAME, _BODY_TIMEOUT))
         if activity is not None:
             live = _alive(await self._presence.renew(id, activity))
-        return HTTPStatus.OK, protocol.times(self._presence.left(id, live))
+        return HTTPStatus.OK, protocol.times(self._presence.left(id, live)) | told
 
     async def _own(self, id: str, scope: HTTPScope) -> Record:
         """The session of the user for whom the page was made."""
         record = _alive(await self._presence.look(id))
-        if is_another_s(scope, record.user_id, self._settings):
-            raise _Refused(HTTPStatus.UNAUTHORIZED, reason=protocol.SWITCHED)
+        if (reason := why_not(scope, record.user_id, self._settings)) is not None:
+            raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
         return record
 
     async def _id(self, scope: HTTPScope) -> str:
@@ -165,6 +170,10 @@ class Routes:
         if not isinstance(frame, protocol.Pong):
             raise _Refused(HTTPStatus.BAD_REQUEST, error="a frame that is not a pong")
         return self._presence.sign_of(frame)
+
+
+def _query(scope: HTTPScope) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
 def _alive(outcome: _Alive | Ended | None) -> _Alive:

@@ -60,10 +60,36 @@ FORM = """<!doctype html>
 <label>Password <input type="password" name="password"></label>
 <label>Card <input name="card" autocomplete="section-a cc-number"></label>
 <label>Code <input name="code" autocomplete="one-time-code"></label>
+<label>Check <input name="csc" autocomplete="SECTION-a Billing CC-CSC"></label>
 <label>Nickname <input name="nickname" autocomplete="off"></label>
 <input type="hidden" name="csrf" value="csrf-token">
 <button>Send</button></form></body>
 </html>
+"""
+
+
+# Names that hide what the browser has under them: of fields, of images, of the page's own script.
+HIDDEN_IN_FORMS = [
+    *("elements", "dataset", "name", "submit", "getAttribute", "querySelectorAll", "isConnected"),
+    *("getRootNode", "localName", "nodeType", "autocomplete", "form", "addEventListener"),
+]
+HIDDEN_IN_DOCUMENTS = [
+    *("createElement", "createEvent", "hidden", "dispatchEvent", "querySelectorAll", "forms"),
+    *("addEventListener", "adoptedStyleSheets", "documentElement", "readyState", "scripts", "body"),
+]
+NAMES = """<!doctype html>
+<html lang="en"><head><title>Names</title></head><body>
+{% for name in pictures %}<img name="{{ name }}" alt="">{% endfor %}
+<script>
+  class Event {}
+  class CustomEvent {}
+  class Document {}
+  var open = "at nine", state = 1, user = 2, name = 3;
+</script>
+{{ quart_idle() }}
+<form data-quart-idle-draft="names" method="post" action="/form">
+{% for name in fields %}<input name="{{ name }}" aria-label="{{ name }}">{% endfor %}
+</form></body></html>
 """
 
 
@@ -152,6 +178,12 @@ async def page() -> Response:
 async def form() -> str:
     """A form whose unsent content is kept."""
     return await render_template_string(FORM)
+
+
+@app.get("/names")
+async def names() -> str:
+    """A page whose names get in the way."""
+    return await render_template_string(NAMES, pictures=HIDDEN_IN_DOCUMENTS, fields=HIDDEN_IN_FORMS)
 
 
 @app.get("/stream")

@@ -5,6 +5,8 @@ Settings come from the environment, as JSON in ``QUART_IDLE_TEST``.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from quart import Response, render_template_string, request
@@ -35,6 +37,8 @@ LETTER = """<!doctype html>
 <button>Send</button>
 </form>
 <form><label>Search <input name="search"></label></form>
+<form method="post" action="/transfer?to=eve#form"><button>Transfer</button></form>
+{{ more or "" }}
 {% if framed %}<iframe src="/frame" title="Frame"></iframe>{% endif %}
 </main>
 </body>
@@ -63,6 +67,17 @@ SIGN_IN = """<!doctype html>
 <form method="post"><label>Name <input name="name"></label> <button>Sign in</button></form></html>
 """
 
+# What is foreign takes its time, and so does the rest of the page.
+SLOW = """<!doctype html>
+<html lang="en"><head><title>Slow</title><link rel="stylesheet" href="/slow.css">
+{{ quart_idle() }}<script src="/slow.js"></script></head><body>
+"""
+
+# An application of one page, which loads the client itself.
+BARE = """<!doctype html>
+<html lang="en"><title>Bare</title><script type="module" src="/own.js"></script><h1>Bare</h1></html>
+"""
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
@@ -83,7 +98,54 @@ async def letter() -> Response:
     response = Response(text, mimetype="text/html")
     if "csp" in asked:
         response.headers["Content-Security-Policy"] = POLICY
+    if "cached" in asked:
+        response.headers["Cache-Control"] = "private, max-age=60"
     return response
+
+
+transfers = 0
+
+
+@app.route("/transfer", methods=["GET", "POST"])
+async def transfer() -> str:
+    """A request that is not to be repeated."""
+    global transfers
+    transfers += request.method == "POST"
+    return await render_template_string(LETTER, more=f"Transfers: {transfers}")
+
+
+@app.get("/slow")
+async def slow() -> Response:
+    """A page that comes in two parts, and waits for others meanwhile."""
+    head = await render_template_string(SLOW)
+
+    async def body() -> AsyncIterator[str]:
+        yield head
+        await asyncio.sleep(4)
+        yield "<h1>Here at last</h1></body></html>"
+
+    return Response(body(), mimetype="text/html")
+
+
+@app.get("/slow.<kind>")
+@idle.passive
+async def slow_part(kind: str) -> Response:
+    await asyncio.sleep(4)
+    return Response("", mimetype={"css": "text/css", "js": "text/javascript"}[kind])
+
+
+@app.get("/file")
+@idle.passive
+async def file() -> Response:
+    """A download."""
+    disposition = {"Content-Disposition": "attachment; filename=file.txt"}
+    return Response("text", mimetype="text/plain", headers=disposition)
+
+
+@app.get("/bare")
+@idle.passive
+async def bare() -> str:
+    return BARE
 
 
 @app.get("/language/<language>")
@@ -113,6 +175,8 @@ async def frame() -> str:
 @app.get("/sign-in")
 @idle.passive
 async def ask_who_it_is() -> str:
+    if "csrf" in request.args:
+        session["csrf"] = "a token"
     return SIGN_IN
 
 

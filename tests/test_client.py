@@ -38,7 +38,8 @@ async def tag(browser: Browser, arguments: str = "", **context: Any) -> dict[str
 
 
 def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
-    said = CLIENT[CLIENT.index("const texts = {") : CLIENT.index("...JSON.parse(given")]
+    start = CLIENT.index("const texts = {")
+    said = CLIENT[start : CLIENT.index("};", start)]
     names = re.findall(r'^  (?:"([^"]+)"|(\w+)):', said, re.MULTILINE)
     assert {quoted or bare for quoted, bare in names} == set(TEXTS)
 
@@ -121,6 +122,47 @@ async def test_a_page_of_one_user_does_not_go_on_as_another_s(site: MakeSite, cl
         assert "renew" not in here.store.calls
     answer = await ada.client.post(f"/_idle/extend{query}", headers=ORIGIN)
     assert (await answer.get_json())["left"] == 100_000
+
+
+async def test_nobody_who_is_about_to_sign_in_is_not_somebody_else(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=100)
+    ada, nobody = await here.signed_in("ada"), here.browser()
+    query = f"?user={(await tag(ada))['data-user']}"
+    await nobody.visit(lambda session: session.update(csrf_token="a sign-in page's"))  # noqa: S106
+    assert await code_for(nobody, query) == (4401, "unknown")
+    await clock.advance(60)
+    here.store.calls.clear()
+    for path in ("extend", "presence"):
+        answer = await nobody.client.post(
+            f"/_idle/{path}{query}",
+            headers=ORIGIN,
+            data='{"type": "pong", "idle": 0, "visible": true}',
+        )
+        assert (answer.status_code, await answer.get_json()) == (401, {"reason": "unknown"})
+    assert "renew" not in here.store.calls
+
+
+async def test_a_page_that_begins_anew_is_told_whose_it_is(site: MakeSite) -> None:
+    here = site(timeout=100, drafts=True, config={"SECRET_KEY": "of the tests' own"})
+    ada, nobody = await here.signed_in("ada"), here.browser()
+    await nobody.visit(lambda session: session.update(cart=[1]))
+    user = (await tag(ada))["data-user"]
+    for browser, told in (ada, (user, True)), (nobody, (None, False)):
+        state = await (await browser.client.get("/_idle/state?tag")).get_json()
+        assert (state["user"], state["drafts"]) == told
+        state = await (await browser.client.get("/_idle/state")).get_json()
+        assert state == {"left": 100_000, "total": None}
+
+
+async def test_the_client_runs_before_the_page_is_parsed(site: MakeSite) -> None:
+    text = (
+        await (await site().signed_in()).visit(
+            lambda _: render_template_string("{{ quart_idle() }}")
+        )
+    ).value
+    assert re.fullmatch(r'<script type="module" src="[^"]+"[^>]* async></script>', text)
 
 
 async def test_a_page_of_nobody_s_goes_on_whoever_signs_in(site: MakeSite) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from .app import HIDDEN_IN_FORMS
 from .browser import Browser, cover_in, prompt_in, until
 from .conftest import Server
 from .test_browser import UNTOUCHED, browser
@@ -21,7 +22,7 @@ Serve = Callable[..., Server]
 DRAFTS = {"drafts": True}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # Not to be kept, whatever is typed into it.
-PRIVATE = ["Password", "Card", "Code", "Nickname"]
+PRIVATE = ["Password", "Card", "Code", "Check", "Nickname"]
 
 
 async def sign_in(browser: Browser, url: str, user: str = "ada") -> None:
@@ -56,7 +57,7 @@ async def has_letter(page: Page) -> bool:
         values
         == [
             *("Dear Bob", "London", "Two lines,\nof which this is one.", True, False, "Eve"),
-            *("", "", "", "", "csrf-token"),
+            *("", "", "", "", "", "csrf-token"),
         ]
     )
 
@@ -175,10 +176,176 @@ async def test_what_was_typed_before_a_sign_out_elsewhere_is_not_left_without_as
     await until(lambda: asked == ["beforeunload"])
 
 
-async def typed_and_asked(page: Page) -> list[str]:
-    """Type by hand; the questions by which the browser holds on to it."""
-    await page.locator("[name=line]").nth(0).click()
-    await page.keyboard.type("Dear Eve")
+# Elements that hold a value in their own way, and one that tells nobody.
+OWN_ELEMENTS = """() => {
+  customElements.define("own-note", class extends HTMLElement {
+    static formAssociated = true;
+    constructor() {
+      super();
+      this.internals = this.attachInternals();
+      this.attachShadow({ mode: "open" }).innerHTML = "<input aria-label='Own note'>";
+    }
+    get name() { return "own-note"; }
+    get value() { return this.shadowRoot.firstChild.value; }
+    set value(text) { this.shadowRoot.firstChild.value = text; }
+  });
+  customElements.define("own-inner", class extends HTMLElement {
+    constructor() {
+      super();
+      const form = "<form><input aria-label='Own inner'></form>";
+      this.attachShadow({ mode: "open" }).innerHTML = form;
+    }
+    get value() { return this.shadowRoot.querySelector("input").value; }
+    set value(text) { this.shadowRoot.querySelector("input").value = text; }
+  });
+  customElements.define("own-secret", class extends HTMLElement {
+    constructor() {
+      super();
+      const input = "<input type=password aria-label='Own secret'>";
+      this.attachShadow({ mode: "open" }).innerHTML = input;
+    }
+    get value() { return this.shadowRoot.firstChild.value; }
+  });
+  document.forms[0].insertAdjacentHTML("beforeend",
+    `<own-note></own-note><own-inner name="own-inner"></own-inner>
+    <own-secret name="own-secret"></own-secret>
+    <div contenteditable role="textbox" aria-label="Editor"></div>`);
+}"""
+
+
+async def test_elements_of_one_s_own_are_kept_where_they_have_a_value_and_asked_about_where_not(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    asked = await asked_in(page)
+    await page.evaluate(OWN_ELEMENTS)
+    for what in ("note", "inner", "secret"):
+        await page.get_by_label(f"Own {what}").press_sequentially(f"my {what}")
+    await browser.blank()
+    (draft,) = await until(lambda: drafts(browser, server.url))
+    assert [field for field in draft["fields"] if field[0].startswith("own-")] == [
+        ["own-note", "my note"],
+        ["own-inner", "my inner"],
+    ]
+    await page.bring_to_front()
+    await page.goto(f"{server.url}/form")
+    assert asked == []
+    await page.evaluate(OWN_ELEMENTS)
+    await offer_in(page).get_by_role("button", name="Restore").click()
+    await expect(page.get_by_label("Own note")).to_have_value("my note")
+    await expect(page.get_by_label("Own inner")).to_have_value("my inner")
+    await page.get_by_label("Editor").press_sequentially("lost")
+    await page.goto(f"{server.url}/page")
+    assert asked == ["beforeunload"]
+
+
+async def test_no_name_of_a_field_a_form_or_a_global_gets_in_the_client_s_way(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve({**UNTOUCHED, **DRAFTS, "sign_in_url": "/page?again"})
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/names")
+    for name in HIDDEN_IN_FORMS:
+        await page.get_by_label(name, exact=True).fill(f"my {name}")
+    await expect(prompt_in(page)).to_be_visible()
+    (draft,) = await until(lambda: drafts(browser, server.url))
+    assert draft["fields"] == [[name, f"my {name}"] for name in HIDDEN_IN_FORMS]
+    await expect(cover_in(page)).to_be_visible()
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
+    await page.wait_for_url("**/page?again")
+    await sign_in(browser, server.url)
+    await page.goto(f"{server.url}/names")
+    await offer_in(page).get_by_role("button", name="Restore").click()
+    for name in HIDDEN_IN_FORMS:
+        await expect(page.get_by_label(name, exact=True)).to_have_value(f"my {name}")
+
+
+async def test_a_draft_belongs_to_the_address_at_which_it_was_typed(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    await page.get_by_label("Text").fill("one")
+    # As htmx and Turbo do: another address, and another form of the same name.
+    swap = """(address) => {
+      history.pushState(null, "", address);
+      const form = document.forms[0].cloneNode(true);
+      form.reset();
+      document.forms[0].replaceWith(form);
+    }"""
+    await page.evaluate(swap, "/form?two")
+    await page.get_by_label("Text").fill("two")
+    await browser.blank()
+    kept = await until(lambda: _several(browser, server.url))
+    assert {(draft["page"], dict(draft["fields"])["text"]) for draft in kept} == {
+        ("/form", "one"),
+        ("/form?two", "two"),
+    }
+    await page.bring_to_front()
+    await page.evaluate(swap, "/form")
+    await page.get_by_label("Subject").click()
+    await offer_in(page).get_by_role("button", name="Restore").click()
+    await expect(page.get_by_label("Text")).to_have_value("one")
+    await page.get_by_role("button", name="Send").click()
+    await until(lambda: _single(browser, server.url))
+    (draft,) = await drafts(browser, server.url)
+    assert draft["page"] == "/form?two"
+
+
+async def _several(browser: Browser, url: str) -> list[dict[str, Any]] | None:
+    found = await drafts(browser, url)
+    return found if len(found) == 2 else None
+
+
+async def _single(browser: Browser, url: str) -> bool:
+    return len(await drafts(browser, url)) == 1
+
+
+# As React does: it hides a field's property to see what scripts set, and takes an event for input
+# only if the value is another than it knows; boxes change by a click.
+CONTROLLED = """() => {
+  window.seen = {};
+  const control = (field, property, type) => {
+    const prototype = Object.getPrototypeOf(field);
+    const { get, set } = Object.getOwnPropertyDescriptor(prototype, property);
+    let known = field[property];
+    Object.defineProperty(field, property, {
+      configurable: true,
+      get() { return get.call(this); },
+      set(value) { known = value; set.call(this, value); },
+    });
+    field.addEventListener(type, () => {
+      const value = get.call(field);
+      if (value !== known) seen[field.name] = known = value;
+    });
+  };
+  control(document.forms[0].elements.text, "value", "input");
+  control(document.forms[0].elements.tag[0], "checked", "click");
+}"""
+
+
+async def test_restoring_reaches_fields_that_a_framework_controls(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    await write_letter(page)
+    await page.goto(f"{server.url}/form")
+    await page.evaluate(CONTROLLED)
+    await offer_in(page).get_by_role("button", name="Restore").click()
+    assert await page.evaluate("seen") == {
+        "text": "Two lines,\nof which this is one.",
+        "tag": True,
+    }
+    assert await has_letter(page)
+
+
+async def asked_in(page: Page) -> list[str]:
+    """The questions by which the browser holds on to what was typed."""
     asked: list[str] = []
 
     async def leave(dialog: Any) -> None:
@@ -187,3 +354,10 @@ async def typed_and_asked(page: Page) -> list[str]:
 
     page.on("dialog", leave)
     return asked
+
+
+async def typed_and_asked(page: Page) -> list[str]:
+    """Type by hand; the questions by which the browser holds on to it."""
+    await page.locator("[name=line]").nth(0).click()
+    await page.keyboard.type("Dear Eve")
+    return await asked_in(page)

@@ -697,6 +697,26 @@ async def test_turning_the_wheel_is_activity_and_scrolling_by_script_is_not(
     await expect(prompt_in(page)).to_be_visible(timeout=2500)
 
 
+async def test_text_that_comes_without_keys_is_activity_and_a_choice_by_script_is_not(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages(UNTOUCHED)
+    page = await open_letter(browser, server.url)
+    await page.get_by_label("Your letter").evaluate("(letter) => letter.focus()")
+    for _ in range(9):
+        await page.keyboard.insert_text("as dictated ")
+        await asyncio.sleep(0.2)
+    assert await is_undisturbed(page)
+    await page.evaluate(
+        """() => {
+          const box = document.body.appendChild(document.createElement("input"));
+          box.type = "checkbox";
+          setInterval(() => box.click(), 50);
+        }"""
+    )
+    await expect(prompt_in(page)).to_be_visible(timeout=2500)
+
+
 async def test_the_client_runs_with_its_own_hash_only_and_a_strict_policy_has_no_complaint(
     serve_pages: Serve, browser: Browser
 ) -> None:

@@ -3,6 +3,8 @@
 export interface QuartIdle {
   /** Stay signed in, as the prompt's button does. */
   extend(): void;
+  /** Begin anew after a sign-in or sign-out without a load: the page is whose session it is now. */
+  restart(): void;
   /** Count input in a frame of the same origin: `idle.watch(frame.contentWindow)`. */
   watch(frame: Window): void;
   /** Milliseconds until the session ends, as the server said last; Infinity before it has. */

@@ -2,9 +2,21 @@
 
 const PATIENCE = 5000; // ms for an answer
 
+function real(object) {
+  const get = (_, name) => {
+    const found = Reflect.get(Object.getPrototypeOf(object), name, object);
+    return typeof found === "function" ? found.bind(object) : found;
+  };
+  return new Proxy({}, { get });
+}
+
+const doc = real(document);
+const html = doc.documentElement;
 const path = import.meta.url.split("?")[0];
-const script = [...document.scripts].find(({ src }) => src.startsWith(path));
-const { expiredUrl, signOutUrl, signInUrl, user, drafts, texts: given } = script?.dataset ?? {};
+const find = () => [...doc.querySelectorAll("script[src]")].find(({ src }) => src.startsWith(path));
+
+let tag, drafts, whose;
+let user; // null: to be asked for
 
 let state = { retry: 1000 };
 let deadline = Infinity; // by performance.now()
@@ -13,11 +25,12 @@ let warned = null; // else whether staying would help
 let wanted = false;
 let troubled = false;
 let gone = false; // frozen or cached
-let leaving = false; // perhaps
+let leaving = -Infinity; // perhaps
 let over = null; // else why
 let popup;
 
 let socket = null;
+let stays = -Infinity;
 let tries = 0;
 let pace; // ms between tries over HTTP
 let asked = -Infinity;
@@ -27,25 +40,27 @@ let retryTimer, answerTimer, clockTimer;
 let input = performance.now();
 let inputDate = Date.now();
 
-function touch({ isTrusted, type, movementX, movementY }) {
-  if (!isTrusted || (type === "pointermove" && !movementX && !movementY)) return;
+function touch({ isTrusted, type, movementX, movementY, inputType }) {
+  if (!isTrusted || (type === "input" && !inputType)) return;
+  if (type === "pointermove" && !movementX && !movementY) return;
   input = performance.now();
   inputDate = Date.now();
 }
 
 function watch(target) {
-  for (const type of "pointerdown pointermove keydown wheel touchstart touchmove".split(" ")) {
+  const types = "pointerdown pointermove keydown input wheel touchstart touchmove";
+  for (const type of types.split(" ")) {
     target.addEventListener(type, touch, { capture: true, passive: true });
   }
 }
 
 function pong() {
   const idle = Math.max(performance.now() - input, Date.now() - inputDate);
-  return { type: "pong", idle: Math.round(idle), visible: !document.hidden };
+  return { type: "pong", idle: Math.round(idle), visible: !doc.hidden };
 }
 
 function extend() {
-  if (wanted || over) return;
+  if (wanted || over || !tag) return;
   wanted = true;
   if (isOpen()) say("extend");
   else connect();
@@ -86,6 +101,7 @@ function hangUp() {
 function connect() {
   hangUp();
   if (gone || isOver()) return;
+  if (user === null) return learn();
   if (wanted) post("extend");
   else if (tries > 1) post("presence");
   try {
@@ -96,7 +112,6 @@ function connect() {
   expect(2 * PATIENCE);
   socket.onmessage = ({ data }) => {
     const frame = JSON.parse(data);
-    // Not by a timer: a hidden page's are throttled.
     if (frame.type === "ping") socket.send(JSON.stringify(pong()));
     if (frame.type === "state") {
       clearTimeout(retryTimer);
@@ -115,9 +130,8 @@ function connect() {
   socket.onerror = () => lost();
 }
 
-// Full jitter
 function lost(span = state.retry) {
-  span || socket.close(); // as it blocks others
+  span || socket.close();
   hangUp();
   if (tries++) span = Math.min(30000, 500 * 2 ** tries);
   again(pace ?? Math.random() * span);
@@ -130,29 +144,35 @@ function again(wait) {
   retryTimer = setTimeout(connect, wait);
 }
 
-// Else a gateway's
 const isOurs = ({ headers }) => headers.get("Quart-Idle") === "1";
 
 function send(method, path, query, body) {
   return fetch(url(path, query), {
     method,
     body: body && JSON.stringify(body),
+    credentials: "include",
     keepalive: true,
     signal: AbortSignal.timeout(PATIENCE),
   });
 }
 
+async function call(...request) {
+  const response = await send(...request);
+  const answer = isOurs(response) ? await response.json() : {};
+  if (response.status !== 401) delete answer.reason;
+  return answer;
+}
+
 async function post(path) {
   try {
-    const response = await send("POST", path, user && { user }, pong());
-    const answer = isOurs(response) && (await response.json());
+    const answer = await call("POST", path, user && { user }, pong());
     if (gone || isOver()) return;
     if (Number.isFinite(answer.left)) {
       wanted = false;
       if (!isOpen()) again((pace = Math.max(1000, Math.min(25000, answer.left / 4))));
       return hear({ ...answer, type: "state" });
     }
-    const reason = response.status === 401 && answer.reason;
+    const { reason } = answer;
     if (reason && (reason !== "regenerated" || tries > 5)) return end(reason);
   } catch {}
   pace = undefined;
@@ -162,9 +182,14 @@ async function post(path) {
 
 // --- The server's word
 
-function emit(type, detail, cancelable = true) {
-  return document.dispatchEvent(new CustomEvent("quart-idle:" + type, { detail, cancelable }));
+function fire(target, type, detail, cancelable = false) {
+  const event = doc.createEvent("CustomEvent");
+  event.initCustomEvent(type, true, cancelable, detail);
+  return target.dispatchEvent(event);
 }
+
+const emit = (type, detail, cancelable = true) =>
+  fire(doc, "quart-idle:" + type, detail, cancelable);
 
 function hear({ extendable, ...frame }) {
   const { type, left } = frame;
@@ -176,7 +201,7 @@ function hear({ extendable, ...frame }) {
   state.warning ??= Math.min(120000, left / 2);
   troubled = false;
   popup = over = popup?.close();
-  if (left > 0) cover.dialog.close();
+  if (left > 0) uncover();
   if (type === "warn") warn(extendable);
   else if (left > state.warning) {
     warned = null;
@@ -193,45 +218,93 @@ function warn(extendable) {
   if (warned === extendable) return;
   warned = extendable;
   wanted = false;
+  if (emit("warning", { left: state.left, extendable })) {
+    nextSpoken = Infinity;
+    prompt.button.autofocus = extendable;
+    paint();
+    show(prompt);
+  }
   keep();
-  if (!emit("warning", { left: state.left, extendable })) return;
-  nextSpoken = Infinity;
-  prompt.button.autofocus = extendable;
-  paint();
-  show(prompt);
 }
 
 function end(reason) {
   hangUp();
   if (over) {
-    if (reason === "switched") location.reload(popup?.close());
+    if (reason === "switched") go(popup?.close());
     else if (popup && !popup.closed) again(2000);
     return;
   }
   over = reason || "unknown";
   warned = null;
-  cover.dialog.close();
+  uncover();
   prompt.dialog.close();
   put(cover.title, texts.ended);
   put(cover.status, texts["by " + over] ?? texts.other.replace("{reason}", () => over));
   put(cover.button, over === "switched" ? texts.reload : texts.signIn);
   cover.button.hidden = false;
-  if (!leaving) return part();
-  clockTimer = setTimeout(part, PATIENCE);
-  leaving = false;
+  const wait = leaving + PATIENCE - performance.now();
+  leaving = -Infinity;
+  clearTimeout(clockTimer);
+  if (wait <= 0) return part();
+  clockTimer = setTimeout(part, wait);
   show(cover);
 }
 
 function part() {
-  if (!emit("ended", { reason: over })) return cover.dialog.close();
+  if (!emit("ended", { reason: over })) return uncover();
   show(cover);
-  if (expiredUrl) location.replace(expiredUrl);
+  if (tag.expiredUrl) location.replace(tag.expiredUrl);
 }
 
 function signIn() {
-  if (over === "switched" || !signInUrl) location.reload();
-  else if (!isOver() && (popup = open(signInUrl, "quart-idle", "width=480,height=640"))) again(2000);
-  else location.assign(signInUrl);
+  const { signInUrl } = tag;
+  if (over === "switched" || !signInUrl) return go();
+  if (!isOver()) {
+    popup = open(signInUrl, "quart-idle", "width=480,height=640");
+    if (popup?.closed === false) return again(2000);
+    popup = null;
+  }
+  location.assign(signInUrl);
+}
+
+function go() {
+  const { href, hash, search } = location;
+  const { state, replaceState } = real(history);
+  // To what differs by a hash one only scrolls.
+  if (hash) replaceState(state, "", href.replace(hash, search ? "&" : "?"));
+  location.replace(href);
+  if (hash) replaceState(state, "", href);
+}
+
+function restart() {
+  begin() || begin({ dataset: {} });
+  hangUp();
+  clearTimeout(clockTimer);
+  popup = over = popup?.close();
+  user = warned = null;
+  deadline = Infinity;
+  prompt.dialog.close();
+  uncover();
+  connect();
+}
+
+async function learn() {
+  const mine = (socket = {});
+  try {
+    const answer = await call("GET", "state", { tag: "" });
+    if (mine !== socket) return;
+    if (Number.isFinite(answer.left)) {
+      user = answer.user ?? undefined;
+      drafts = answer.drafts;
+      handed();
+      if (whose !== user) unsaved.clear(lossy.clear());
+      whose = user;
+      connect();
+      return onParsed(offer);
+    }
+    if (answer.reason) return end(answer.reason);
+  } catch {}
+  if (mine === socket) lost();
 }
 
 function tick() {
@@ -248,13 +321,14 @@ function tick() {
     paint();
     if (left > 100) wait = (left - 100) % 1000;
   }
-  if (left < 3000) keep();
   if (left <= 0) {
     if (isOpen()) ask();
     if (left < -900 || !isOpen()) veil();
     wait = 1000;
   }
   clockTimer = setTimeout(tick, wait);
+  look();
+  if (left < 3000) keep();
 }
 
 // --- Coming and going
@@ -269,83 +343,201 @@ function leave() {
 function wake({ type }) {
   if (gone) {
     if (type !== "pageshow" && type !== "resume") return;
-    gone = leaving = false;
+    gone = false;
     connect();
     tick();
-  } else if (over) connect();
+  } else if (type === "pageshow") return;
+  else if (over) connect();
   else if (isOpen()) ask();
   else if (!socket) again(Math.random() * 250);
 }
 
+function handed() {
+  try {
+    const former = sessionStorage.getItem("quart-idle");
+    const others = former && former !== user;
+    if (user) sessionStorage.setItem("quart-idle", others ? "others" : user);
+    return others;
+  } catch {}
+}
+
+function clicked(event) {
+  const link = event.composedPath().find(({ protocol }) => protocol);
+  if (link && !/^http/.test(link.protocol)) stays = performance.now();
+}
+
+function unload(event) {
+  const now = performance.now();
+  if (now - stays > 1000) leaving = now;
+  const any = (forms) => [...forms].some((form) => real(form).isConnected);
+  if (any(lossy) || ((losing || over) && any(unsaved))) event.preventDefault();
+  keep();
+}
+
 // --- Drafts
 
-const page = location.pathname + location.search;
-const name = (form) => form?.dataset.quartIdleDraft;
+const MARK = "data-quart-idle-draft";
+const PRIVATE = /(^|\s)(off|one-time-code|cc-\S*|(current|new)-password)(\s|$)/i;
+
+const address = () => location.pathname + location.search;
+const written = (element, name) => real(element).getAttribute?.(name) ?? "";
+const name = (form) => written(form, MARK);
 const unsaved = new Set();
-const secret = new WeakSet(document.querySelectorAll("[type=password]"));
-let losing = !drafts; // what is left, if it is unsaved
+const lossy = new Set(); // what is in them cannot be kept
+let losing = false; // what is unsaved
+const places = new WeakMap();
+const offered = new WeakMap();
+const secret = new WeakSet();
+let at = address();
+
+const isCustom = ({ localName }) => /-/.test(localName);
+const isChoice = (field) =>
+  /^(checkbox|radio)$/.test(field.type) || (isCustom(field) && "checked" in field);
+const isSelect = ({ localName }) => localName === "select";
+const nameOf = (field) => field.name || written(field, "name");
+
+const inside = (element) =>
+  [element, element.shadowRoot]
+    .flatMap((root) => [...(root?.querySelectorAll("*") ?? [])])
+    .flatMap((inner) => (inner.shadowRoot ? [inner, ...inside(inner)] : inner));
+
+const isSecret = (field) =>
+  secret.has(field) ||
+  (field.type ?? written(field, "type")) === "password" ||
+  PRIVATE.test(written(field, "autocomplete"));
 
 function fields(form) {
-  return [...form.elements].filter(
+  const { elements, querySelectorAll } = real(form);
+  const custom = [...querySelectorAll("*")].filter(isCustom);
+  return [...new Set([...elements, ...custom])].filter(
     (field) =>
-      field.name &&
-      field.value?.at &&
-      !secret.has(field) &&
-      !/^(password|file|hidden|submit|button|reset|image)$/.test(field.type) &&
-      !/\b(off|one-time-code|cc-|\w+-password)/.test(field.autocomplete || form.autocomplete),
+      nameOf(field) &&
+      typeof field.value === "string" &&
+      !/^(file|hidden|submit|button|reset|image|output)$/.test(field.type) &&
+      !PRIVATE.test(written(field, "autocomplete") || written(form, "autocomplete")) &&
+      ![field, ...inside(field)].some(isSecret),
   );
 }
 
-const isChoice = ({ type }) => /^(checkbox|radio)$/.test(type);
+const chosen = (field) => (isSelect(field) ? [...field.selectedOptions] : [field]);
 
 function typed(form) {
   return fields(form)
     .filter((field) => field.checked || !isChoice(field))
-    .flatMap((field) => [...(field.selectedOptions ?? [field])].map((one) => [field.name, one.value]));
+    .flatMap((field) => chosen(field).map(({ value }) => [nameOf(field), value]));
 }
 
 function keep() {
   for (const form of drafts ? unsaved : []) {
-    const done = (answer) => (answer.ok && isOurs(answer)) || (losing = unsaved.add(form));
     unsaved.delete(form);
-    send("POST", "drafts", { user }, { form: name(form), page, fields: typed(form) }).then(done).catch(() => done({}));
+    keepOne(form).catch(() => (losing = unsaved.add(form)));
   }
 }
 
-function drop(form) {
-  if (drafts) send("DELETE", "drafts", { user, page, form: name(form) }).catch(() => {});
+async function keepOne(form) {
+  const draft = { form: name(form), page: [...places.get(form)].pop(), fields: typed(form) };
+  const response = await send("POST", "drafts", { user }, draft);
+  if (!response.ok || !isOurs(response)) throw response;
 }
 
-function restore(form, draft) {
-  for (const field of fields(form)) {
-    const mine = draft.filter((one) => one[0] === field.name);
-    const has = ({ value }) => mine.some((one) => one[1] === value);
-    if (isChoice(field)) field.checked = has(field);
-    else if (field.options) for (const option of field.options) option.selected = has(option);
-    else if (mine[0]) field.value = draft.splice(draft.indexOf(mine[0]), 1)[0][1];
-    for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
+function drop(form, pages) {
+  for (const page of drafts ? pages : []) {
+    send("DELETE", "drafts", { user, page, form: name(form) }).catch(() => {});
   }
 }
 
-async function offer() {
-  const forms = [...document.forms].filter(name);
-  if (!drafts || !forms[0]) return;
-  const answer = await (await send("GET", "drafts", { user, page })).json();
-  for (const draft of answer.drafts ?? []) {
-    const form = forms.find((form) => name(form) === draft.form);
+const set = (field, name, value) => Reflect.set(Object.getPrototypeOf(field), name, value, field);
+
+async function putBack(field, draft) {
+  const mine = draft.filter((one) => one[0] === nameOf(field));
+  const has = ({ value }) => mine.some((one) => one[1] === value);
+  if (isChoice(field)) {
+    if (field.checked !== has(field)) field.click();
+    if (field.checked === has(field)) return;
+    set(field, "checked", has(field));
+  } else if (isSelect(field)) {
+    for (const option of field.options) option.selected = has(option);
+  } else if (mine[0]) set(field, "value", draft.splice(draft.indexOf(mine[0]), 1)[0][1]);
+  for (const type of ["input", "change"]) fire(field, type);
+}
+
+async function restore(form, draft) {
+  for (const field of fields(form)) await putBack(field, draft).catch(() => {});
+}
+
+const marked = () => [...doc.querySelectorAll(`form[${MARK}]`)].filter(name);
+
+async function offer(forms = marked()) {
+  const page = address();
+  const fresh = forms.filter((form) => offered.get(form) !== page);
+  if (!drafts || !fresh[0]) return;
+  for (const form of fresh) offered.set(form, page);
+  const { drafts: found } = await call("GET", "drafts", { user, page }).catch(() => ({}));
+  for (const draft of page === address() && found ? found : []) {
+    const form = fresh.find((form) => name(form) === draft.form);
     if (!form || `${typed(form)}` === `${draft.fields}`) continue;
     const bar = add(root, "section", { ariaLabel: texts.draft });
     const told = add(bar, "p", { role: "status" });
     const choose = (textContent, act) =>
-      add(bar, "button", { textContent, onclick: () => bar.remove(act(form, draft.fields)) });
-    choose(texts.restore, restore);
-    choose(texts.discard, drop);
+      add(bar, "button", { textContent, onclick: () => bar.remove(act()) });
+    choose(texts.restore, () => restore(form, draft.fields));
+    choose(texts.discard, () => drop(form, [page]));
     attach();
     put(told, texts.draft);
   }
 }
 
-// --- What is seen
+function look() {
+  if (at === address()) return;
+  at = address();
+  for (const bar of root.querySelectorAll("section")) bar.remove();
+  keep();
+  offer();
+}
+
+function formIn(path) {
+  for (const node of path) {
+    const { nodeType, localName, form } = real(node);
+    const found = localName === "form" ? node : form;
+    if (nodeType === 1 && found && name(found)) return found;
+  }
+}
+
+function noteSecrets() {
+  for (const field of doc.querySelectorAll("[type=password]")) secret.add(field);
+}
+
+function onInput(event) {
+  const path = event.composedPath();
+  const [field] = path;
+  const form = formIn(path);
+  if (field.type === "password") {
+    for (const node of path) if (node === field || isCustom(node)) secret.add(node);
+  }
+  if (!form) return;
+  look();
+  const page = address();
+  const pages = places.get(form) ?? new Set();
+  pages.delete(page);
+  places.set(form, pages.add(page));
+  unsaved.add(form);
+  real(real(form).getRootNode()).addEventListener("submit", onSubmit, true);
+  const isPlain = isSecret(field) || (real(field).form === form && !isCustom(field));
+  if (!drafts || !(isPlain || fields(form).some((one) => path.includes(one)))) lossy.add(form);
+}
+
+function onSubmit({ target }) {
+  if (!name(target)) return;
+  for (const forms of [unsaved, lossy]) forms.delete(target);
+  drop(target, places.get(target) ?? [address()]);
+}
+
+function onFocus(event) {
+  noteSecrets();
+  look();
+  const form = formIn(event.composedPath());
+  if (form) offer([form]);
+}
 
 const texts = {
   title: "You’re about to be signed out",
@@ -371,11 +563,8 @@ const texts = {
   "by regenerated": "Your session has ended.",
   "by unknown": "Your session has ended.",
   other: "Your session has ended: {reason}.",
-  ...JSON.parse(given ?? "{}"),
 };
-const html = document.documentElement;
-const known = /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2})?(?![a-z])/i.exec(html.lang)?.[0];
-const lang = ((given || /^en\b/i.test(known)) && known) || "en";
+let prompt, cover, nextSpoken;
 
 // CSP forbids <style>.
 const sheet = new CSSStyleSheet();
@@ -409,12 +598,16 @@ p:empty, [hidden] { display: none }
   background: var(--quart-idle-veil, Canvas);
 }
 `);
-const host = Object.assign(document.createElement("quart-idle"), { lang, dir: given ? "" : "ltr" });
+const blank = new CSSStyleSheet();
+blank.replaceSync("@media print { :root:root > :not(quart-idle) { display: none !important } }");
+blank.disabled = true;
+
+const host = doc.createElement("quart-idle");
 const root = host.attachShadow({ mode: "open" });
 root.adoptedStyleSheets = [sheet];
 
 function add(parent, tag, properties) {
-  const element = Object.assign(document.createElement(tag), properties);
+  const element = Object.assign(doc.createElement(tag), properties);
   parent.append(element);
   return element;
 }
@@ -434,19 +627,22 @@ function build(className, act, href) {
   };
 }
 
-const prompt = build("prompt", () => (warned ? extend() : prompt.dialog.close()), signOutUrl);
-const cover = build("cover", signIn);
-let nextSpoken;
-prompt.title.textContent = texts.title;
-
 function attach() {
   if (!host.isConnected) html.append(host);
+  const { adoptedStyleSheets } = doc;
+  if (!adoptedStyleSheets.includes(blank)) adoptedStyleSheets.push(blank);
 }
 
 function show({ dialog }) {
   attach();
   dialog.close();
   dialog.showModal();
+  blank.disabled = !cover.dialog.open;
+}
+
+function uncover() {
+  cover.dialog.close();
+  blank.disabled = true;
 }
 
 function put(element, text) {
@@ -454,9 +650,8 @@ function put(element, text) {
 }
 
 const amount = (number, unit) =>
-  number.toLocaleString(lang, { style: "unit", unit, unitDisplay: "long" });
+  number.toLocaleString(host.lang, { style: "unit", unit, unitDisplay: "long" });
 
-// WCAG 2.2: 2.2.1, 4.1.3
 function paint() {
   const left = deadline - performance.now();
   const seconds = Math.max(0, Math.floor(left / 1000));
@@ -492,10 +687,9 @@ function onEscape(event) {
   if (!cover.dialog.open) prompt.button.click();
 }
 
-const first = script && !html.quartIdle;
-
-export const idle = html.quartIdle ?? {
+const mine = {
   extend,
+  restart,
   watch,
   get left() {
     return Math.max(0, deadline - performance.now());
@@ -505,26 +699,53 @@ export const idle = html.quartIdle ?? {
   },
 };
 
-if (first) {
-  html.quartIdle = idle;
+export const idle = (html.quartIdle ??= mine);
+
+function onParsed(act) {
+  if (doc.readyState === "loading") doc.addEventListener("DOMContentLoaded", () => act());
+  else act();
+}
+
+function begin(script = find()) {
+  if (tag || !script) return tag;
+  ({ user, drafts, ...tag } = script.dataset);
+  whose = user;
+  Object.assign(texts, JSON.parse(tag.texts ?? "{}"));
+  const known = /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2})?(?![a-z])/i.exec(html.lang)?.[0];
+  host.lang = ((tag.texts || /^en\b/i.test(known)) && known) || "en";
+  host.dir = tag.texts ? "" : "ltr";
+  prompt = build("prompt", () => (warned ? extend() : prompt.dialog.close()), tag.signOutUrl);
+  prompt.title.textContent = texts.title;
+  cover = build("cover", signIn);
+
   watch(window);
   addEventListener("keydown", onEscape, true);
   for (const type of "focus online pageshow".split(" ")) addEventListener(type, wake);
-  document.addEventListener("visibilitychange", (event) => (document.hidden ? keep() : wake(event)));
-  document.addEventListener("resume", wake);
-  document.addEventListener("toggle", () => [prompt, cover].map((box) => box.dialog.open && show(box)), true);
-  document.addEventListener("freeze", leave);
+  doc.addEventListener("visibilitychange", (event) => (doc.hidden ? keep() : wake(event)));
+  doc.addEventListener("resume", wake);
+  const stayOnTop = () => [prompt, cover].map((box) => box.dialog.open && show(box));
+  doc.addEventListener("toggle", stayOnTop, true);
+  doc.addEventListener("freeze", leave);
   addEventListener("pagehide", leave);
-  addEventListener("beforeunload", (event) => {
-    leaving = true;
-    if ((losing || over) && unsaved.size) event.preventDefault();
-    keep();
-  });
-  document.addEventListener("input", ({ target }) => {
-    if (target.type === "password") secret.add(target);
-    if (name(target.form)) unsaved.add(target.form);
-  }, true);
-  document.addEventListener("submit", ({ target }) => name(target) && drop(target, unsaved.delete(target)));
-  connect();
-  offer().catch(() => {});
+  addEventListener("beforeprint", attach);
+  addEventListener("beforeunload", unload);
+  doc.addEventListener("click", clicked, true);
+  doc.addEventListener("input", onInput, true);
+  doc.addEventListener("submit", onSubmit, true);
+  doc.addEventListener("focusin", onFocus, true);
+
+  const [{ type } = {}] = performance.getEntriesByType("navigation");
+  if (type === "back_forward") veil();
+  if (handed() && type !== "navigate") go();
+  else connect();
+  noteSecrets();
+  onParsed(noteSecrets);
+  onParsed(offer);
+  return tag;
+}
+
+if (idle !== mine) fire(html, "quart-idle:tag");
+else if (!begin()) {
+  html.addEventListener("quart-idle:tag", () => begin());
+  onParsed(() => begin() || console.info("quart-idle: the page has no tag"));
 }
