@@ -260,8 +260,10 @@ function signIn() {
   const { signInUrl } = tag;
   if (over === "switched" || !signInUrl) return go();
   if (!isOver()) {
-    popup = open(signInUrl, "quart-idle", "width=480,height=640");
-    if (popup?.closed === false) return again(2000);
+    try {
+      popup = open(signInUrl, "quart-idle", "width=480,height=640");
+      if (popup.closed === false) return again(2000);
+    } catch {}
     popup = null;
   }
   location.assign(signInUrl);
@@ -331,8 +333,6 @@ function tick() {
   if (left < 3000) keep();
 }
 
-// --- Coming and going
-
 function leave() {
   gone = true;
   hangUp();
@@ -384,7 +384,7 @@ const written = (element, name) => real(element).getAttribute?.(name) ?? "";
 const name = (form) => written(form, MARK);
 const unsaved = new Set();
 const lossy = new Set(); // what is in them cannot be kept
-let losing = false; // what is unsaved
+let losing = false;
 const places = new WeakMap();
 const offered = new WeakMap();
 const secret = new WeakSet();
