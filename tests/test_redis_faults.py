@@ -846,12 +846,38 @@ async def test_an_end_whose_answer_was_lost_is_told_for_one(proxy: Proxy, stores
     await store.end("aaother", "first")  # its script is known
 
     def cut(link: Link, data: bytes) -> None:
-        if b"signed out" in data:
+        if b"sent home" in data:
             proxy.watch = lambda _link, _data: None
             proxy.only = lambda other: other is link
             proxy.back.left = 0
 
     proxy.watch = cut
-    assert await store.end("aaid", "signed out") == "aaid"
-    assert sum(b"signed out" in piece for piece in proxy.sent) == 2
+    assert await store.end("aaid", "sent home") == "aaid"
+    assert sum(b"sent home" in piece for piece in proxy.sent) == 2
     assert await store.end("aaid", "again") is None
+
+
+@pytest.mark.parametrize("call", ["save", "regenerate"])
+async def test_a_change_that_leaves_nothing_and_whose_answer_was_lost_is_told_for_one(
+    proxy: Proxy, stores: Stores, call: str
+) -> None:
+    store = await stores(proxy.port)
+    calls = {
+        "save": lambda id: store.save(id, change({"a": None})),
+        "regenerate": lambda id: store.regenerate(id, "aanew", change({"a": None})),
+    }
+    for id in ("aaother", "aaid"):
+        await store.create(id, change({"a": b"1"}))
+    await calls[call]("aaother")  # its script is known
+
+    def cut(link: Link, data: bytes) -> None:
+        if b"{aa}id" in data:
+            proxy.watch = lambda _link, _data: None
+            proxy.only = lambda other: other is link
+            proxy.back.left = 0
+
+    proxy.watch = cut
+    assert await calls[call]("aaid") == Changed("aaid", ended=True)
+    assert sum(b"{aa}id" in piece for piece in proxy.sent) >= 3
+    assert await store.load("aanew") is None
+    assert await store.save("aaid", change({"b": b"1"})) is None
