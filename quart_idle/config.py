@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, Typ
 from .cookies import Tags
 from .exceptions import ConfigError
 from .policy import Limits, seconds
-from .stores.base import PERMANENT, DraftStore, Store
+from .stores.base import PERMANENT, DraftStore, Patience, Store
 from .stores.memory import MemoryStore
+from .told import Once, Outage
 
 if TYPE_CHECKING:
     from .drafts import Drafts
@@ -92,10 +93,13 @@ class Settings:
     store_timeout: float
     tags: Tags = field(repr=False, compare=False)
 
+    outage: Outage = field(repr=False, compare=False, default_factory=Outage)
+    once: Once = field(repr=False, compare=False, default_factory=Once)
+
     @property
-    def patience(self) -> float | None:
-        """How long to wait for the store, in seconds; None: it keeps `store_timeout` itself."""
-        return None if self.store.timely else self.store_timeout
+    def patience(self) -> Patience:
+        """How long to wait for the store, where it does not keep the time itself."""
+        return Patience(None if self.store.timely else self.store_timeout, self.outage)
 
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

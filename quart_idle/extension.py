@@ -16,6 +16,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
+from .checks import check_place, check_start
 from .client import CLIENT, INTEGRITY
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
@@ -27,7 +28,7 @@ from .quarts import current
 from .renewals import Renewals
 from .routes import Routes
 from .session import Session
-from .stores.base import Ended, Live, ask
+from .stores.base import Ended, Live, Patience, ask
 from .stores.memory import MemoryStore, claim
 from .templates import put_keys_first
 
@@ -92,20 +93,25 @@ class QuartIdle:
             settings.limits, presence.tell, settings.key_prefix, settings.store_timeout
         )
 
+        check_place(app)
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
         app.jinja_env.globals[_NAME] = partial(_script, settings, interface)
         put_keys_first(app.jinja_env)
-        _answer_routes(app, settings, presence, Routes(settings, presence))
+        answering = _answer_routes(app, settings, presence, Routes(settings, presence))
         if settings.drafts is not None:
             add_draft_view(app, settings, settings.drafts, presence)
 
+        # Neither of these two is told how long it may take.
+        patient = Patience(settings.store_timeout, settings.outage)
+
         @app.before_serving
         async def open() -> None:
+            check_start(app, settings, interface, answering)
             if isinstance(settings.store, MemoryStore):
                 _warn_of_siblings(app)
             with suppress(StoreUnavailable):  # the log has it; it may come back
-                await ask(settings.store.open(), settings.store_timeout)
+                await ask(settings.store.open(), patient)
 
         @app.after_serving
         async def close() -> None:
@@ -115,7 +121,7 @@ class QuartIdle:
             with suppress(StoreUnavailable):  # the log has it
                 await renewals.flush()
             with suppress(StoreUnavailable):
-                await ask(settings.store.close(), settings.store_timeout)
+                await ask(settings.store.close(), patient)
 
     @staticmethod
     def passive(view: _View) -> _View:
@@ -193,8 +199,14 @@ def _script(
     return Markup('<script type="module"{} async></script>').format(Markup("").join(pairs))
 
 
-def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: Routes) -> None:
-    """Answer below the URL prefix, in front of the application and behind its ASGI middleware."""
+def _answer_routes(
+    app: Quart, settings: Settings, presence: Presence, routes: Routes
+) -> tuple[object, object]:
+    """Answer below the URL prefix, in front of the application and behind its ASGI middleware.
+
+    Returns:
+        What answers, by `asgi_http_class` and `asgi_websocket_class`.
+    """
     http_class, websocket_class = app.asgi_http_class, app.asgi_websocket_class
 
     def route_of(scope: WWWScope) -> str:
@@ -214,3 +226,4 @@ def _answer_routes(app: Quart, settings: Settings, presence: Presence, routes: R
 
     app.asgi_http_class = http  # type: ignore[assignment]
     app.asgi_websocket_class = websocket  # type: ignore[assignment]
+    return http, websocket

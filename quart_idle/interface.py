@@ -18,6 +18,7 @@ from quart.sessions import SessionInterface, SessionMixin
 from quart.wrappers import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .checks import check_cookie, check_path
 from .config import Settings
 from .cookies import first_living, id_of, named_in, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
@@ -83,6 +84,7 @@ class QuartIdleSessionInterface(SessionInterface):
     # Reading.
 
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> Session:
+        check_path(self.get_cookie_path(app), self._settings, request)
         session = Session(self)
         session._secure = request.is_secure
         session._answerable = not isinstance(request, Websocket)
@@ -411,6 +413,7 @@ class QuartIdleSessionInterface(SessionInterface):
             "secure": self.get_cookie_secure(app) or session._secure,
             "partitioned": self.get_cookie_partitioned(app),
         }
+        check_cookie(self._cookie_name, attributes, self._settings)
         if session._token is None:
             response.delete_cookie(self._cookie_name, **attributes)
         else:

@@ -15,10 +15,23 @@ def header(scope: WWWScope, name: bytes) -> str | None:
 
 def from_own_page(scope: WWWScope, settings: Settings) -> bool:
     """Whether a request's ``Origin`` is its own or an allowed one, compared whole."""
-    theirs = origin(header(scope, b"origin") or "")
+    said = header(scope, b"origin") or ""
+    theirs = origin(said)
     secure = scope["scheme"] in ("https", "wss")
-    own = origin(f"{'https' if secure else 'http'}://{header(scope, b'host') or ''}")
-    return theirs is not None and (theirs == own or theirs in settings.allowed_origins)
+    address = f"{'https' if secure else 'http'}://{header(scope, b'host') or ''}"
+    if theirs is not None and (theirs == origin(address) or theirs in settings.allowed_origins):
+        return True
+    if said:
+        pair = said[:200], address[:200]
+        settings.once.warn(
+            pair,
+            "a page of the origin %r was refused, since the application's own is %r here. If that "
+            "page is yours, add its origin to QUART_IDLE_ALLOWED_ORIGINS; if they are one and the "
+            "same behind a proxy, have it tell host and scheme, and hypercorn's or Werkzeug's "
+            "middleware for proxies take its word",
+            *pair,
+        )
+    return False
 
 
 def may_change(scope: WWWScope, settings: Settings) -> bool:

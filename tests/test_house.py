@@ -22,7 +22,7 @@ PACKAGE = ROOT / "quart_idle"
 # From the ground up. A module imports from the floors below its own, and from its own floor only
 # what stands to its left.
 FLOORS = [
-    ["exceptions", "policy", "protocol", "codec", "servers", "quarts", "files", "client"],
+    ["exceptions", "policy", "protocol", "codec", "servers", "quarts", "files", "told", "client"],
     [
         "stores",
         "stores.base",
@@ -35,7 +35,7 @@ FLOORS = [
         "config",
         "origins",
     ],
-    ["renewals", "interface", "presence", "routes", "templates", "draft_view"],
+    ["renewals", "checks", "interface", "presence", "routes", "templates", "draft_view"],
     ["extension"],
     [""],
 ]
@@ -43,7 +43,7 @@ ORDER = {
     name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
 }
 PURE = ["policy", "protocol", "codec"]
-KNOW_QUART = {"interface", "extension", "quarts", "draft_view", "files", "templates"}
+KNOW_QUART = {"checks", "interface", "extension", "quarts", "draft_view", "files", "templates"}
 KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies", "origins"}
 
 

@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypedDict, TypeVar, cast, r
 
 from ..exceptions import StoreUnavailable
 from ..policy import Activity, Clocks, Limits
+from ..told import Outage
 
 #: How long the reason of an end is told, in seconds.
 REASON_KEPT: Final = 3600.0
@@ -304,33 +305,49 @@ class Limit:
         self._timer.cancel()
 
 
-async def ask(call: Awaitable[_T], timeout: float | None) -> _T:
-    """What a store's method answers within ``timeout`` seconds; None: it keeps the time itself.
+class Patience(NamedTuple):
+    """How long to wait for a store, and what the log is told of it."""
+
+    #: In seconds; None: it keeps the time itself.
+    timeout: float | None
+    outage: Outage
+
+
+async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
+    """What a store's method answers in time; without a `Patience`, each failure is told.
 
     Raises:
         StoreUnavailable: the store failed, or did not answer in time; the log says which.
     """
+    timeout, outage = patience if isinstance(patience, Patience) else Patience(patience, Outage())
     step = call.__await__()
     try:
         try:
             waits_for = next(step)
         except StopIteration as done:  # it did not wait: a timer would be wasted
-            return cast("_T", done.value)
-        if timeout is None:
-            return await resume(step, waits_for)
-        limit = Limit(timeout)
-        try:
-            async with limit.wait:
-                return await resume(step, waits_for)
-        finally:
-            limit.cancel()
+            answer = cast("_T", done.value)
+        else:
+            answer = await _within(timeout, step, waits_for)
     except TimeoutError:
-        _log.error("the store did not answer in time")
+        outage.failed("it did not answer in time")
     except StoreUnavailable as error:
         cause = error.__cause__ or error
-        why = "it did not answer in time" if isinstance(cause, TimeoutError) else cause
-        _log.error("the store is not available: %s", why)
-    except Exception:
+        outage.failed("it did not answer in time" if isinstance(cause, TimeoutError) else cause)
+    except Exception as error:
         # Whatever a store stumbles over, the session that it holds is not over.
-        _log.exception("the store failed")
+        outage.failed("it failed", error)
+    else:
+        outage.answered()
+        return answer
     raise StoreUnavailable
+
+
+async def _within(timeout: float | None, step: Generator[Any, None, _T], waits_for: object) -> _T:
+    if timeout is None:
+        return await resume(step, waits_for)
+    limit = Limit(timeout)
+    try:
+        async with limit.wait:
+            return await resume(step, waits_for)
+    finally:
+        limit.cancel()

@@ -1,0 +1,74 @@
+"""What the log is told: once, or as often as it helps, however often it happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from time import monotonic
+from typing import Final
+
+# How many things are told once, each. What tells them apart may come from a client.
+_MOST: Final = 100
+
+# How often a log is told of what goes on, in seconds.
+_EVERY: Final = 60.0
+
+_log = logging.getLogger("quart_idle")
+
+
+class Once:
+    """Warns of each thing once, and of a hundred at most."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: set[Hashable] = set()
+
+    def warn(self, what: Hashable, text: str, *arguments: object) -> None:
+        """Warn, unless this was told before."""
+        if what not in self._told and len(self._told) < _MOST:
+            self._told.add(what)
+            _log.warning(text, *arguments)
+
+
+class Outage:
+    """Tells of a store's failures: when it goes, once a minute, and when it is back."""
+
+    __slots__ = ("_calls", "_since", "_told")
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._told = float("-inf")
+        self._calls = 0
+
+    def failed(self, why: object, error: Exception | None = None) -> None:
+        """A call failed.
+
+        Args:
+            why: what the log is told.
+            error: what is to be told with its traceback.
+        """
+        now = monotonic()
+        self._calls += 1
+        if now - self._told < _EVERY:  # so too where a part of the store comes and goes
+            return
+        if self._since is None:
+            self._since = now
+            _log.error("the store is not available: %s", why, exc_info=error)
+        else:
+            _log.error(
+                "the store has not been available for %.0f s, and %d calls failed: %s",
+                *(now - self._since, self._calls, why),
+                exc_info=error,
+            )
+        self._told = now
+
+    def answered(self) -> None:
+        """A call was answered."""
+        if self._since is not None:
+            _log.warning(
+                "the store is available again, after %.0f s; %d calls failed",
+                *(monotonic() - self._since, self._calls),
+            )
+            self._since = None
+        self._calls = 0
