@@ -98,25 +98,6 @@ async def test_what_was_held_back_is_settled_before_the_end(site: MakeSite, cloc
         assert page.code == 4401
 
 
-async def test_user_input_just_before_the_warning_is_no_reason_to_warn(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(timeout=10 * MINUTE, warning=MINUTE, keepalive="activity")
-    browser = await here.signed_in(a=1)
-    began = clock.monotonic()
-    async with open_page(browser) as page:
-
-        def idle() -> float:
-            now = clock.monotonic() - began
-            return now - (9 * MINUTE - 2) if now >= 9 * MINUTE - 2 else now
-
-        page.idle = idle
-        await clock.advance(12 * MINUTE)
-        assert page.kinds() == ["state"]
-        await clock.advance(6 * MINUTE)
-        assert page.kinds() == ["state", "warn"]
-
-
 async def test_a_closed_timeout_shorter_than_the_warning_warns_no_open_page(
     site: MakeSite, clock: Clock
 ) -> None:
