@@ -115,7 +115,9 @@ class QuartIdleSessionInterface(SessionInterface):
                 # Now, and not when it is done: a slow view is within the time that it renewed.
                 session._is_activity = partial(self._is_activity, app, request)
                 left = deadline(session._clocks, self.limits)[0] - session._offset - monotonic()
-                session._arrived = self._renewals.note_arrival(id, session._is_activity, left)
+                arrival = self._renewals.note_arrival(id, session._is_activity, left)
+                session._arrived = arrival.moment
+                session._routed = partial(self._renewals.judge, arrival)
 
     async def _load(self, id: str) -> Record | Ended | None:
         return await ask(self._store.load(id), self._patience)
@@ -337,6 +339,9 @@ class QuartIdleSessionInterface(SessionInterface):
         if type(session) is not Session:
             return
         saved_before = session._token
+        if session._routed is not None:
+            session._routed()
+            session._routed = None
         if session._fault is None and not session._spoiled and session._may_have_changed():
             try:
                 await self.save(session)

@@ -43,6 +43,17 @@ class _Sign:
         return Activity(now - self.seen, active, self.paged)
 
 
+class Arrival:
+    """A request whose route was not known when it came."""
+
+    __slots__ = ("id", "is_activity", "moment")
+
+    def __init__(self, id: str, moment: float, is_activity: Callable[[], bool]) -> None:
+        self.id = id
+        self.moment = moment
+        self.is_activity = is_activity
+
+
 class Renewals:
     """This worker's signs of life that are not written yet.
 
@@ -61,8 +72,8 @@ class Renewals:
         self._signs: dict[str, _Sign] = {}
         self._held: dict[str, _Sign] = {}
         self._writing: dict[str, _Sign] = {}
-        # Requests whose route was not known when they came: id, moment, whether it is activity.
-        self._arrivals: list[tuple[str, float, Callable[[], bool]]] = []
+        # Requests that are not judged yet.
+        self._arrivals: set[Arrival] = set()
         self._timer: asyncio.TimerHandle | None = None
         # When it goes off, by the loop's time: uvloop's handles do not all tell.
         self._due = 0.0
@@ -93,8 +104,8 @@ class Renewals:
             self._ready(id, _Sign(seen, active, paged))
             self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
 
-    def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> float:
-        """Take in a request that is not routed yet.
+    def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> Arrival:
+        """Take in a request that is not routed yet. It is judged when it is written, or before.
 
         Args:
             id: the session's.
@@ -102,12 +113,29 @@ class Renewals:
             left: how long the session has left if this is not written, in seconds.
 
         Returns:
-            When that was, by this process's monotonic clock.
+            What `judge` takes; its moment is by this process's monotonic clock.
         """
-        now = monotonic()
-        self._arrivals.append((id, now, is_activity))
+        arrival = Arrival(id, monotonic(), is_activity)
+        self._arrivals.add(arrival)
         self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
-        return now
+        return arrival
+
+    def judge(self, arrival: Arrival) -> None:
+        """Ask whether a request is activity, once it is routed, unless that was asked already.
+
+        Requests that are done are not kept until the next flush, and it has less to do at once: it
+        would hold up others.
+        """
+        if arrival in self._arrivals:
+            self._arrivals.discard(arrival)
+            self._take(arrival)
+
+    def _take(self, arrival: Arrival) -> None:
+        active = arrival.moment if arrival.is_activity() else _NEVER
+        if (sign := self._signs.get(arrival.id)) is not None:
+            sign.merge(arrival.moment, active, False)
+        else:
+            self._ready(arrival.id, _Sign(arrival.moment, active, False))
 
     def release(self, id: str) -> None:
         """Have what is held of a session written with the next flush."""
@@ -153,13 +181,9 @@ class Renewals:
             await self._flush()
 
     async def _flush(self) -> None:
-        arrivals, self._arrivals = self._arrivals, []
-        for id, moment, is_activity in arrivals:
-            active = moment if is_activity() else _NEVER
-            if (sign := self._signs.get(id)) is not None:
-                sign.merge(moment, active, False)
-            else:
-                self._ready(id, _Sign(moment, active, False))
+        arrivals, self._arrivals = self._arrivals, set()
+        for arrival in arrivals:  # those that take their time
+            self._take(arrival)
         signs, self._signs = self._signs, {}
         if not signs:
             return

@@ -120,6 +120,8 @@ class Session(SessionMixin):
     # this process's monotonic clock.
     _is_activity: Callable[[], bool] | None = None
     _arrived = 0.0
+    # To be called when it is routed.
+    _routed: Callable[[], None] | None = None
     # One save at a time: a background task has the same session as its request.
     _saving: asyncio.Lock | None = None
     # Why the session cannot be looked at, and whether the application knows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from quart_idle import Session
 
-from .support import Clock, Do, Site, look, regenerate, sign_in
+from .support import MINUTE, Clock, Do, Site, look, put, regenerate, sign_in
 
 MakeSite = Callable[..., Site]
 
@@ -195,3 +196,36 @@ async def test_what_was_saved_is_not_modified_any_more(site: MakeSite) -> None:
         return session.modified
 
     assert (await browser.visit(do)).value is False
+
+
+@pytest.mark.parametrize("change", [put(**{"k" * 1000: 1}), sign_in("u" * 1000)])
+async def test_keys_and_the_user_count_for_what_a_session_may_hold(
+    site: MakeSite, change: Do
+) -> None:
+    browser = await site(max_size=1000).signed_in(a=1)
+    assert (await browser.visit(change)).status == 500
+    assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == ("ada", {"a": 1})
+
+
+async def test_a_background_task_that_saves_while_the_token_could_not_be_changed_signs_nobody_out(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(store_timeout=1)
+    browser = await here.signed_in(a=1)
+    gate = here.store.hold("regenerate", after=True)
+    tasks = []
+
+    def do(session: Session) -> None:
+        async def save() -> None:
+            await gate.reached.wait()
+            await session.save()  # it waits until the response has failed
+
+        session.regenerate()
+        tasks.append(asyncio.get_running_loop().create_task(save()))
+
+    answer = await browser.visit(do)
+    assert (answer.status, answer.cookie) == (503, None)
+    (outcome,) = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(outcome, RuntimeError), "no response can carry its token any more"
+    await clock.advance(MINUTE)
+    assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == ("ada", {"a": 1})

@@ -8,6 +8,7 @@ import random
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
 TIMEOUT = 0.5
 # A worker's connections: its lanes, the subscription, and that by which it looked at the server.
 MOST_CONNECTIONS = 5
+LANES = 3
 
 Stores = Callable[..., Awaitable[RedisStore]]
 NewUser = Callable[[], QuartClient]
@@ -167,6 +169,12 @@ CALLS: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
 }
 
 
+async def load_later(store: RedisStore, turn: int) -> None:
+    await asyncio.sleep(turn * 0.02)
+    with suppress(StoreUnavailable):
+        await store.load("aaload")
+
+
 async def prepare(store: RedisStore) -> None:
     """A session for each call."""
     for name in CALLS:
@@ -240,20 +248,28 @@ async def test_connections_that_were_reset_since_they_were_used_fail_no_call(
 
 
 async def test_a_write_that_comes_later_than_its_caller_waits_is_not_made_and_an_end_is(
-    server: RedisServer, stores: Stores
+    server: RedisServer, proxy: Proxy, stores: Stores
 ) -> None:
-    store, other = await stores(server.port), await stores(server.port)
+    store, other = await stores(proxy.port), await stores(server.port)
     await prepare(store)
     for call in CALLS.values():  # a script that Redis does not know is sent once it has said so
         await call(store)
+    proxy.back.delay = 0.1
+    while sum(not link.subscribed for link in proxy.links) < LANES:
+        # So that each lane has its connection, and all calls are sent.
+        await asyncio.gather(*(load_later(store, turn) for turn in range(LANES)))
+    proxy.back.delay = 0.0
     with server.client as client:
         client.flushdb()
     await prepare(store)
     before = await record(store, "aarenew")
     server.pause()
+    proxy.sent.clear()
     calls = (ask(call(store), TIMEOUT) for call in CALLS.values())
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(answer) for answer in answers} == {StoreUnavailable}
+    sent = b"".join(proxy.sent)
+    assert all(b"{aa}%b" % name.encode() in sent for name in CALLS)
     server.resume()
     await until(lambda: connections(server) > 0)
     assert await reason(other, "aaend") == "signed out"
@@ -881,3 +897,50 @@ async def test_a_change_that_leaves_nothing_and_whose_answer_was_lost_is_told_fo
     assert sum(b"{aa}id" in piece for piece in proxy.sent) >= 3
     assert await store.load("aanew") is None
     assert await store.save("aaid", change({"b": b"1"})) is None
+
+
+async def test_an_end_that_waits_for_its_turn_is_made_though_its_caller_has_gone(
+    server: RedisServer, proxy: Proxy, stores: Stores
+) -> None:
+    store, other = await stores(proxy.port, 10.0), await stores(server.port)
+    await prepare(store)
+    proxy.back.stall()
+    loads = []
+    for _ in range(MOST_CONNECTIONS):  # more than there are lanes
+        loads.append(asyncio.create_task(store.load("aaload")))
+        await asyncio.sleep(0.05)
+    end = asyncio.create_task(store.end("aaend", "signed out"))
+    renewal = asyncio.create_task(store.save("aasave", change({"a": b"2"})))
+    await asyncio.sleep(0.05)
+    assert isinstance(await other.load("aaend"), Record), "it is not on its way yet"
+    for task in (end, renewal):
+        task.cancel()
+    await asyncio.wait([end, renewal])
+    proxy.flow()
+    await asyncio.gather(*loads)
+    await until(lambda: any(b"signed out" in piece for piece in proxy.sent))
+    await asyncio.sleep(0.2)
+    assert await reason(other, "aaend") == "signed out"
+    assert (await record(other, "aasave")).data["a"] == b"1", "nobody waits for that"
+
+
+async def test_a_worker_that_hears_nothing_tells_its_own_pages_of_the_ends_that_it_makes(
+    proxy: Proxy,
+) -> None:
+    def refuse(link: Link, data: bytes) -> None:
+        if b"SUBSCRIBE" in data:
+            link.reset()
+
+    proxy.watch = refuse
+    told: list[tuple[str, Live | Ended]] = []
+    store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+    store.bind(LIMITS, lambda *what: told.append(what), timeout=10.0)
+    try:
+        await store.create("aaid", change({"a": b"1"}))
+        assert await store.regenerate("aaid", "aanew", change())
+        assert not store.hears(time.monotonic())
+        assert told == [("aaid", Ended("regenerated"))]
+        assert await store.end("aaid", "signed out") == "aanew"
+        assert told[1:] == [("aanew", Ended("signed out"))]
+    finally:
+        await store.close()

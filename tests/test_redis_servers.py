@@ -280,6 +280,27 @@ async def test_on_a_cluster_a_store_that_opens_while_a_node_is_silent_hears(
         running_cluster.nodes[1].resume()
 
 
+async def test_on_a_cluster_sessions_survive_a_master_that_falls_silent(
+    running_cluster: Cluster,
+) -> None:
+    master = running_cluster.nodes[0]
+    id = id_on(running_cluster, 0)
+    async with opened(running_cluster.url) as store:
+        await store.create(id, change({"a": b"1"}))
+        await soon(master.has_replica_in_step, 10)
+        master.pause()
+        try:
+            found, failures = await healed(lambda: ask(record(store, id), 1.0))
+            assert failures
+            assert found.data == {"a": b"1"}
+            assert await store.save(id, change({"a": b"2"}))
+        finally:
+            master.resume()
+            await asyncio.to_thread(running_cluster.give_back)
+        found, _ = await healed(lambda: record(store, id))
+        assert found.data == {"a": b"2"}
+
+
 async def test_on_a_cluster_sessions_survive_their_master(running_cluster: Cluster) -> None:
     told: Told = []
     master = running_cluster.nodes[0]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quart import request
 
 from quart_idle import StoreUnavailable
 from quart_idle.policy import Activity, Clocks, renewed
+from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
 from quart_idle.stores.base import Ended, Live
 
@@ -146,13 +150,35 @@ async def test_an_arrival_is_judged_when_it_is_written_and_counts_from_when_it_c
 ) -> None:
     active = {"active": False, "passive": True}
     came = [
-        writer.renewals.note_arrival(id, partial(active.__getitem__, id), HOUR) for id in active
+        writer.renewals.note_arrival(id, partial(active.__getitem__, id), HOUR).moment
+        for id in active
     ]
     active.update(active=True, passive=False)  # by now it is routed
     await clock.advance(1)
     ((at, batch),) = writer.written
     assert came == [writer.began] * 2
     assert batch == {"active": (about(at), about(at), False), "passive": (about(at), None, False)}
+
+
+async def test_an_arrival_that_was_judged_is_not_judged_again(writer: Writer, clock: Clock) -> None:
+    judged: list[str] = []
+
+    def is_activity() -> bool:
+        judged.append("id")
+        return True
+
+    for number in range(3):
+        await clock.advance(0.1)
+        arrival = writer.renewals.note_arrival("id", is_activity, HOUR)
+        for _ in range(2):
+            writer.renewals.judge(arrival)
+        assert len(judged) == number + 1
+    await clock.advance(1)
+    ((at, batch),) = writer.written
+    assert batch == {"id": (about(at - 0.3), about(at - 0.3), False)}
+    writer.renewals.judge(arrival)
+    await clock.advance(1)
+    assert (len(judged), len(writer.written)) == (3, 1)
 
 
 async def test_an_arrival_is_merged_with_signs_of_other_kinds(writer: Writer, clock: Clock) -> None:
@@ -386,6 +412,20 @@ async def test_whatever_happens_the_store_learns_the_same_as_if_each_sign_were_w
 
 
 # In an application.
+
+
+async def test_requests_that_are_done_are_kept_no_longer_than_they_would_be_without_a_session(
+    site: Callable[..., Site], clock: Clock
+) -> None:
+    here = site()
+    browser = await here.signed_in()
+    kept = [(await browser.visit(lambda _: ref(current(request)))).value for _ in range(10)]
+    await asyncio.sleep(0)
+    gc.collect()
+    assert sum(request() is not None for request in kept) <= 1
+    assert here.store.calls.count("renew") == 0
+    await clock.advance(1)
+    assert here.store.calls.count("renew") == 1
 
 
 async def test_what_was_noted_is_written_when_the_worker_stops(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -235,3 +236,46 @@ async def test_a_client_that_sends_much_sees_why_it_was_refused(
             assert answer.status_code == 403
             answer = await stranger.post(f"/_idle/{path}", content=b"x" * 1_000_000)
             assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["presence", "drafts"])
+async def test_a_body_that_is_too_long_is_not_gathered_however_long_it_is(
+    site: MakeSite, path: str
+) -> None:
+    browser = await site(config=KEY, drafts=True).signed_in()
+    chunk, left, sent = bytes(65_536), 1000, []
+
+    async def receive() -> Any:
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": chunk, "more_body": left > 0}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = {"host": "localhost", "origin": "http://localhost"}
+    headers["cookie"] = f"session={browser.token}"
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "http_version": "1.1",
+        "path": f"/_idle/{path}",
+        "raw_path": b"",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": None,
+        "server": None,
+        "extensions": {},
+        "asgi": {},
+        "state": {},
+    }
+    tracemalloc.start()
+    try:
+        await browser.app(scope, receive, send)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 400 <= sent[0]["status"] < 500
+    assert most < 2_000_000

@@ -143,3 +143,22 @@ async def _cancel_all() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_while_a_session_cannot_be_renewed_its_active_user_is_not_warned(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=10 * MINUTE, warning=MINUTE, keepalive="activity")
+    browser = await here.signed_in()
+    began = clock.monotonic()
+    async with open_page(browser) as page:
+        page.idle = lambda: clock.monotonic() - began  # nobody types
+        await clock.advance(5 * MINUTE)
+        here.store.lost = {(await browser.visit(lambda session: session.id)).value}
+        await clock.advance(4.8 * MINUTE)
+        assert page.kinds() == ["state"]
+        here.store.lost = set()
+        await clock.advance(4 * MINUTE)
+        assert page.kinds() == ["state"]
+        await clock.advance(MINUTE)
+        assert page.kinds() == ["state", "warn"]

@@ -8,13 +8,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import pages, requests, restart, store
+from . import pages, requests, restart, sockets, store
 
 _PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets", "redis", "hiredis")
 _TABLES = {
     "requests": requests.memory,
     "redis": requests.redis,
     "profile": requests.profile,
+    "sockets": sockets.main,
     "store": store.main,
     "pages": pages.main,
     "10000": pages.many,
