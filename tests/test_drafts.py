@@ -414,6 +414,21 @@ async def test_what_the_application_refuses_is_refused_for_drafts_too_and_not_fo
     assert await forms(browser) == ["note"]
 
 
+async def test_a_hook_that_clears_the_session_has_signed_the_user_out(here: Site) -> None:
+    browser = await here.signed_in()
+    await keep(browser)
+    old = browser.copy()
+
+    @here.app.before_request
+    async def sign_out() -> None:
+        session.clear()
+
+    for answer in await every_answer(old):
+        assert answer.status_code == 401
+    here.app.before_request_funcs.clear()
+    assert await forms(await here.signed_in()) == ["note"]
+
+
 async def test_a_hook_that_demands_a_token_can_let_drafts_pass_by_their_endpoint(
     here: Site,
 ) -> None:

@@ -222,13 +222,22 @@ async def test_a_body_that_never_ends_is_not_waited_for(site: MakeSite, status: 
             assert connection.status_code == status
 
 
+async def test_an_answer_that_is_too_long_is_told_so_though_it_never_ends(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    connection: Any = browser.client.request("/_idle/presence", method="POST", headers=OWN)
+    async with connection:
+        await connection.send(b"x" * 600)
+        await asyncio.sleep(6)
+        assert connection.status_code == 413
+
+
 async def test_a_client_that_sends_much_sees_why_it_was_refused(
     serve: Serve, client: NewClient
 ) -> None:
-    server = serve({})
+    server = serve({"drafts": True})
     user = await signed_in(server, client)
     stranger = client(server)
-    for path in ("extend", "presence"):
+    for path in ("extend", "presence", "drafts"):
         for _ in range(5):
             answer = await user.post(
                 f"/_idle/{path}", content=b"x" * 1_000_000, headers={"Origin": "null"}
