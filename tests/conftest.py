@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import websockets
 from hypothesis import HealthCheck, settings
 from websockets.asyncio.client import ClientConnection
 
-from .support import Clock, Site, make_site, make_tasks_eager
+from .support import Clock, Site, limited, make_site, make_tasks_eager
 
 # That the machine is busy is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,6 +60,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if "clock" in fixtures:
             item.add_marker("clock")
+
+
+# How long a test may take, in seconds, on a machine that has much else to do.
+_LIMIT = 600.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    with limited(_LIMIT):
+        return (yield)
 
 
 _LISTENING = re.compile(r"[Rr]unning on (https?)://127\.0\.0\.1:(\d+)")

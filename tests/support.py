@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from selectors import BaseSelector
@@ -25,6 +27,27 @@ session = cast(Session, quart.session)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
 
+class TooLong(AssertionError):
+    """A test does not end."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Have what takes longer than this fail, whatever it does; in the main thread only."""
+
+    def stop(*_: Any) -> None:
+        raise TooLong(f"this took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # Again and again: a task or callback that is not the test's may be what is struck.
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left, 1.0 if left else 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
 class Clock:
     """Time that passes at once: an event loop that would wait finds that it has waited.
 
@@ -33,9 +56,11 @@ class Clock:
 
     EPOCH = 1_800_000_000.0
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = 120.0) -> None:
         self._now = 1000.0
         self._in_threads: set[asyncio.Future[Any]] = set()
+        # When a test that still runs is taken for one that never ends, by the system's time.
+        self._limit = time.monotonic() + limit
 
     def __call__(self) -> float:
         """Seconds since the epoch, for a store."""
@@ -54,7 +79,14 @@ class Clock:
         select, run_in_executor = selector.select, loop.run_in_executor
 
         def jump(timeout: float | None = None) -> Any:
-            if timeout is None or timeout <= 0:
+            left = self._limit - time.monotonic()
+            events = select(max(0.0, left)) if timeout is None else ()
+            if left <= 0 or (timeout is None and not events):
+                self._limit = time.monotonic() + 10  # for what tidies up
+                raise TooLong("time passes at once, and the test does not end: it waits for ever")
+            if timeout is None:
+                return events
+            if timeout <= 0:
                 return select(timeout)
             events = select(None if self._in_threads else 0)
             if not events:
