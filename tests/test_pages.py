@@ -407,6 +407,33 @@ async def test_what_a_page_does_not_read_is_not_piled_up(site: MakeSite, clock: 
         assert page.code == 4401
 
 
+async def test_a_page_that_did_not_read_for_a_while_hears_of_the_end_all_the_same(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR, ping_interval=25)
+    browser = await here.signed_in(a=1)
+    reads = asyncio.Event()
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        async def slowly(message: Any) -> None:
+            if message["type"] != "websocket.accept":
+                await reads.wait()
+            await send(message)
+
+        await here.app(scope, receive, slowly)
+
+    async with open_page(browser, app=behind) as page:
+        for _ in range(90):
+            await page.socket.send({"type": "ask"})
+            await clock.advance(0.2)
+        await browser.visit(end())
+        await clock.advance(1)
+        reads.set()
+        await clock.advance(1)
+        assert page.code == 4401
+        assert len(page.told) == 1, "what was said before is of no account any more"
+
+
 async def test_of_more_than_a_hundred_pages_of_a_session_the_oldest_are_to_come_back_later(
     site: MakeSite, clock: Clock
 ) -> None:
