@@ -57,6 +57,8 @@ async def test_input_that_is_held_back_counts_in_full_though_the_page_asks_and_t
         await clock.advance(MINUTE + 26)
         assert clock() - (await stored(here, browser.token)).clocks.active > MINUTE  # held back
         await page.socket.send({"type": "ask"})
+        await clock.advance(0.1)
+        assert page.told[-1]["left"] > (HOUR - 27) * 1000
         await clock.advance(HOUR - 30)
         assert page.code is None
         await clock.advance(10)
