@@ -32,11 +32,16 @@ class Once:
 
 
 class Outage:
-    """Tells of a store's failures: when it goes, once a minute, and when it is back."""
+    """Tells of a store's failures: when it goes, once a minute, and when it is back.
 
-    __slots__ = ("_calls", "_since", "_told")
+    Args:
+        what: what fails, the store or something that it does.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_calls", "_since", "_told", "_what")
+
+    def __init__(self, what: str = "the store") -> None:
+        self._what = what
         self._since: float | None = None
         self._told = float("-inf")
         self._calls = 0
@@ -54,11 +59,11 @@ class Outage:
             return
         if self._since is None:
             self._since = now
-            _log.error("the store is not available: %s", why, exc_info=error)
+            _log.error("%s is not available: %s", self._what, why, exc_info=error)
         else:
             _log.error(
-                "the store has not been available for %.0f s, and %d calls failed: %s",
-                *(now - self._since, self._calls, why),
+                "%s has not been available for %.0f s, and %d calls failed: %s",
+                *(self._what, now - self._since, self._calls, why),
                 exc_info=error,
             )
         self._told = now
@@ -67,8 +72,8 @@ class Outage:
         """A call was answered."""
         if self._since is not None:
             _log.warning(
-                "the store is available again, after %.0f s; %d calls failed",
-                *(monotonic() - self._since, self._calls),
+                "%s is available again, after %.0f s; %d calls failed",
+                *(self._what, monotonic() - self._since, self._calls),
             )
             self._since = None
         self._calls = 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from quart import Quart
+from quart import Quart, session
 from quart.sessions import SecureCookieSessionInterface
 
 from quart_idle import QuartIdle
@@ -265,3 +266,22 @@ async def test_two_applications_tell_of_their_own_stores(site: MakeSite, log: An
         here.store.fault = ConnectionError()
         await browser.visit(look)
     assert len(told(log)) == 2
+
+
+async def test_while_redis_is_away_nothing_is_told_again_and_again(log: Any) -> None:
+    app = Quart("tests")
+    QuartIdle(app, store="redis://127.0.0.1:1", store_timeout=0.2, timeout=600)
+
+    @app.get("/")
+    async def index() -> str:
+        return str(len(session))
+
+    async with app.test_app() as running:
+        client = running.test_client()
+        client.set_cookie("localhost", "session", "x" * 43)
+        for _ in range(8):
+            assert (await client.get("/")).status_code == 503
+            await asyncio.sleep(0.4)
+    kinds = [text.partition(" not available")[0] for text in told(log)]
+    assert len(kinds) == len(set(kinds)) <= 3
+    assert "the store is" in kinds

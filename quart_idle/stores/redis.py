@@ -68,6 +68,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..exceptions import ConfigError, StoreUnavailable
 from ..policy import Activity, Clocks, Limits, deadline
+from ..told import Outage
 from .base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
@@ -608,6 +609,8 @@ class RedisStore:
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heard_since: float | None = None
+        self._hearing = Outage("what Redis tells of sessions")
+        self._sweeping = Outage("looking for sessions that are due, in Redis,")
 
     def bind(
         self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
@@ -864,11 +867,12 @@ class RedisStore:
                 if not looked:
                     looked = await self._look_at_servers()
                 self._heard_since = monotonic()
+                self._hearing.answered()
                 self._subscribed.set()
                 await self._hear(listening)
-                _log.warning("Redis does not tell what happens to sessions; subscribing again")
+                self._hearing.failed("it went silent; subscribing again")
             except Exception as error:  # whatever it was, it is tried again
-                _log.warning("Redis does not tell what happens to sessions: %r", error)
+                self._hearing.failed(repr(error))
             finally:
                 self._heard_since = None
                 if listening is not None:
@@ -913,8 +917,10 @@ class RedisStore:
                 # By way of any node: where one is down, the others are heard still.
                 await _all([self._call("beat", [self._index(secrets.choice(_TAGS))], self._beats)])
                 more = (more or await self._is_ours()) and await self._sweep_once()
-            except Exception:  # whatever it was, it is tried again
-                _log.exception("what is due is not looked for")
+                self._sweeping.answered()
+            except Exception as error:  # whatever it was, it is tried again
+                away = isinstance(error, StoreUnavailable | RedisError | OSError | TimeoutError)
+                self._sweeping.failed(repr(error), None if away else error)
                 more = False
             if not more:
                 await asyncio.sleep(_TICK)
