@@ -152,8 +152,8 @@ async def test_a_page_that_vanished_with_pings_unanswered_does_not_prolong_the_c
 async def test_the_client_is_not_put_into_a_page_for_a_token_that_was_superseded(
     site: MakeSite,
 ) -> None:
-    here = site()
-    browser = await here.signed_in(a=1)
+    browser = site().browser()
+    await browser.visit(put(a=1))
     late = browser.copy()
     await browser.visit(regenerate)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from .browser import chromium
 from .conftest import Server
 from .http2 import http2
 
@@ -61,3 +62,30 @@ async def test_an_end_of_sockets_leaves_the_connection_that_they_share_alone(
         assert (await download).headers[":status"] == "200"
         assert (await connection.request("GET", "/untouched")).body == b"untouched"
         assert not connection.cut.is_set()
+
+
+@pytest.mark.browser
+async def test_in_chromium_too_an_end_lets_what_is_under_way_arrive(
+    serve: Serve, secure: Secure
+) -> None:
+    server = serve({"timeout": 60}, *secure.arguments)
+    async with asyncio.timeout(60), chromium("--ignore-certificate-errors") as browser:
+        page = await browser.blank(f"{server.url}/untouched")
+        post = """async (path) => (await fetch(path, { method: "POST" })).status"""
+        assert await page.evaluate(post, "/sign-in/ada") == 200
+        codes = page.evaluate(
+            """() => Promise.all([...Array(8)].map(() => new Promise((done) => {
+              const socket = new WebSocket("/_idle/presence");
+              socket.onclose = ({ code }) => done(code);
+            })))"""
+        )
+        ending = asyncio.ensure_future(codes)
+        download = asyncio.ensure_future(page.evaluate(post, "/set?wait=3"))
+        await asyncio.sleep(1)
+        assert await page.evaluate(post, "/sign-out") == 200
+        assert await ending == [4401] * 8
+        assert await download == 200
+        protocols = await page.evaluate(
+            "performance.getEntriesByType('resource').map((entry) => entry.nextHopProtocol)"
+        )
+        assert {*protocols} == {"h2"}
