@@ -210,6 +210,6 @@ def last_activity(redis: RedisServer) -> tuple[float, float]:
     """That of the only session, as Redis knows it, and what time it is there."""
     with redis.client as client:
         (key,) = (key for key in client.keys("quart-idle:*") if client.type(key) == b"hash")
-        _, active, *_ = struct.unpack("<dddddB", client.hget(key, b"\xff"))
+        _, active = struct.unpack_from("<dd", client.hget(key, b"\xff"))
         now, micro = client.time()
     return active, now + micro / 1e6

@@ -9,12 +9,16 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
 local function late() return now > tonumber(ARGV[1]) end
 
+-- What the lifetime counts from: at the end, if it is not when the session was created.
+local function began(raw, created) return #raw > 33 and struct.unpack('<d', raw, 34) or created end
+
 local function read(key)
   local raw = redis.call('HGET', key, '\255')
   if not raw then return nil end
-  local created, active, seen, own, began, paged = struct.unpack('<dddddB', raw)
+  local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
   return {
-    created = created, began = began, active = active, seen = seen, own = own, paged = paged
+    created = created, began = began(raw, created), active = active, seen = seen, own = own,
+    paged = paged
   }
 end
 
@@ -33,7 +37,8 @@ local function alive(key)
 end
 
 local function packed(c)
-  return struct.pack('<dddddB', c.created, c.active, c.seen, c.own, c.began, c.paged)
+  local raw = struct.pack('<ddddB', c.created, c.active, c.seen, c.own, c.paged)
+  return c.began == c.created and raw or raw .. struct.pack('<d', c.began)
 end
 
 local function exact(number) return string.format('%.17g', number) end
@@ -160,18 +165,20 @@ for number = 1, many do
   seen_ago, active_ago, page, index, at = struct.unpack('<ddBH', signs, at)
   local raw = redis.call('HGET', key, '\255')
   if raw then
-    local created, active, seen, own, began, paged = struct.unpack('<dddddB', raw)
-    local ends, why = deadline(began, active, seen, own, paged)
+    local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
+    local from = began(raw, created)
+    local ends, why = deadline(from, active, seen, own, paged)
     if ends <= now then
       answer[number + 1] = {why, exact(ends)}
     else
       if active_ago >= 0 then active = math.max(active, now - active_ago) end
       seen = math.max(seen, now - seen_ago)
-      local new = struct.pack('<dddddB', created, active, seen, own, began, math.max(paged, page))
+      local new = struct.pack('<ddddB', created, active, seen, own, math.max(paged, page))
+      new = new .. string.sub(raw, 34)
       if new ~= raw then
         redis.call('HSET', key, '\255', new)
         if page > paged then
-          local at = deadline(began, active, seen, own, page)
+          local at = deadline(from, active, seen, own, page)
           redis.call('ZADD', KEYS[many + index], 'LT', exact(at), rest(key))
         end
         if paged == 1 and ends - now <= WARNING then tell('live', key, exact(now), new) end

@@ -104,8 +104,11 @@ _MOST_DUE: Final = 100
 _ABANDONED: Final = 86_400.0
 
 _CLOCKS, _USER, _REASON, _AT = b"\xff", b"\xfe", b"\xfd", b"\xfc"
-# Created, active, seen, own timeout (0: none), began, whether a page was ever open.
-_PACKED: Final = Struct("<dddddB")
+# Created, active, seen, own timeout (0: none), whether a page was ever open; and behind that when it
+# began, if not when it was created. (What is added goes to the end, where it can be left out: while
+# workers are replaced, those of one version meet sessions of another's.)
+_PACKED: Final = Struct("<ddddB")
+_BEGAN: Final = Struct("<d")
 # What of a session a change leaves as it is.
 _SAME, _ANEW, _CLEAR = range(3)
 # The ages of `seen` and `active`, whether a page was open, which index is the session's.
@@ -998,8 +1001,8 @@ def _text(raw: bytes) -> str:
 
 
 def _unpack(raw: bytes) -> Clocks:
-    created, active, seen, own, began, paged = _PACKED.unpack(raw)
-    anew = None if began == created else began
+    created, active, seen, own, paged = _PACKED.unpack_from(raw)
+    anew = _BEGAN.unpack_from(raw, _PACKED.size)[0] if len(raw) > _PACKED.size else None
     return Clocks(created, active, seen, bool(paged), own or None, anew)
 
 
