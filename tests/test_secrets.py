@@ -176,3 +176,13 @@ async def test_pages_of_before_the_secret_key_was_replaced_are_still_their_user_
     ]
     assert statuses == [200, 401]
     await ada.visit(put(a=1))
+
+
+async def test_pages_of_the_version_before_are_still_their_user_s(site: MakeSite) -> None:
+    here = site(config={"SECRET_KEY": "a"})
+    page = sha256(b"quart-idle ada").hexdigest()[:16]
+    ada, bob = await here.signed_in("ada"), await here.signed_in("bob")
+    statuses = [
+        (await browser.visit(path=f"/_idle/state?user={page}")).status for browser in (ada, bob)
+    ]
+    assert statuses == [200, 401]

@@ -104,9 +104,9 @@ _MOST_DUE: Final = 100
 _ABANDONED: Final = 86_400.0
 
 _CLOCKS, _USER, _REASON, _AT = b"\xff", b"\xfe", b"\xfd", b"\xfc"
-# Created, active, seen, own timeout (0: none), whether a page was ever open; and behind that when it
-# began, if not when it was created. (What is added goes to the end, where it can be left out: while
-# workers are replaced, those of one version meet sessions of another's.)
+# Created, active, seen, own timeout (0: none), whether a page was ever open; and behind that when
+# it began, if not when it was created. (What is added goes to the end, where it can be left out:
+# while workers are replaced, those of one version meet sessions of another's.)
 _PACKED: Final = Struct("<ddddB")
 _BEGAN: Final = Struct("<d")
 # What of a session a change leaves as it is.
