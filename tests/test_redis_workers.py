@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +130,45 @@ async def test_an_earlier_version_s_workers_read_sessions_that_began_when_they_w
         created, _, seen, own, paged = CLOCKS.unpack(client.hget("quart-idle:{aa}new", b"\xff"))
     assert (own, paged) == (0.0, 1)
     assert created <= seen
+
+
+# What Redis has to allow.
+
+
+async def test_a_user_of_redis_may_be_allowed_what_the_readme_says_and_no_more(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    with server.client as client:
+        for line in re.findall("^ACL SETUSER .*$", readme, re.MULTILINE):
+            client.execute_command(*line.split())
+    ended: list[str] = []
+    store = RedisStore(f"redis://site:secret@127.0.0.1:{server.port}")
+    limits = LIMITS._replace(timeout=1.0, closed_timeout=0.5, warning=0.4)
+    store.bind(limits, lambda id, found: ended.append(id) if isinstance(found, Ended) else None)
+    try:
+        await store.open()
+        for id in ("aaone", "aatwo", "aathree", "aafour"):
+            await store.create(id, change(SAME))
+        await store.save("aaone", change({"a": None, "b": b"2"}, timeout=2.0))
+        await store.regenerate("aaone", "aanew", change({"c": b"2"}))
+        await store.regenerate("aanew", "aanext", change({"c": b"2"}, clear=True, user_id="ada"))
+        left = await store.save("aatwo", change({"a": None, "b": None}))
+        assert left is not None
+        assert left.ended
+        await store.renew({"aanext": HERE, "aathree": PAGE})
+        assert await store.end("aanext", "left") == "aanext"
+        await store.load("aathree")
+        for at in range(2):
+            await store.keep_draft("aabox", "name", b"%d" % at)
+        assert await store.drafts("aabox")
+        await store.drop_draft("aabox", "name")
+        await until(lambda: ended[-2:] == ["aathree", "aafour"])
+    finally:
+        await store.close()
+        with server.client as client:
+            client.acl_deluser("site")
+    assert not caplog.records, caplog.text
 
 
 # Two calls at once are as one after the other.

@@ -90,7 +90,7 @@ end
 
 -- Whether a session has nothing any more but its clocks. (A user is a field, too.)
 local function is_left_with_nothing(key)
-  return redis.call('HLEN', key) - redis.call('HEXISTS', key, PERMANENT) == 1
+  return #redis.call('HKEYS', key) == (redis.call('HGET', key, PERMANENT) and 2 or 1)
 end
 
 --- create
