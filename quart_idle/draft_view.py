@@ -44,17 +44,23 @@ def add_draft_view(app: Quart, settings: Settings, drafts: Drafts, presence: Pre
     """Give an application the route by which pages keep, list and forget drafts."""
     view = _DraftView(settings, drafts, presence)
 
-    async def quart_idle_drafts() -> Response:
+    async def quart_idle_drafts(**_: str) -> Response:
         return await view()
 
     setattr(quart_idle_drafts, PASSIVE, True)
-    app.add_url_rule(
-        f"{settings.url_prefix}/drafts",
-        ENDPOINT,
-        quart_idle_drafts,
-        methods=list(DRAFT_METHODS),
-        provide_automatic_options=False,
-    )
+    # On each host that the application answers to, as the other routes.
+    hosts: list[dict[str, str]] = [{"host": "<host>"}] if app.url_map.host_matching else [{}]
+    if app.subdomain_matching:
+        hosts.append({"subdomain": "<subdomain>"})
+    for host in hosts:
+        app.add_url_rule(
+            f"{settings.url_prefix}/drafts",
+            ENDPOINT,
+            quart_idle_drafts,
+            methods=list(DRAFT_METHODS),
+            provide_automatic_options=False,
+            **host,
+        )
 
 
 class _DraftView:

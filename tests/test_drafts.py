@@ -444,6 +444,32 @@ async def test_a_hook_that_demands_a_token_can_let_drafts_pass_by_their_endpoint
     assert await forms(browser) == ["note"]
 
 
+@pytest.mark.parametrize(
+    ("options", "host", "place"),
+    [
+        ({"host_matching": True, "static_host": "a.test"}, "b.test", {"host": "b.test"}),
+        ({"subdomain_matching": True}, "sub.a.test", {"subdomain": "sub"}),
+        ({"subdomain_matching": True}, "a.test", {}),
+    ],
+)
+async def test_drafts_are_there_on_each_host_of_an_application(
+    options: dict[str, Any], host: str, place: dict[str, str]
+) -> None:
+    app = Quart("tests", **options)
+    app.config.update(KEY, SERVER_NAME=None if "static_host" in options else "a.test")
+    QuartIdle(app, drafts=True)
+
+    @app.get("/", **place)
+    async def index() -> str:
+        session.user_id = "ada"
+        return ""
+
+    client, headers = app.test_client(), {"Host": host}
+    await client.get("/", headers=headers)
+    answer = await client.get(PATH, headers=headers)
+    assert await answer.get_json() == {"drafts": []}
+
+
 async def test_a_hook_that_has_read_the_body_leaves_the_draft_whole(here: Site) -> None:
     browser = await here.signed_in()
 
