@@ -300,6 +300,25 @@ async def test_a_draft_belongs_to_the_address_at_which_it_was_typed(
     assert draft["page"] == "/form?two"
 
 
+async def test_where_no_page_is_loaded_the_next_user_is_offered_their_own_text_and_no_one_else_s(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    for user in ("bob", "ada"):
+        await sign_in(browser, server.url, user)
+        page = await browser.open(f"{server.url}/form")
+        await page.get_by_label("Text").fill(f"{user}'s")
+        await page.goto(f"{server.url}/form")
+        await expect(offer_in(page)).to_be_visible()
+    await sign_in(browser, server.url, "bob")
+    await expect(cover_in(page)).to_be_visible()
+    async with page.expect_response("**/drafts?*"):
+        await page.evaluate("document.documentElement.quartIdle.restart()")
+    await offer_in(page).get_by_role("button", name="Restore").click()
+    await expect(page.get_by_label("Text")).to_have_value("bob's")
+    await expect(offer_in(page)).to_be_hidden()
+
+
 async def _several(browser: Browser, url: str) -> list[dict[str, Any]] | None:
     found = await drafts(browser, url)
     return found if len(found) == 2 else None

@@ -67,6 +67,17 @@ async def test_no_navigation_of_the_client_s_repeats_a_request(
     assert page.url == f"{server.url}/transfer?to=eve#form"
 
 
+async def test_a_page_whose_address_ends_with_a_bare_hash_is_loaded_anew_too(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600})
+    page = await open_letter(browser, server.url, "#")  # as a link to "#" leaves it
+    await browser.post(f"{server.url}/sign-in/bob")
+    await cover_in(page).get_by_role("button", name="Reload the page").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Signed in as bob")
+    assert page.url == f"{server.url}/letter#"
+
+
 async def test_the_sign_in_window_stays_though_its_page_has_a_session_of_nobody_s(
     serve_pages: Serve, browser: Browser
 ) -> None:
@@ -119,9 +130,23 @@ async def test_a_page_without_the_tag_is_told_so_and_can_begin_when_somebody_sig
     await until(lambda: "quart-idle: the page has no tag" in said)
     assert await page.evaluate("[idle.state, idle.left]") == ["checking", float("inf")]
     await page.evaluate("idle.extend()")
+    # Nobody is signed in: a stranger's page is not covered.
+    browser.provoke("status of 401")
+    async with page.expect_response("**/state?tag=") as asked:
+        await page.evaluate("idle.restart()")
+    assert (await asked.value).status == 401
+    await until(partial(page.evaluate, "idle.state === 'ended'"))
+    await expect(cover_in(page)).to_be_hidden()
+    assert not await heard(page, "ended")
     await browser.post(f"{server.url}/sign-in/ada")
     await page.evaluate("idle.restart()")
     await until(partial(page.evaluate, "idle.state === 'live'"))
+    # It is loaded once when it is loaded again.
+    await page.reload()
+    await page.evaluate("idle.restart()")
+    await until(partial(page.evaluate, "idle.state === 'live'"))
+    kind = "performance.getEntriesByType('navigation')[0].type"
+    assert await page.evaluate(kind) == "reload"
     await browser.post(f"{server.url}/sign-in/bob")
     await expect(cover_in(page)).to_contain_text("Somebody else signed in")
 

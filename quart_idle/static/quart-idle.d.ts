@@ -3,7 +3,7 @@
 export interface QuartIdle {
   /** Stay signed in, as the prompt's button does. */
   extend(): void;
-  /** Begin anew after a sign-in or sign-out without a load: the page is whose session it is now. */
+  /** Begin anew after a sign-in without a load: the page is whose session it is now. */
   restart(): void;
   /** Count input in a frame of the same origin: `idle.watch(frame.contentWindow)`. */
   watch(frame: Window): void;

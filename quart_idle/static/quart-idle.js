@@ -1,4 +1,4 @@
-// Tells that the page is open and in use, warns before its session ends, covers it after.
+// Tells that a page is open, warns before its session ends, covers it after.
 
 const PATIENCE = 5000; // ms for an answer
 
@@ -47,11 +47,12 @@ function touch({ isTrusted, type, movementX, movementY, inputType }) {
   inputDate = Date.now();
 }
 
+function on(target, types, act, capture = true, passive = false) {
+  for (const type of types.split(" ")) target.addEventListener(type, act, { capture, passive });
+}
+
 function watch(target) {
-  const types = "pointerdown pointermove keydown input wheel touchstart touchmove";
-  for (const type of types.split(" ")) {
-    target.addEventListener(type, touch, { capture: true, passive: true });
-  }
+  on(target, "pointerdown pointermove keydown input wheel touchstart touchmove", touch, true, true);
 }
 
 function pong() {
@@ -70,20 +71,16 @@ function extend() {
 // --- The line
 
 const url = (path, query) => new URL(`${path}?${new URLSearchParams(query)}`, import.meta.url).href;
-const isOpen = () => socket?.readyState === WebSocket.OPEN;
+const isOpen = () => socket?.readyState === 1;
 const isOver = () => over && !(user && /^(idle|lifetime|closed|unknown)$/.test(over));
 
 function say(type) {
   socket.send(JSON.stringify({ type }));
-  expect(PATIENCE);
-}
-
-function expect(ms) {
-  answerTimer ??= setTimeout(lost, ms, 0);
+  answerTimer ??= setTimeout(lost, PATIENCE, 0);
 }
 
 function ask() {
-  if (performance.now() - asked < 1000) return;
+  if (!isOpen() || performance.now() - asked < 1000) return;
   asked = performance.now();
   say("ask");
 }
@@ -109,7 +106,7 @@ function connect() {
   } catch {
     return lost();
   }
-  expect(2 * PATIENCE);
+  answerTimer = setTimeout(lost, 2 * PATIENCE, 0);
   socket.onmessage = ({ data }) => {
     const frame = JSON.parse(data);
     if (frame.type === "ping") socket.send(JSON.stringify(pong()));
@@ -167,7 +164,7 @@ async function post(path) {
   try {
     const answer = await call("POST", path, user && { user }, pong());
     if (gone || isOver()) return;
-    if (Number.isFinite(answer.left)) {
+    if (answer.left >= 0) {
       wanted = false;
       if (!isOpen()) again((pace = Math.max(1000, Math.min(25000, answer.left / 4))));
       return hear({ ...answer, type: "state" });
@@ -270,16 +267,17 @@ function signIn() {
 }
 
 function go() {
-  const { href, hash, search } = location;
+  const { href } = location;
+  const [page, hash] = href.split("#");
   const { state, replaceState } = real(history);
-  // To what differs by a hash one only scrolls.
-  if (hash) replaceState(state, "", href.replace(hash, search ? "&" : "?"));
+  // To a hash one only scrolls.
+  if (hash != null) replaceState(state, "", page + "?");
   location.replace(href);
-  if (hash) replaceState(state, "", href);
+  if (hash != null) replaceState(state, "", href);
 }
 
 function restart() {
-  begin() || begin({ dataset: {} });
+  begin() || begin({ dataset: { user: null } });
   hangUp();
   clearTimeout(clockTimer);
   popup = over = popup?.close();
@@ -295,16 +293,17 @@ async function learn() {
   try {
     const answer = await call("GET", "state", { tag: "" });
     if (mine !== socket) return;
-    if (Number.isFinite(answer.left)) {
+    if (answer.left >= 0) {
       user = answer.user ?? undefined;
       drafts = answer.drafts;
       handed();
       if (whose !== user) unsaved.clear(lossy.clear());
       whose = user;
       connect();
-      return onParsed(offer);
+      return onParsed(look);
     }
-    if (answer.reason) return end(answer.reason);
+    // Who was nobody is not signed out.
+    if (answer.reason) return whose ? end(answer.reason) : (over = answer.reason);
   } catch {}
   if (mine === socket) lost();
 }
@@ -316,7 +315,7 @@ function tick() {
   const now = performance.now();
   const left = deadline - now;
   const apart = Date.now() - now;
-  if (Math.abs(apart - drift) > 2000 && isOpen()) ask();
+  if (Math.abs(apart - drift) > 2000) ask();
   drift = apart;
   let wait = Math.min(left, 10000, Math.max(1000, left - 3000));
   if (prompt.dialog.open) {
@@ -324,7 +323,7 @@ function tick() {
     if (left > 100) wait = (left - 100) % 1000;
   }
   if (left <= 0) {
-    if (isOpen()) ask();
+    ask();
     if (left < -900 || !isOpen()) veil();
     wait = 1000;
   }
@@ -348,15 +347,15 @@ function wake({ type }) {
     tick();
   } else if (type === "pageshow") return;
   else if (over) connect();
-  else if (isOpen()) ask();
-  else if (!socket) again(Math.random() * 250);
+  else if (socket) ask();
+  else again(Math.random() * 250);
 }
 
 function handed() {
   try {
-    const former = sessionStorage.getItem("quart-idle");
-    const others = former && former !== user;
-    if (user) sessionStorage.setItem("quart-idle", others ? "others" : user);
+    const former = sessionStorage["quart-idle"];
+    const others = former && user !== null && former !== user;
+    if (user) sessionStorage["quart-idle"] = others ? "others" : user;
     return others;
   } catch {}
 }
@@ -380,6 +379,7 @@ const MARK = "data-quart-idle-draft";
 const PRIVATE = /(^|\s)(off|one-time-code|cc-\S*|(current|new)-password)(\s|$)/i;
 
 const address = () => location.pathname + location.search;
+const here = () => whose + address();
 const written = (element, name) => real(element).getAttribute?.(name) ?? "";
 const name = (form) => written(form, MARK);
 const unsaved = new Set();
@@ -388,7 +388,7 @@ let losing = false;
 const places = new WeakMap();
 const offered = new WeakMap();
 const secret = new WeakSet();
-let at = address();
+let at;
 
 const isCustom = ({ localName }) => /-/.test(localName);
 const isChoice = (field) =>
@@ -468,12 +468,13 @@ async function restore(form, draft) {
 const marked = () => [...doc.querySelectorAll(`form[${MARK}]`)].filter(name);
 
 async function offer(forms = marked()) {
-  const page = address();
-  const fresh = forms.filter((form) => offered.get(form) !== page);
+  const place = here();
+  const fresh = forms.filter((form) => offered.get(form) !== place);
   if (!drafts || !fresh[0]) return;
-  for (const form of fresh) offered.set(form, page);
-  const { drafts: found } = await call("GET", "drafts", { user, page }).catch(() => ({}));
-  for (const draft of page === address() && found ? found : []) {
+  for (const form of fresh) offered.set(form, place);
+  const query = { user, page: address() };
+  const { drafts: found } = await call("GET", "drafts", query).catch(() => ({}));
+  for (const draft of place === here() && found ? found : []) {
     const form = fresh.find((form) => name(form) === draft.form);
     if (!form || `${typed(form)}` === `${draft.fields}`) continue;
     const bar = add(root, "section", { ariaLabel: texts.draft });
@@ -481,15 +482,15 @@ async function offer(forms = marked()) {
     const choose = (textContent, act) =>
       add(bar, "button", { textContent, onclick: () => bar.remove(act()) });
     choose(texts.restore, () => restore(form, draft.fields));
-    choose(texts.discard, () => drop(form, [page]));
+    choose(texts.discard, () => drop(form, [draft.page]));
     attach();
     put(told, texts.draft);
   }
 }
 
 function look() {
-  if (at === address()) return;
-  at = address();
+  if (at === here()) return;
+  at = here();
   for (const bar of root.querySelectorAll("section")) bar.remove();
   keep();
   offer();
@@ -521,7 +522,7 @@ function onInput(event) {
   pages.delete(page);
   places.set(form, pages.add(page));
   unsaved.add(form);
-  real(real(form).getRootNode()).addEventListener("submit", onSubmit, true);
+  on(real(real(form).getRootNode()), "submit", onSubmit);
   const isPlain = isSecret(field) || (real(field).form === form && !isCustom(field));
   if (!drafts || !(isPlain || fields(form).some((one) => path.includes(one)))) lossy.add(form);
 }
@@ -702,7 +703,7 @@ const mine = {
 export const idle = (html.quartIdle ??= mine);
 
 function onParsed(act) {
-  if (doc.readyState === "loading") doc.addEventListener("DOMContentLoaded", () => act());
+  if (doc.readyState === "loading") on(doc, "DOMContentLoaded", () => act());
   else act();
 }
 
@@ -710,6 +711,7 @@ function begin(script = find()) {
   if (tag || !script) return tag;
   ({ user, drafts, ...tag } = script.dataset);
   whose = user;
+  at = here();
   Object.assign(texts, JSON.parse(tag.texts ?? "{}"));
   const known = /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2})?(?![a-z])/i.exec(html.lang)?.[0];
   host.lang = ((tag.texts || /^en\b/i.test(known)) && known) || "en";
@@ -719,20 +721,19 @@ function begin(script = find()) {
   cover = build("cover", signIn);
 
   watch(window);
-  addEventListener("keydown", onEscape, true);
-  for (const type of "focus online pageshow".split(" ")) addEventListener(type, wake);
-  doc.addEventListener("visibilitychange", (event) => (doc.hidden ? keep() : wake(event)));
-  doc.addEventListener("resume", wake);
-  const stayOnTop = () => [prompt, cover].map((box) => box.dialog.open && show(box));
-  doc.addEventListener("toggle", stayOnTop, true);
-  doc.addEventListener("freeze", leave);
-  addEventListener("pagehide", leave);
-  addEventListener("beforeprint", attach);
-  addEventListener("beforeunload", unload);
-  doc.addEventListener("click", clicked, true);
-  doc.addEventListener("input", onInput, true);
-  doc.addEventListener("submit", onSubmit, true);
-  doc.addEventListener("focusin", onFocus, true);
+  on(window, "keydown", onEscape);
+  on(window, "focus online pageshow", wake, false);
+  on(window, "pagehide", leave);
+  on(window, "beforeprint", attach);
+  on(window, "beforeunload", unload);
+  on(doc, "visibilitychange", (event) => (doc.hidden ? keep() : wake(event)));
+  on(doc, "resume", wake);
+  on(doc, "freeze", leave);
+  on(doc, "toggle", () => [prompt, cover].map((box) => box.dialog.open && show(box)));
+  on(doc, "click", clicked);
+  on(doc, "input", onInput);
+  on(doc, "submit", onSubmit);
+  on(doc, "focusin", onFocus);
 
   const [{ type } = {}] = performance.getEntriesByType("navigation");
   if (type === "back_forward") veil();
@@ -746,6 +747,6 @@ function begin(script = find()) {
 
 if (idle !== mine) fire(html, "quart-idle:tag");
 else if (!begin()) {
-  html.addEventListener("quart-idle:tag", () => begin());
+  on(html, "quart-idle:tag", () => begin());
   onParsed(() => begin() || console.info("quart-idle: the page has no tag"));
 }
