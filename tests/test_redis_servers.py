@@ -280,6 +280,20 @@ async def test_on_a_cluster_a_store_that_opens_while_a_node_is_silent_hears(
         running_cluster.nodes[1].resume()
 
 
+async def test_a_cluster_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    store = RedisStore(f"redis+cluster://127.0.0.1:{free_port()}")
+    store.bind(LIMITS, lambda *_: None, timeout=0.2)
+    started = time.monotonic()
+    failures = 0
+    while failures < 3 or time.monotonic() - started < 1.5:
+        with pytest.raises(StoreUnavailable):
+            await ask(store.load("aa"), 0.2)
+        failures += 1
+    await store.close()
+    about_nodes = [record for record in caplog.records if "nodes" in record.msg % record.args]
+    assert len(about_nodes) == 1, caplog.text
+
+
 async def test_on_a_cluster_sessions_survive_a_master_that_falls_silent(
     running_cluster: Cluster,
 ) -> None:

@@ -503,6 +503,7 @@ class _Cluster:
         self._known = False
         self._looking: asyncio.Task[None] | None = None
         self._looked = -_PAUSE
+        self._looks = Outage("the list of the Redis cluster's nodes")
 
     async def call(
         self, script: str, keys: Sequence[bytes], *arguments: Any, until: float | None = None
@@ -572,7 +573,9 @@ class _Cluster:
                     await self._client.initialize()
                     self._known = True
         except (RedisError, RedisClusterException, OSError) as error:
-            _log.warning("the nodes of the Redis cluster are not known: %s", error)
+            self._looks.failed(repr(error))
+        else:
+            self._looks.answered()
         finally:
             self._looked = monotonic()
 
