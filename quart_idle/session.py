@@ -574,8 +574,8 @@ class Session(SessionMixin):
     def _size(self, changes: Mapping[str, bytes | None]) -> int:
         """What the session's data takes after these changes, in bytes."""
         data = {**self._base, **changes}
-        size = len(self._user_id or "") + sum(map(len, data))
-        return size + sum(len(raw) for raw in data.values() if raw is not None)
+        size = sum(len(raw) for raw in data.values() if raw is not None)
+        return size + len("".join((self._user_id or "", *data)).encode("utf-8", "surrogatepass"))
 
 
 def _user_in(key: str, raw: bytes) -> str | None:

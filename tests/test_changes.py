@@ -198,7 +198,10 @@ async def test_what_was_saved_is_not_modified_any_more(site: MakeSite) -> None:
     assert (await browser.visit(do)).value is False
 
 
-@pytest.mark.parametrize("change", [put(**{"k" * 1000: 1}), sign_in("u" * 1000)])
+@pytest.mark.parametrize(
+    "change",
+    [put(**{"k" * 1000: 1}), sign_in("u" * 1000), put(**{"☃" * 340: 1}), sign_in("☃" * 340)],
+)
 async def test_keys_and_the_user_count_for_what_a_session_may_hold(
     site: MakeSite, change: Do
 ) -> None:
