@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from .browser import Browser, chromium, cover_in, heard, line_to, on_top, until, veil_in
 from .conftest import Server
-from .test_browser import user_of
+from .test_browser import UNTOUCHED, user_of
 from .test_page import browser, chrome, end_by_time, open_letter, sign_in_at
 
 __all__ = ["browser", "chrome"]
@@ -76,6 +76,20 @@ async def test_a_page_whose_address_ends_with_a_bare_hash_is_loaded_anew_too(
     await cover_in(page).get_by_role("button", name="Reload the page").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Signed in as bob")
     assert page.url == f"{server.url}/letter#"
+
+
+async def test_signing_in_again_does_not_lead_to_the_browser_s_copy_of_the_page_for_ever(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages(UNTOUCHED)
+    page = await open_letter(browser, server.url, "?cached")
+    again = cover_in(page).get_by_role("button", name="Sign in again")
+    async with page.expect_navigation():
+        await again.click()
+    # The cookie is the same, so the browser showed its copy: to click once more helps.
+    async with page.expect_navigation():
+        await again.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Signed in as None")
 
 
 async def test_the_sign_in_window_stays_though_its_page_has_a_session_of_nobody_s(

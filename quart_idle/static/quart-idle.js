@@ -21,7 +21,7 @@ let user; // null: to be asked for
 let state = { retry: 1000 };
 let deadline = Infinity; // by performance.now()
 let lifetime = null;
-let warned = null; // else whether staying would help
+let warned = null; // else whether staying helps
 let wanted = false;
 let troubled = false;
 let gone = false; // frozen or cached
@@ -47,12 +47,13 @@ function touch({ isTrusted, type, movementX, movementY, inputType }) {
   inputDate = Date.now();
 }
 
-function on(target, types, act, capture = true, passive = false) {
-  for (const type of types.split(" ")) target.addEventListener(type, act, { capture, passive });
+function on(target, types, act, options = true) {
+  for (const type of types.split(" ")) target.addEventListener(type, act, options);
 }
 
 function watch(target) {
-  on(target, "pointerdown pointermove keydown input wheel touchstart touchmove", touch, true, true);
+  const types = "pointerdown pointermove keydown input wheel touchstart touchmove";
+  on(target, types, touch, { capture: true, passive: true });
 }
 
 function pong() {
@@ -266,14 +267,18 @@ function signIn() {
   location.assign(signInUrl);
 }
 
-function go() {
+const arrival = () => performance.getEntriesByType("navigation")[0];
+
+async function go() {
   const { href } = location;
-  const [page, hash] = href.split("#");
+  const [page] = href.split("#");
   const { state, replaceState } = real(history);
+  // Not from the cache again.
+  if (arrival()?.transferSize === 0) await fetch(page, { cache: "reload" }).catch(() => {});
   // To a hash one only scrolls.
-  if (hash != null) replaceState(state, "", page + "?");
+  if (page !== href) replaceState(state, "", page + "?");
   location.replace(href);
-  if (hash != null) replaceState(state, "", href);
+  if (page !== href) replaceState(state, "", href);
 }
 
 function restart() {
@@ -297,12 +302,12 @@ async function learn() {
       user = answer.user ?? undefined;
       drafts = answer.drafts;
       handed();
-      if (whose !== user) unsaved.clear(lossy.clear());
+      if (whose !== user) unsaved.clear(unkept.clear());
       whose = user;
       connect();
       return onParsed(look);
     }
-    // Who was nobody is not signed out.
+    // Strangers are not signed out.
     if (answer.reason) return whose ? end(answer.reason) : (over = answer.reason);
   } catch {}
   if (mine === socket) lost();
@@ -369,7 +374,7 @@ function unload(event) {
   const now = performance.now();
   if (now - stays > 1000) leaving = now;
   const any = (forms) => [...forms].some((form) => real(form).isConnected);
-  if (any(lossy) || ((losing || over) && any(unsaved))) event.preventDefault();
+  if (any(unkept) || ((losing || over) && any(unsaved))) event.preventDefault();
   keep();
 }
 
@@ -383,7 +388,7 @@ const here = () => whose + address();
 const written = (element, name) => real(element).getAttribute?.(name) ?? "";
 const name = (form) => written(form, MARK);
 const unsaved = new Set();
-const lossy = new Set(); // what is in them cannot be kept
+const unkept = new Set();
 let losing = false;
 const places = new WeakMap();
 const offered = new WeakMap();
@@ -397,8 +402,8 @@ const isSelect = ({ localName }) => localName === "select";
 const nameOf = (field) => field.name || written(field, "name");
 
 const inside = (element) =>
-  [element, element.shadowRoot]
-    .flatMap((root) => [...(root?.querySelectorAll("*") ?? [])])
+  [element, element.shadowRoot ?? element]
+    .flatMap((root) => [...root.querySelectorAll("*")])
     .flatMap((inner) => (inner.shadowRoot ? [inner, ...inside(inner)] : inner));
 
 const isSecret = (field) =>
@@ -408,8 +413,7 @@ const isSecret = (field) =>
 
 function fields(form) {
   const { elements, querySelectorAll } = real(form);
-  const custom = [...querySelectorAll("*")].filter(isCustom);
-  return [...new Set([...elements, ...custom])].filter(
+  return [...new Set([...elements, ...[...querySelectorAll("*")].filter(isCustom)])].filter(
     (field) =>
       nameOf(field) &&
       typeof field.value === "string" &&
@@ -419,12 +423,15 @@ function fields(form) {
   );
 }
 
-const chosen = (field) => (isSelect(field) ? [...field.selectedOptions] : [field]);
-
 function typed(form) {
   return fields(form)
     .filter((field) => field.checked || !isChoice(field))
-    .flatMap((field) => chosen(field).map(({ value }) => [nameOf(field), value]));
+    .flatMap((field) =>
+      (isSelect(field) ? [...field.selectedOptions] : [field]).map(({ value }) => [
+        nameOf(field),
+        value,
+      ]),
+    );
 }
 
 function keep() {
@@ -465,11 +472,9 @@ async function restore(form, draft) {
   for (const field of fields(form)) await putBack(field, draft).catch(() => {});
 }
 
-const marked = () => [...doc.querySelectorAll(`form[${MARK}]`)].filter(name);
-
-async function offer(forms = marked()) {
+async function offer(forms = doc.querySelectorAll(`form[${MARK}]`)) {
   const place = here();
-  const fresh = forms.filter((form) => offered.get(form) !== place);
+  const fresh = [...forms].filter((form) => name(form) && offered.get(form) !== place);
   if (!drafts || !fresh[0]) return;
   for (const form of fresh) offered.set(form, place);
   const query = { user, page: address() };
@@ -524,12 +529,12 @@ function onInput(event) {
   unsaved.add(form);
   on(real(real(form).getRootNode()), "submit", onSubmit);
   const isPlain = isSecret(field) || (real(field).form === form && !isCustom(field));
-  if (!drafts || !(isPlain || fields(form).some((one) => path.includes(one)))) lossy.add(form);
+  if (!drafts || !(isPlain || fields(form).some((one) => path.includes(one)))) unkept.add(form);
 }
 
 function onSubmit({ target }) {
   if (!name(target)) return;
-  for (const forms of [unsaved, lossy]) forms.delete(target);
+  for (const forms of [unsaved, unkept]) forms.delete(target);
   drop(target, places.get(target) ?? [address()]);
 }
 
@@ -735,7 +740,7 @@ function begin(script = find()) {
   on(doc, "submit", onSubmit);
   on(doc, "focusin", onFocus);
 
-  const [{ type } = {}] = performance.getEntriesByType("navigation");
+  const type = arrival()?.type;
   if (type === "back_forward") veil();
   if (handed() && type !== "navigate") go();
   else connect();
