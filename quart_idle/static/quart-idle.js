@@ -165,7 +165,7 @@ async function post(path) {
   try {
     const answer = await call("POST", path, user && { user }, pong());
     if (gone || isOver()) return;
-    if (answer.left >= 0) {
+    if (answer.left != null) {
       wanted = false;
       if (!isOpen()) again((pace = Math.max(1000, Math.min(25000, answer.left / 4))));
       return hear({ ...answer, type: "state" });
@@ -273,7 +273,7 @@ async function go() {
   const { href } = location;
   const [page] = href.split("#");
   const { state, replaceState } = real(history);
-  // Not from the cache again.
+  // Not from the cache.
   if (arrival()?.transferSize === 0) await fetch(page, { cache: "reload" }).catch(() => {});
   // To a hash one only scrolls.
   if (page !== href) replaceState(state, "", page + "?");
@@ -298,7 +298,7 @@ async function learn() {
   try {
     const answer = await call("GET", "state", { tag: "" });
     if (mine !== socket) return;
-    if (answer.left >= 0) {
+    if (answer.left != null) {
       user = answer.user ?? undefined;
       drafts = answer.drafts;
       handed();
@@ -307,7 +307,7 @@ async function learn() {
       connect();
       return onParsed(look);
     }
-    // Strangers are not signed out.
+    // Nobody is signed out.
     if (answer.reason) return whose ? end(answer.reason) : (over = answer.reason);
   } catch {}
   if (mine === socket) lost();
