@@ -17,6 +17,8 @@ class Way:
     def __init__(self) -> None:
         #: Seconds that each piece takes longer.
         self.delay = 0.0
+        #: Whether a piece is a TLS record, whatever comes together.
+        self.by_record = False
         #: How many more bytes pass before their connection is reset; None: all do.
         self.left: int | None = None
         self._open = asyncio.Event()
@@ -30,6 +32,15 @@ class Way:
         """Let everything through, what was held back too."""
         self.delay, self.left = 0.0, None
         self._open.set()
+
+    async def read(self, reader: asyncio.StreamReader) -> bytes:
+        """The next piece; nothing at the end."""
+        if not self.by_record:
+            return await reader.read(65_536)
+        with suppress(asyncio.IncompleteReadError):
+            head = await reader.readexactly(5)
+            return head + await reader.readexactly(int.from_bytes(head[3:], "big"))
+        return b""
 
     async def passed(self) -> None:
         if self.delay:
@@ -143,7 +154,7 @@ class Proxy:
         self, link: Link, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with suppress(OSError):
-            while data := await reader.read(65_536):
+            while data := await way.read(reader):
                 if way is self.to:
                     link.sent += data
                     self.sent.append(data)
