@@ -175,7 +175,12 @@ async def test_the_client_is_sent_gzipped_to_whom_takes_it(site: MakeSite) -> No
 
 @pytest.mark.parametrize("path", ["extend", "presence", "drafts"])
 @pytest.mark.parametrize(
-    ("who", "headers", "status"), [("nobody", OWN, 401), ("ada", {"Origin": "null"}, 403)]
+    ("who", "headers", "status"),
+    [
+        ("nobody", OWN, 401),
+        ("ada", {"Origin": "null"}, 403),
+        ("nobody", {"Origin": "null"}, 403),  # whose page it is goes before whose session
+    ],
 )
 async def test_nobody_s_body_is_looked_at(
     site: MakeSite, path: str, who: str, headers: dict[str, str], status: int
