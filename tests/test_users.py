@@ -195,7 +195,15 @@ async def test_a_session_from_before_the_key_was_configured_becomes_its_user_s(
     new = site(user_key="user")
     new.app.session_interface._store = here.store  # type: ignore[attr-defined]
     browser = new.browser(old.token)
-    assert "data-user" in (await browser.visit(tag)).value
+
+    async def save_twice(session: Session) -> str:
+        await session.save()
+        await session.save()
+        return await tag()
+
+    here.store.calls.clear()
+    assert "data-user" in (await browser.visit(save_twice)).value
+    assert here.store.calls == ["load", "save"], "once is enough"
     assert browser.token == old.token
     assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == (
         "7",
@@ -205,7 +213,7 @@ async def test_a_session_from_before_the_key_was_configured_becomes_its_user_s(
     assert record.user_id == "7"  # type: ignore[union-attr]
     here.store.calls.clear()
     await browser.visit(look)
-    assert here.store.calls == ["load"], "once is enough"
+    assert here.store.calls == ["load"], "for the next request, too"
 
 
 async def test_a_late_write_does_not_reach_the_session_of_the_next_user_by_key(
@@ -256,6 +264,28 @@ async def test_where_there_are_no_users_all_is_as_it_was_and_the_log_says_once_w
     assert (await visitor.visit(tag)).value == "", "from then on there are users"
 
 
+async def test_where_a_key_names_the_user_there_are_users_before_one_has_signed_in(
+    site: MakeSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor = site(user_key="user").browser()
+    await visitor.visit(put(csrf="token"))
+    assert (await visitor.visit(tag)).value == ""
+    assert not caplog.records
+
+
+async def test_a_worker_that_reads_a_user_s_session_knows_that_there_are_users(
+    site: MakeSite,
+) -> None:
+    here, other = site(), site()
+    other.app.session_interface._store = here.store  # type: ignore[attr-defined]
+    user, visitor = await here.signed_in(), here.browser()
+    await visitor.visit(put(csrf="token"))
+    elsewhere = other.browser(visitor.token)
+    assert "<script" in (await elsewhere.visit(tag)).value
+    await other.browser(user.token).visit(look)
+    assert (await elsewhere.visit(tag)).value == ""
+
+
 async def test_messages_that_a_page_shows_are_no_reason_to_watch_it(site: MakeSite) -> None:
     visitor = site().browser()
     await visitor.visit(lambda _: flash("Saved"))
@@ -289,7 +319,10 @@ async def test_permanent_set_to_another_value_sends_the_cookie_again_with_the_sa
     cookie = (await browser.visit(remember())).cookie
     assert cookie is not None
     assert (cookie["value"], cookie["max-age"]) == (token, str(86_400 - 100))
+    here.store.calls.clear()
     assert (await browser.visit(remember())).cookie is None
+    assert "save" not in here.store.calls
+    assert (await browser.visit(put(_permanent=True))).cookie is None
     answer = await browser.visit(remember(False))
     assert answer.cookie is not None
     assert answer.cookie["value"] == token
