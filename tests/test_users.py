@@ -92,6 +92,22 @@ async def test_a_sign_out_that_leaves_something_and_no_response_can_carry_loses_
     assert (await browser.visit(look)).value == {"a": 1}
 
 
+@pytest.mark.parametrize("empty", [lambda s: s.clear(), lambda s: s.pop("user")])
+async def test_what_leaves_a_session_with_nothing_ends_it_without_a_response(
+    site: MakeSite, empty: Callable[[Session], Any]
+) -> None:
+    browser = site(user_key="user").browser()
+    await browser.visit(put(user="ada"))
+
+    async def do(session: Session) -> None:
+        empty(session)
+        await session.save()
+
+    async with browser.client.websocket("/socket", scope_base={"do": do}):
+        await asyncio.sleep(0.1)
+    assert (await browser.visit(why)).value == "signed out"
+
+
 # A key that names the user.
 
 
