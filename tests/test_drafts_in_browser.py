@@ -206,10 +206,27 @@ OWN_ELEMENTS = """() => {
     }
     get value() { return this.shadowRoot.firstChild.value; }
   });
+  customElements.define("own-filled", class extends HTMLElement {
+    constructor() {
+      super();
+      const inner = this.attachShadow({ mode: "open" }).appendChild(document.createElement("p"));
+      inner.attachShadow({ mode: "open" }).innerHTML = "<input type=password value=filled>";
+    }
+    get value() { return this.shadowRoot.firstChild.shadowRoot.firstChild.value; }
+  });
   document.forms[0].insertAdjacentHTML("beforeend",
     `<own-note></own-note><own-inner name="own-inner"></own-inner>
-    <own-secret name="own-secret"></own-secret>
+    <own-secret name="own-secret"></own-secret> <own-filled name="own-filled"></own-filled>
     <div contenteditable role="textbox" aria-label="Editor"></div>`);
+}"""
+
+
+# As an element does that shows the password: another field has it then.
+SHOW_SECRET = """() => {
+  const root = document.querySelector("own-secret").shadowRoot;
+  const { value } = root.firstChild;
+  root.innerHTML = "<input aria-label='Own secret'>";
+  root.firstChild.value = value;
 }"""
 
 
@@ -223,6 +240,7 @@ async def test_elements_of_one_s_own_are_kept_where_they_have_a_value_and_asked_
     await page.evaluate(OWN_ELEMENTS)
     for what in ("note", "inner", "secret"):
         await page.get_by_label(f"Own {what}").press_sequentially(f"my {what}")
+    await page.evaluate(SHOW_SECRET)
     await browser.blank()
     (draft,) = await until(lambda: drafts(browser, server.url))
     assert [field for field in draft["fields"] if field[0].startswith("own-")] == [
