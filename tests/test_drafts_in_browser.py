@@ -222,7 +222,7 @@ OWN_ELEMENTS = """() => {
 
 
 # As an element does that shows the password: another field has it then.
-SHOW_SECRET = """() => {
+SHOW_IN_ANOTHER = """() => {
   const root = document.querySelector("own-secret").shadowRoot;
   const { value } = root.firstChild;
   root.innerHTML = "<input aria-label='Own secret'>";
@@ -240,7 +240,7 @@ async def test_elements_of_one_s_own_are_kept_where_they_have_a_value_and_asked_
     await page.evaluate(OWN_ELEMENTS)
     for what in ("note", "inner", "secret"):
         await page.get_by_label(f"Own {what}").press_sequentially(f"my {what}")
-    await page.evaluate(SHOW_SECRET)
+    await page.evaluate(SHOW_IN_ANOTHER)
     await browser.blank()
     (draft,) = await until(lambda: drafts(browser, server.url))
     assert [field for field in draft["fields"] if field[0].startswith("own-")] == [
