@@ -18,7 +18,7 @@ from .interface import PASSIVE
 from .origins import may_change, sharing
 from .presence import Presence, why_not
 from .quarts import current
-from .routes import DRAFT_METHODS
+from .routes import DRAFT_METHODS, DRAIN_TIMEOUT, MOST_DRAINED
 from .session import Session
 from .stores.base import Record, ask
 
@@ -31,9 +31,6 @@ ENDPOINT: Final = "quart_idle_drafts"
 # The largest body that brings a draft, in bytes; how long it may take to come, in seconds.
 _MAX_DRAFT: Final = 65_536
 _DRAFT_TIMEOUT: Final = 30.0
-# What is read of a body that is not wanted, in bytes and seconds.
-_MOST_DRAINED: Final = 2**20
-_DRAIN_TIMEOUT: Final = 5.0
 
 _decode = json.JSONDecoder().decode
 
@@ -86,7 +83,7 @@ class _DraftView:
         refusal = self._refusal()
         if refusal is not None:
             with suppress(HTTPException):
-                await _body(_MOST_DRAINED, _DRAIN_TIMEOUT, keep=0)
+                await _body(MOST_DRAINED, DRAIN_TIMEOUT, keep=0)
             return refusal
         user_id = _session().user_id or ""
         if request.method == "POST":
@@ -123,7 +120,7 @@ class _DraftView:
     async def _keep(self, user_id: str) -> _Answer:
         waited: list[bool] = []
         turn = asyncio.get_running_loop().call_soon(waited.append, True)
-        body = await _body(_MOST_DRAINED, _DRAFT_TIMEOUT, keep=_MAX_DRAFT + 1)
+        body = await _body(MOST_DRAINED, _DRAFT_TIMEOUT, keep=_MAX_DRAFT + 1)
         turn.cancel()
         if body is None:
             return HTTPStatus.REQUEST_TIMEOUT, {"error": "the body did not come"}

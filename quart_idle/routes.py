@@ -27,10 +27,10 @@ from .stores.base import Ended, Live, Record
 # How long a page may take to send a body that fits into one packet, in seconds.
 _BODY_TIMEOUT: Final = 10.0
 
-# What is read of a body that nobody wants, before the answer, in bytes and seconds: a client that
-# is cut off while it sends may not see the answer.
-_MOST_DRAINED: Final = 2**20
-_DRAIN_TIMEOUT: Final = 5.0
+#: What is read of a body that nobody wants, before the answer, in bytes and seconds: a client that
+#: is cut off while it sends may not see the answer.
+MOST_DRAINED: Final = 2**20
+DRAIN_TIMEOUT: Final = 5.0
 
 #: The methods of the drafts' route.
 DRAFT_METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
@@ -212,8 +212,8 @@ class _Body:
         """Read what is left, if that is not too much, and throw it away."""
         drained = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_TIMEOUT):
-                while not self._is_over and drained < _MOST_DRAINED:
+            async with asyncio.timeout(DRAIN_TIMEOUT):
+                while not self._is_over and drained < MOST_DRAINED:
                     drained += len(await self._next())
 
 
