@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.client import PubSub
 from redis.exceptions import RedisError
 
 EPOCH = 1_800_000_000
@@ -160,6 +161,16 @@ def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
     raise RuntimeError(f"after {seconds:g} s still not: {what}")
 
 
+def _hears(subscriber: PubSub, said: bytes) -> bool:
+    """Whether it is published to a subscriber within a second."""
+    give_up = time.monotonic() + 1
+    while (left := give_up - time.monotonic()) > 0:
+        message = subscriber.get_message(ignore_subscribe_messages=True, timeout=left)
+        if message and message["data"] == said:
+            return True
+    return False
+
+
 @dataclass
 class Cluster:
     """Masters that share the slots, and a replica of the first, if it was asked for."""
@@ -172,9 +183,24 @@ class Cluster:
         return f"redis+cluster://{hosts}"
 
     def flush(self) -> None:
+        """Empty it; what was published before is not on its way between the nodes any more."""
         for node in self.nodes[:3]:
             with node.client as client:
                 client.flushall()
+        with ExitStack() as stack:
+            clients = [stack.enter_context(node.client) for node in self.nodes]
+            subscribers = [stack.enter_context(client.pubsub()) for client in clients]
+            for subscriber in subscribers:
+                subscriber.subscribe("flushed")
+            # A link between two nodes keeps the order; messages of one that breaks are lost.
+            for publisher in clients:
+                said = os.urandom(8)
+
+                def heard(publisher: Redis = publisher, said: bytes = said) -> bool:
+                    publisher.publish("flushed", said)
+                    return all(_hears(each, said) for each in subscribers)
+
+                until(heard, "the nodes hear each other")
 
     def ids(self) -> list[str]:
         return [self._ask(node, "CLUSTER MYID").decode() for node in self.nodes]
