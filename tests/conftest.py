@@ -22,7 +22,7 @@ import websockets
 from hypothesis import HealthCheck, settings
 from websockets.asyncio.client import ClientConnection
 
-from .support import Clock, Site, limited, make_site, make_tasks_eager
+from tests.helpers.support import Clock, Site, limited, make_site, make_tasks_eager
 
 # That the machine is busy is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -144,7 +144,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     def begin(
         settings: dict[str, Any] | None = None,
         *arguments: str,
-        target: str = "tests.app:app",
+        target: str = "tests.helpers.app:app",
         port: int = 0,
         server: str = "hypercorn",
     ) -> Server:

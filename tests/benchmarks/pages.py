@@ -15,8 +15,8 @@ from typing import NamedTuple
 from quart_idle.cookies import id_of
 from quart_idle.policy import Limits
 from quart_idle.stores.redis import RedisStore
+from tests.helpers.redis_servers import RedisServer, redis_server
 
-from ..servers import RedisServer, redis_server
 from .clients import Clients, allow_files, clients
 from .contenders import BEHIND, CALM, MEMORY, NAIVE, RAW, REDIS, STAYING, Contender
 from .serving import PATIENCE, Server, serve

@@ -21,8 +21,7 @@ from quart.sessions import NullSession, SecureCookieSession, SessionInterface
 from redis import asyncio as aioredis
 
 from quart_idle import QuartIdle
-
-from ..servers import redis_server
+from tests.helpers.redis_servers import redis_server
 
 _BARE = "bare Quart, null session"
 _AT_ONCE = 64

@@ -15,8 +15,8 @@ from quart_idle.cookies import id_of
 from quart_idle.policy import Limits
 from quart_idle.stores.base import Record
 from quart_idle.stores.redis import RedisStore
+from tests.helpers.redis_servers import free_port, redis_server
 
-from ..servers import free_port, redis_server
 from .clients import Clients, allow_files, clients
 from .contenders import CALM, REDIS, Contender
 from .serving import PATIENCE, start

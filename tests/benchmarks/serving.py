@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from urllib.request import urlopen
 
-from ..servers import free_port
+from tests.helpers.redis_servers import free_port
+
 from .contenders import INTERVAL, STORE, Contender
 
 # What starting, opening or ending may take, in seconds.

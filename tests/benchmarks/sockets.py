@@ -17,7 +17,8 @@ from urllib.request import urlopen
 
 from quart import Quart
 
-from ..servers import redis_server
+from tests.helpers.redis_servers import redis_server
+
 from . import requests
 from .contenders import STORE, Contender
 from .serving import serve

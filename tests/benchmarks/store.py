@@ -25,8 +25,8 @@ from quart_idle.cookies import id_of, new_token
 from quart_idle.policy import Activity, Limits
 from quart_idle.stores.base import Change, Live
 from quart_idle.stores.redis import RedisStore
+from tests.helpers.redis_servers import RedisServer, redis_server
 
-from ..servers import RedisServer, redis_server
 from .clients import allow_files, clients
 from .contenders import REDIS
 from .requests import _call

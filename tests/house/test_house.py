@@ -1,0 +1,217 @@
+"""How the house is built: floors, names, types and style."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import quart_idle
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "quart_idle"
+
+# From the ground up. A module imports from the floors below its own, and from its own floor only
+# what stands to its left.
+FLOORS = [
+    ["exceptions", "policy", "protocol", "codec", "servers", "quarts", "files", "told", "client"],
+    [
+        "stores",
+        "stores.base",
+        "stores.agenda",
+        "stores.memory",
+        "stores.redis",
+        "cookies",
+        "session",
+        "drafts",
+        "config",
+        "origins",
+    ],
+    ["renewals", "checks", "interface", "presence", "routes", "templates", "draft_view"],
+    ["extension"],
+    [""],
+]
+ORDER = {
+    name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
+}
+PURE = ["policy", "protocol", "codec"]
+KNOW_QUART = {"checks", "interface", "extension", "quarts", "draft_view", "files", "templates"}
+KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies", "origins"}
+
+
+def name_of(path: Path) -> str:
+    """A module's name below the package's; that of the package itself is empty."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(name: str) -> Iterator[tuple[str, list[str]]]:
+    """What a module imports: modules by their full names, and the names from them."""
+    path = MODULES[name]
+    package = ("quart_idle." + name).rstrip(".").split(".")
+    if path.name != "__init__.py":
+        package.pop()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            names = [alias.name for alias in node.names]
+            if module == "quart_idle":  # from . import protocol
+                yield from ((f"quart_idle.{item}", []) for item in names)
+            else:
+                yield module, names
+
+
+def own_imports(name: str) -> set[str]:
+    return {
+        module.removeprefix("quart_idle").lstrip(".")
+        for module, _ in imports(name)
+        if module.partition(".")[0] == "quart_idle"
+    }
+
+
+def test_every_module_has_its_floor() -> None:
+    assert set(MODULES) == set(ORDER)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_run_downwards_only(name: str) -> None:
+    upwards = {other for other in own_imports(name) if ORDER[other] >= ORDER[name]}
+    assert upwards == set()
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_have_no_input_output_loop_or_clock(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    allowed = {
+        *("__future__", "base64", "collections", "datetime", "decimal", "json", "typing", "uuid"),
+        *("markupsafe", "quart_idle"),
+    }
+    assert found <= allowed
+    assert own_imports(name) <= {"exceptions", "policy"}
+    calls = {
+        node.attr
+        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert not calls & {"now", "utcnow", "today", "time", "monotonic"}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - KNOW_QUART))
+def test_only_what_is_said_so_knows_quart(name: str) -> None:
+    known = {
+        (module, item)
+        for module, items in imports(name)
+        for item in items or [""]
+        if module.partition(".")[0] in {"quart", "flask", "hypercorn", "werkzeug"}
+    }
+    allowed = {
+        ("flask.sessions", "SessionMixin"),  # what `quart.session` is
+        ("werkzeug.exceptions", "ServiceUnavailable"),  # what a 503 is
+    }
+    asgi = {pair for pair in known if pair[0] == "hypercorn.typing"}
+    assert known - asgi <= allowed
+    assert not asgi or name in KNOW_ASGI
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_redis_store_knows_redis(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    assert not found & {"redis", "aioredis"} or name == "stores.redis"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_drafts_know_cryptography(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    assert "cryptography" not in found or name == "drafts"
+
+
+def test_without_its_extras_the_package_works() -> None:
+    code = """
+import sys
+sys.modules["redis"] = sys.modules["cryptography"] = None
+import quart, quart_idle
+quart_idle.QuartIdle(quart.Quart("app"))
+"""
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, cwd=ROOT
+    )
+    assert found.returncode == 0, found.stderr.decode()
+
+
+# Names.
+
+
+def test_the_package_s_own_module_has_the_public_names_and_nothing_else() -> None:
+    tree = ast.parse(MODULES[""].read_text())
+    assert {type(node) for node in tree.body} == {ast.Expr, ast.ImportFrom, ast.Assign}
+    imported = {item for _, items in imports("") for item in items}
+    assert imported == set(quart_idle.__all__)
+    assert quart_idle.__all__ == sorted(quart_idle.__all__)
+
+
+def documented(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
+    """A public thing, and what is public in it."""
+    yield name, thing
+    if inspect.isclass(thing):
+        for key, value in vars(thing).items():
+            if not key.startswith("_") and (
+                inspect.isfunction(value) or isinstance(value, property | staticmethod)
+            ):
+                yield f"{name}.{key}", value
+
+
+# What a class has from a protocol or a base is documented there.
+INHERITED = {"MemoryStore", "Session.permanent"}
+THINGS = [
+    pair
+    for name in quart_idle.__all__
+    for pair in documented(name, getattr(quart_idle, name))
+    if pair[0].partition(".")[0] not in INHERITED or "." not in pair[0]
+]
+
+
+@pytest.mark.parametrize(("name", "thing"), THINGS, ids=[name for name, _ in THINGS])
+def test_every_public_name_is_documented(name: str, thing: Any) -> None:
+    text = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+    assert text, name
+    assert len(text.strip()) > 10
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_is(name: str) -> None:
+    module: ModuleType = importlib.import_module(f"quart_idle.{name}".rstrip("."))
+    assert module.__doc__
+
+
+def test_the_package_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
+
+
+# Tools.
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    "tool",
+    [("mypy",), ("ruff", "check", "."), ("ruff", "format", "--check", ".")],
+    ids=" ".join,
+)
+def test_the_tools_have_nothing_to_say(tool: tuple[str, ...]) -> None:
+    found = subprocess.run([sys.executable, "-m", *tool], capture_output=True, text=True, cwd=ROOT)
+    missing = f"No module named {tool[0]}" in found.stderr
+    assert not missing, f"{tool[0]} is missing: pip install -e '.[test,dev]'"
+    assert found.returncode == 0, found.stdout + found.stderr

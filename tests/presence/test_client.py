@@ -1,0 +1,191 @@
+"""The tag that puts the client into a page, what the client says, and whose page it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha384
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import render_template_string
+
+from examples.languages import TEXTS as LANGUAGES
+from examples.languages import app as languages
+from quart_idle.extension import TEXTS
+from tests.helpers.sockets import Closed, open_socket
+from tests.helpers.support import Browser, Clock, Site, look
+
+MakeSite = Callable[..., Site]
+
+_ROOT = Path(__file__).parent.parent.parent
+CLIENT = (_ROOT / "quart_idle" / "static" / "quart-idle.js").read_text()
+ORIGIN = {"Origin": "http://localhost"}
+
+
+async def tag(browser: Browser, arguments: str = "", **context: Any) -> dict[str, str]:
+    """The attributes of the client's tag in a page."""
+    text = (
+        await browser.visit(
+            lambda _: render_template_string(f"{{{{ quart_idle({arguments}) }}}}", **context)
+        )
+    ).value
+    return {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', text)}
+
+
+def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
+    start = CLIENT.index("const texts = {")
+    said = CLIENT[start : CLIENT.index("};", start)]
+    names = re.findall(r'^  (?:"([^"]+)"|(\w+)):', said, re.MULTILINE)
+    assert {quoted or bare for quoted, bare in names} == set(TEXTS)
+
+
+async def test_texts_are_handed_to_the_client(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    texts = {"stay": 'Bleiben "hier" & <jetzt>', "by bored": "Ihnen war langweilig."}
+    assert json.loads((await tag(browser, "texts=texts", texts=texts))["data-texts"]) == texts
+    assert "data-texts" not in await tag(browser)
+
+
+class Lazy:
+    """A text whose language is known when it is read, as translations are."""
+
+    def __str__(self) -> str:
+        return "Bleiben"
+
+
+async def test_a_text_may_be_a_lazy_translation(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    attributes = await tag(browser, "texts=texts", texts={"stay": Lazy()})
+    assert json.loads(attributes["data-texts"]) == {"stay": "Bleiben"}
+
+
+async def test_a_page_of_nobody_s_keeps_no_drafts(site: MakeSite) -> None:
+    here = site(config={"SECRET_KEY": "a secret"}, drafts=True)
+    browser = here.browser()
+    await browser.visit(lambda session: session.update(a=1))
+    attributes = await tag(browser)
+    assert "src" in attributes
+    assert "data-drafts" not in attributes
+    assert (await tag(await here.signed_in()))["data-drafts"] == "1"
+
+
+async def test_a_text_with_an_unknown_name_is_an_error_that_names_those_there_are(
+    site: MakeSite,
+) -> None:
+    async def render(_: Any) -> None:
+        with pytest.raises(ValueError, match=r"has 'stai'; there are title, warning, .*stay"):
+            await render_template_string("{{ quart_idle(texts={'stai': 'x'}) }}")
+
+    assert (await (await site().signed_in()).visit(render)).status == 200
+
+
+async def test_integrity_is_the_hash_of_what_is_served(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    attributes = await tag(browser, "integrity=True, nonce='n'")
+    served = await (await browser.client.get(attributes["src"])).get_data()
+    assert served == CLIENT.encode()
+    assert attributes["integrity"] == f"sha384-{b64encode(sha384(served).digest()).decode()}"
+    assert attributes["nonce"] == "n"
+    assert "integrity" not in await tag(browser)
+
+
+async def code_for(browser: Browser, query: str) -> tuple[int, str] | str:
+    """What a page's socket is told first: a frame's kind, or a close code and why."""
+    async with open_socket(browser, query.removeprefix("?")) as socket:
+        try:
+            return str((await socket.receive())["type"])
+        except Closed as closed:
+            return closed.code, closed.reason
+
+
+async def test_a_page_of_one_user_does_not_go_on_as_another_s(site: MakeSite, clock: Clock) -> None:
+    here = site(timeout=100)
+    ada, bob = await here.signed_in("ada"), await here.signed_in("bob")
+    query = f"?user={(await tag(ada))['data-user']}"
+    assert "ada" not in query
+    assert await code_for(ada, query) == "state"
+    assert await code_for(ada, "") == "state"
+    assert await code_for(bob, query) == (4401, "switched")
+    await clock.advance(60)
+    for path in ("extend", "presence"):
+        here.store.calls.clear()
+        answer = await bob.client.post(
+            f"/_idle/{path}{query}",
+            headers=ORIGIN,
+            data='{"type": "pong", "idle": 0, "visible": true}',
+        )
+        assert answer.status_code == 401
+        assert await answer.get_json() == {"reason": "switched"}
+        assert "renew" not in here.store.calls
+    answer = await ada.client.post(f"/_idle/extend{query}", headers=ORIGIN)
+    assert (await answer.get_json())["left"] == 100_000
+
+
+async def test_nobody_who_is_about_to_sign_in_is_not_somebody_else(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=100)
+    ada, nobody = await here.signed_in("ada"), here.browser()
+    query = f"?user={(await tag(ada))['data-user']}"
+    await nobody.visit(lambda session: session.update(csrf_token="a sign-in page's"))  # noqa: S106
+    assert await code_for(nobody, query) == (4401, "unknown")
+    await clock.advance(60)
+    here.store.calls.clear()
+    for path in ("extend", "presence"):
+        answer = await nobody.client.post(
+            f"/_idle/{path}{query}",
+            headers=ORIGIN,
+            data='{"type": "pong", "idle": 0, "visible": true}',
+        )
+        assert (answer.status_code, await answer.get_json()) == (401, {"reason": "unknown"})
+    assert "renew" not in here.store.calls
+
+
+async def test_a_page_that_begins_anew_is_told_whose_it_is(site: MakeSite) -> None:
+    here = site(timeout=100, drafts=True, config={"SECRET_KEY": "of the tests' own"})
+    ada, nobody = await here.signed_in("ada"), here.browser()
+    await nobody.visit(lambda session: session.update(cart=[1]))
+    user = (await tag(ada))["data-user"]
+    for browser, told in (ada, (user, True)), (nobody, (None, False)):
+        state = await (await browser.client.get("/_idle/state?tag")).get_json()
+        assert (state["user"], state["drafts"]) == told
+        state = await (await browser.client.get("/_idle/state")).get_json()
+        assert state == {"left": 100_000, "total": None}
+
+
+async def test_the_client_runs_before_the_page_is_parsed(site: MakeSite) -> None:
+    text = (
+        await (await site().signed_in()).visit(
+            lambda _: render_template_string("{{ quart_idle() }}")
+        )
+    ).value
+    assert re.fullmatch(r'<script type="module" src="[^"]+"[^>]* async></script>', text)
+
+
+async def test_a_page_of_nobody_s_goes_on_whoever_signs_in(site: MakeSite) -> None:
+    browser = site().browser()
+    await browser.visit(lambda session: session.update(cart=[1]))
+    assert "data-user" not in await tag(browser)
+    await browser.visit(lambda session: setattr(session, "user_id", "ada"))
+    assert await code_for(browser, "") == "state"
+    assert (await browser.visit(look)).value == {"cart": [1]}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_example_says_everything_in_its_language(language: str) -> None:
+    assert set(LANGUAGES[language]) == set(TEXTS)
+    for name, text in LANGUAGES[language].items():
+        said = {"warning": "{time}", "final": "{time}", "other": "{reason}"}.get(name, "")
+        assert said in text
+    page = await languages.test_client().get(f"/?language={language}")
+    text = await page.get_data(as_text=True)
+    assert f'<html lang="{language}"' in text
+    assert (
+        LANGUAGES[language]["stay"]
+        in json.loads(unescape(re.findall(r'data-texts="([^"]*)"', text)[0])).values()
+    )

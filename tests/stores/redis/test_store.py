@@ -1,0 +1,255 @@
+"""The Redis store: a store, and one that fails well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
+from unittest.mock import AsyncMock
+
+import pytest
+from hypothesis import settings
+from redis.exceptions import AskError, ConnectionError, RedisClusterException
+
+from quart_idle import MemoryStore, Store
+from quart_idle.policy import Limits
+from quart_idle.stores import redis
+from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, Listener
+from quart_idle.stores.redis import RedisStore
+from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime, redis_server
+from tests.store_contract import LIMITS, DraftStoreContract, StoreModel, Told
+
+
+@pytest.fixture(scope="module")
+def standing(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RedisServer, StandingTime]]:
+    """A server whose time stands still."""
+    folder = tmp_path_factory.mktemp("redis")
+    clock = StandingTime(folder)
+    with redis_server(folder, clock=clock) as server:
+        yield server, clock
+
+
+@pytest.fixture
+def server(standing: tuple[RedisServer, StandingTime]) -> RedisServer:
+    """That server, empty."""
+    server, _ = standing
+    with server.client as client:
+        client.flushall()
+    return server
+
+
+@pytest.fixture
+async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
+    store = RedisStore(server.url)
+    yield store
+    await store.close()
+
+
+class TestRedisStore(DraftStoreContract):
+    @pytest.fixture
+    def clock(self, standing: tuple[RedisServer, StandingTime]) -> StandingTime:
+        return standing[1]
+
+    @pytest.fixture
+    async def bound(self, store: Store, told: Told) -> Store:
+        store.bind(LIMITS, lambda *what: told.append(what))
+        await store.open()
+        return store
+
+
+async def test_redis_itself_throws_each_draft_away_when_its_day_is_over(
+    standing: tuple[RedisServer, StandingTime], store: RedisStore
+) -> None:
+    server, clock = standing
+    store.bind(LIMITS, lambda *_: None)
+    await store.keep_draft("b0a1", "one", b"draft")
+    await clock.advance(1000)
+    await store.keep_draft("b0a1", "two", b"draft")
+    with server.client as client:
+        keys = [f"quart-idle:{{b0}}:draft:a1:{number}" for number in range(MOST_DRAFTS)]
+        left = [client.pttl(key) for key in keys]
+        day = DRAFT_KEPT * 1000
+        expected = [day - 1_000_000, day, *[-2] * (MOST_DRAFTS - 2)]
+        assert left == pytest.approx(expected, abs=1)  # Redis rounds to milliseconds
+        await store.close()
+        for seconds, present in ((DRAFT_KEPT - 1001, 2), (2, 1), (1000, 0)):
+            await clock.advance(seconds)
+            assert client.exists(*keys) == present
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "two"},
+        {"name": "two", "at": "1"},
+        {"name": "two", "at": "soon", "draft": ""},
+        {"draft": "", "at": "1e300"},
+        {"a": "b"},
+    ],
+)
+async def test_a_place_for_drafts_that_was_tampered_with_holds_up_no_other(
+    server: RedisServer, store: RedisStore, fields: dict[str, str]
+) -> None:
+    store.bind(LIMITS, lambda *_: None)
+    await store.keep_draft("b0a1", "one", b"draft")
+    with server.client as client:
+        client.hset("quart-idle:{b0}:draft:a1:1", mapping=fields)
+    assert list(await store.drafts("b0a1")) == ["one"]
+    await store.keep_draft("b0a1", "two", b"draft")
+    assert set(await store.drafts("b0a1")) == {"one", "two"}
+    await store.drop_draft("b0a1", "two")
+    assert list(await store.drafts("b0a1")) == ["one"]
+
+
+class Beside:
+    """Two stores that are asked the same, and must answer the same."""
+
+    def __init__(self, one: Store, other: Store) -> None:
+        self.both = one, other
+
+    def bind(self, limits: Limits, listener: Listener) -> None:
+        for store in self.both:
+            store.bind(limits, listener)
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        async def ask(*arguments: Any) -> Any:
+            one, other = [await getattr(store, name)(*arguments) for store in self.both]
+            assert plain(one) == plain(other)
+            return one
+
+        return ask
+
+
+def plain(answer: Any) -> Any:
+    """What was answered, with times as far as both stores can tell them."""
+    if isinstance(answer, float):
+        return round(answer, 3)
+    if isinstance(answer, Mapping):
+        return {key: plain(value) for key, value in answer.items()}
+    if isinstance(answer, tuple):
+        return type(answer).__name__, [plain(item) for item in answer]
+    return answer
+
+
+@settings(max_examples=60, stateful_step_count=30)
+class Model(StoreModel):
+    """Redis beside memory, and both beside the model of the contract."""
+
+    standing: tuple[RedisServer, StandingTime]
+
+    def make_store(self) -> Store:
+        server, clock = self.standing
+        with server.client as client:
+            client.flushall()
+        clock.set(EPOCH)
+        return cast(Store, Beside(MemoryStore(clock), RedisStore(server.url)))
+
+    def pass_time(self, seconds: float) -> None:
+        _, clock = self.standing
+        clock.set(clock.now + seconds)
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.runner.run(self.store.close())
+        super().teardown()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def for_the_model(standing: tuple[RedisServer, StandingTime]) -> None:
+    Model.standing = standing
+
+
+TestRedisBesideMemory = Model.TestCase
+
+
+class _Stream:
+    """A subscription's connection with messages that have come already."""
+
+    def __init__(self, messages: int, *, pause: float = 0.0) -> None:
+        self.left = messages
+        self.pause = pause
+
+    async def read_response(self, *, timeout: float, **_: Any) -> list[bytes] | None:
+        if self.left:
+            self.left -= 1
+            if self.pause:
+                await asyncio.sleep(self.pause)
+            return [b"message", b"quart-idle:told", b"ended\nid\n0.0\nidle"]
+        await asyncio.sleep(timeout)
+        return None
+
+
+async def test_messages_that_came_at_once_do_not_hold_up_the_loop(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_DEAF", 0.1)
+    monkeypatch.setattr(redis, "_TICK", 0.05)
+    monkeypatch.setattr(redis, "_TURN", 0.001)
+    store = RedisStore(server.url)
+    store.bind(LIMITS, lambda *_: None)
+    stream = _Stream(20_000)
+    hearing = asyncio.get_running_loop().create_task(store._hear(stream))
+    turns = 0
+    while stream.left:
+        turns += 1
+        await asyncio.sleep(0)
+    await hearing
+    assert turns > 10
+    await store.close()
+
+
+async def test_a_subscription_that_is_behind_thousands_of_messages_is_not_given_up(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_DEAF", 0.1)
+    monkeypatch.setattr(redis, "_TICK", 0.05)
+    store = RedisStore(server.url)
+    store.bind(LIMITS, lambda *_: None)
+    stream = _Stream(30, pause=0.02)
+    await store._hear(stream)
+    assert stream.left == 0
+    monkeypatch.setattr(redis, "_BUSY", 0.2)
+    stream = _Stream(1000, pause=0.02)
+    await store._hear(stream)
+    assert stream.left > 900
+    await store.close()
+
+
+class _Losing(redis._Connection):
+    """A connection on which a cancellation is lost, as under Python 3.11 `asyncio.wait_for` can."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.reached = asyncio.Event()
+
+    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        self.reached.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return [b""] * len(commands)
+
+
+async def test_a_store_closes_though_a_cancellation_is_lost() -> None:
+    connection = _Losing()
+    trips = redis._Trips(lambda: connection, 60)
+    call = asyncio.get_running_loop().create_task(trips.call("return 1", []))
+    await connection.reached.wait()
+    async with asyncio.timeout(10):
+        await trips.close()
+    assert await call == b""
+
+
+@pytest.mark.parametrize("error", [AttributeError(), TypeError(), RedisClusterException()])
+async def test_a_node_that_is_lost_on_the_way_there_is_an_error_of_its_command(
+    error: Exception,
+) -> None:
+    node = AsyncMock()
+    node.read_response.side_effect = AskError("0 127.0.0.1:1")
+    node.execute_command.side_effect = error
+    connection = redis._NodeConnection(node, node)
+    connection._make = lambda: node
+    (answer,) = await connection.trip([("GET", "key")])
+    assert isinstance(answer, ConnectionError)
