@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import websockets
 from hypothesis import HealthCheck, settings
-from websockets.asyncio.client import ClientConnection
 
-from tests.helpers.support import Clock, Site, limited, make_site, make_tasks_eager
+from tests.helpers.clock import Clock
+from tests.helpers.eager_tasks import EagerTasks
+from tests.helpers.limit import limited
+from tests.helpers.servers import Server, start
+from tests.helpers.site import Site, make_site
 
 # That the machine is busy is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-
-_ROOT = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,18 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-class _EagerTasks(asyncio.DefaultEventLoopPolicy):
-    """Has every loop of the tests' own process make eager tasks."""
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        loop = super().new_event_loop()
-        make_tasks_eager(loop)
-        return loop
-
-
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--eager-tasks"):
-        asyncio.set_event_loop_policy(_EagerTasks())
+        asyncio.set_event_loop_policy(EagerTasks())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,67 +53,6 @@ _LIMIT = 600.0
 def pytest_runtest_call() -> Generator[None, Any, Any]:
     with limited(_LIMIT):
         return (yield)
-
-
-_LISTENING = re.compile(r"[Rr]unning on (https?)://127\.0\.0\.1:(\d+)")
-
-
-@dataclass
-class Server:
-    """A hypercorn or uvicorn of the test's own."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-    scheme: str = "http"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}"
-
-    def text(self) -> str:
-        """What it logged so far."""
-        return self.log.read_text()
-
-    def stop(self) -> int:
-        """End it gently; its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
-
-
-def start(
-    target: str,
-    folder: Path,
-    settings: dict[str, Any] | None = None,
-    *arguments: str,
-    port: int = 0,
-    server: str = "hypercorn",
-) -> Server:
-    """Start a server and wait until it listens."""
-    log = folder / f"server-{time.monotonic_ns()}.log"
-    options = {
-        "hypercorn": ["--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1"],
-        "uvicorn": ["--port", str(port)],
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-X", "dev", "-m", server, target),
-                *(*options[server], *arguments),
-            ],
-            cwd=_ROOT,
-            env={**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {})},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    until = time.monotonic() + 30
-    while time.monotonic() < until and process.poll() is None:
-        if found := _LISTENING.search(log.read_text()):
-            return Server(process, int(found[2]), log, found[1])
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    raise RuntimeError(f"{server} did not start:\n{log.read_text()}")
 
 
 @pytest.fixture
@@ -172,27 +94,6 @@ async def client() -> AsyncIterator[Callable[[Server], httpx.AsyncClient]]:
     yield make
     for client in clients:
         await client.aclose()
-
-
-def presence(server: Server, client: httpx.AsyncClient, **options: Any) -> websockets.connect:
-    """A page's socket, with the client's cookies."""
-    cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    options.setdefault("origin", server.url)
-    return websockets.connect(
-        f"ws://127.0.0.1:{server.port}/_idle/presence",
-        additional_headers={"Cookie": cookies} if cookies else {},
-        **options,
-    )
-
-
-async def frame(page: ClientConnection, kind: str | None = None) -> dict[str, Any]:
-    """The next frame, of a kind if one is named; pings on the way are answered."""
-    while True:
-        message: dict[str, Any] = json.loads(await page.recv())
-        if kind is None or message["type"] == kind:
-            return message
-        if message["type"] == "ping":
-            await page.send('{"type": "pong", "idle": 0, "visible": true}')
 
 
 @pytest.fixture

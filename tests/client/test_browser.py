@@ -7,50 +7,33 @@ import gzip
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
 from playwright.async_api import Page, Route, expect
 
 import quart_idle
-from tests.conftest import Server
-from tests.helpers.browser import (
-    PATIENCE,
-    Browser,
-    chromium,
+from tests.helpers.browser import Browser
+from tests.helpers.line import line_to
+from tests.helpers.listings import blocks
+from tests.helpers.servers import Serve
+from tests.helpers.shown import (
+    AWAY,
+    OVER,
     cover_in,
     heard,
-    line_to,
+    is_undisturbed,
     on_top,
     prompt_in,
-    until,
     veil_in,
 )
-from tests.house.test_readme import blocks
+from tests.helpers.visits import UNTOUCHED, user_of
+from tests.helpers.waiting import until
 
-Serve = Callable[..., Server]
-
-expect.set_options(timeout=PATIENCE * 1000)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # A server that can be killed and made to stand still: otherwise that hits only hypercorn's master.
 ONE_PROCESS = ("--workers", "0")
-
-# What a browser says of a server that is away, and of a socket that is refused.
-AWAY = r"net::ERR_|WebSocket connection to "
-# What it says of a session that is over, where the page asks over HTTP.
-OVER = r"status of 401 .*/_idle/"
-
-# Untouched pages are warned after 2.5 seconds; their sessions end after four.
-UNTOUCHED = {"keepalive": "activity", "timeout": 4, "warning": 1.5}
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A browser; its pages complain of nothing that was not provoked."""
-    async with chromium() as browser:
-        yield browser
-    assert browser.unexpected() == []
 
 
 async def sign_in(browser: Browser, url: str) -> str:
@@ -63,18 +46,6 @@ async def why_ended(browser: Browser, url: str) -> str | None:
     """Why the session ended, if it did; asking is no sign of life."""
     reason: str | None = (await browser.get(f"{url}/_idle/state")).get("reason")
     return reason
-
-
-async def user_of(browser: Browser, url: str) -> str | None:
-    user: str | None = (await browser.get(f"{url}/peek"))["user"]
-    return user
-
-
-async def is_undisturbed(page: Page) -> bool:
-    """Whether the page has shown nothing of the client's."""
-    return (
-        not await heard(page, "warning", "ended") and not await page.locator("quart-idle").count()
-    )
 
 
 async def send(page: Page, path: str) -> None:

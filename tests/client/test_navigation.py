@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.client.test_browser import UNTOUCHED, user_of
-from tests.client.test_page import browser, chrome, end_by_time, open_letter, sign_in_at
-from tests.conftest import Server
-from tests.helpers.browser import (
-    Browser,
-    chromium,
-    cover_in,
-    heard,
-    line_to,
-    on_top,
-    until,
-    veil_in,
-)
-
-__all__ = ["browser", "chrome"]
-
-Serve = Callable[..., Server]
+from tests.helpers.browser import Browser, chromium
+from tests.helpers.line import line_to
+from tests.helpers.servers import Serve
+from tests.helpers.shown import cover_in, heard, on_top, veil_in
+from tests.helpers.visits import UNTOUCHED, end_by_time, open_letter, sign_in_at, user_of
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture
-def serve_pages(serve: Serve) -> Serve:
-    return partial(serve, target="tests.helpers.page_app:app")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -6,34 +6,32 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Dialog, Locator, Page, Route, WebSocket, expect
-from playwright.async_api import Error as PlaywrightError
 
-from tests.client.test_browser import AWAY, OVER, is_undisturbed, user_of
-from tests.conftest import Server
-from tests.helpers.browser import (
-    Browser,
-    chromium,
+from tests.helpers.browser import Browser
+from tests.helpers.line import line_to
+from tests.helpers.redis_servers import redis_server
+from tests.helpers.servers import Serve
+from tests.helpers.shown import (
+    AWAY,
+    OVER,
     cover_in,
     heard,
-    line_to,
+    is_undisturbed,
     on_top,
     prompt_in,
-    until,
     veil_in,
 )
-from tests.helpers.redis_servers import redis_server
-
-Serve = Callable[..., Server]
+from tests.helpers.visits import end_by_time, open_letter, sign_in_at, user_of
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,49 +52,12 @@ OPEN_OWN = """() => {
 }"""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chrome() -> AsyncIterator[Browser]:
-    """A browser for all of these tests, which holds the timers of hidden tabs back very soon.
-
-    (Once a minute, after a second; without the flag, after five minutes.)
-    """
-    async with chromium(
-        "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1"
-    ) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def browser(chrome: Browser) -> AsyncIterator[Browser]:
-    """The browser, as new; its pages complain of nothing that was not provoked."""
-    yield chrome
-    complaints = chrome.unexpected()
-    await chrome.start_over()
-    assert complaints == []
-
-
-@pytest.fixture
-def serve_pages(serve: Serve) -> Serve:
-    return partial(serve, target="tests.helpers.page_app:app")
-
-
-async def open_letter(browser: Browser, url: str, query: str = "") -> Page:
-    """Ada signs in, and opens a letter."""
-    await browser.post(f"{url}/sign-in/ada")
-    return await browser.open(f"{url}/letter{query}")
-
-
 async def open_warned(browser: Browser, url: str, path: str = "/letter") -> Page:
     """Ada signs in, opens a page, and does not touch it."""
     await browser.post(f"{url}/sign-in/ada")
     page = await browser.open(f"{url}{path}")
     await until(lambda: heard(page, "warning"))
     return page
-
-
-async def end_by_time(browser: Browser, url: str) -> None:
-    """As the clock would."""
-    await browser.post(f"{url}/sign-out?reason=idle")
 
 
 def on_screen(page: Page) -> Locator:
@@ -324,14 +285,6 @@ async def test_a_page_does_not_go_on_as_that_of_somebody_else_who_signed_in(
         await expect(page.get_by_role("heading", level=1)).to_have_text("Signed in as bob")
         await expect(page.get_by_label("Search")).to_have_value("")
         await expect(cover).to_be_hidden()
-
-
-async def sign_in_at(page: Page, name: str) -> None:
-    """Sign in at a sign-in page."""
-    await page.get_by_label("Name").fill(name)
-    with suppress(PlaywrightError):  # the window may be closed at once
-        await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_text("Welcome")).to_be_visible()
 
 
 async def sign_in_again(page: Page, name: str) -> Page:

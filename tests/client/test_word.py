@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 from playwright.async_api import Route
 
-from tests.client.test_browser import AWAY, is_undisturbed
-from tests.client.test_page import browser, chrome, end_by_time, open_letter
-from tests.conftest import Server
-from tests.helpers.browser import Browser, cover_in, heard, line_to, until
-
-__all__ = ["browser", "chrome"]
-
-Serve = Callable[..., Server]
+from tests.helpers.browser import Browser
+from tests.helpers.line import line_to
+from tests.helpers.servers import Serve
+from tests.helpers.shown import AWAY, cover_in, heard, is_undisturbed
+from tests.helpers.visits import end_by_time, open_letter
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,11 +30,6 @@ NOT_OURS: list[dict[str, Any]] = [
     {"status": 200, "headers": {"Quart-Idle": "1"}, "json": {"left": None}},
     {"status": 200, "body": "<h1>Welcome to our Wi-Fi</h1>", "content_type": "text/html"},
 ]
-
-
-@pytest.fixture
-def serve_pages(serve: Serve) -> Serve:
-    return partial(serve, target="tests.helpers.page_app:app")
 
 
 async def test_only_the_server_s_own_401_with_a_reason_ends_a_page(

@@ -21,12 +21,12 @@ from quart_idle import MemoryStore, QuartIdle, StoreUnavailable
 from quart_idle.drafts import Draft, Drafts, _Seal
 from quart_idle.policy import Limits
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS
+from tests.helpers.clock import DAY, HOUR, MINUTE, Clock
+from tests.helpers.handlers import end, regenerate, session
 from tests.helpers.redis_servers import RedisServer, redis_server
+from tests.helpers.servers import NewClient, Serve, signed_in
+from tests.helpers.site import Browser, MakeSite, Site
 from tests.helpers.sockets import open_socket
-from tests.helpers.support import DAY, HOUR, MINUTE, Browser, Clock, Site, end, regenerate, session
-from tests.presence.test_presence import NewClient, Serve, signed_in
-
-MakeSite = Callable[..., Site]
 
 PATH = "/_idle/drafts"
 OWN = {"Origin": "http://localhost"}

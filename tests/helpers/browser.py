@@ -1,22 +1,22 @@
-"""A real browser, and a line to the server that can be cut."""
+"""A real browser."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import shutil
-import time
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, async_playwright
-from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, async_playwright
+
+from tests.helpers.shown import greeted
+from tests.helpers.waiting import PATIENCE, until
 
 _FLAGS = (
     "--headless",
@@ -41,28 +41,6 @@ for (const name of ["state", "warning", "ended"]) {
   });
 }
 """
-
-#: How long a slow machine may take for what is done at once, in seconds.
-PATIENCE = 15.0
-
-
-async def until(condition: Callable[[], Any], within: float = PATIENCE, every: float = 0.05) -> Any:
-    """What the condition gives, as soon as that is something; it is asked again and again."""
-    end = time.monotonic() + within
-    while True:
-        try:
-            found = condition()
-            if isawaitable(found):
-                found = await found
-        except PlaywrightError as error:
-            # Between two pages there is none to ask.
-            if "context was destroyed" not in str(error):
-                raise
-            found = None
-        if found:
-            return found
-        assert time.monotonic() < end, f"not within {within:g} s"
-        await asyncio.sleep(every)
 
 
 @dataclass
@@ -126,41 +104,6 @@ class Browser:
         return await response.json()
 
 
-async def heard(page: Page, *names: str) -> list[dict[str, Any]]:
-    """The client's events in a page so far; all, or those of these names."""
-    events: list[dict[str, Any]] = await page.evaluate("heard")
-    return [event for event in events if not names or event["name"] in names]
-
-
-async def greeted(page: Page) -> None:
-    """Wait until a page's client has heard from the server."""
-    await until(lambda: heard(page, "state"))
-
-
-def prompt_in(page: Page) -> Locator:
-    """The prompt, if it is shown."""
-    return page.get_by_role("dialog", name="about to be signed out")
-
-
-def cover_in(page: Page) -> Locator:
-    """The cover that says that the session is over, if it is shown."""
-    return page.get_by_role("dialog", name="You have been signed out")
-
-
-def veil_in(page: Page) -> Locator:
-    """The cover that is shown while nobody knows whether the session is over."""
-    return page.get_by_role("dialog", name="Checking whether you are still signed in…")
-
-
-async def on_top(page: Page) -> str:
-    """The element that is seen and can be clicked all over a page: its name, in small letters."""
-    names: list[str] = await page.evaluate(
-        """() => [0.05, 0.5, 0.95].flatMap((x) => [0.05, 0.5, 0.95].map((y) =>
-          document.elementFromPoint(x * innerWidth, y * innerHeight).localName))"""
-    )
-    return names[0] if len(set(names)) == 1 else "several"
-
-
 @asynccontextmanager
 async def chromium(*flags: str) -> AsyncIterator[Browser]:
     """Start the browser, with more flags than usual if there are any, and end it.
@@ -198,109 +141,3 @@ async def chromium(*flags: str) -> AsyncIterator[Browser]:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-
-
-class Line:
-    """A TCP line to a server, which can be cut or fall silent, and can refuse WebSockets."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._ends: set[asyncio.StreamWriter] = set()
-        #: Whether it works, and whether WebSockets pass.
-        self.works = True
-        self.sockets_pass = True
-        #: Whether what is sent either way is lost, and nobody told.
-        self.silent = False
-        #: How many WebSockets are open; how many were asked for.
-        self.sockets = 0
-        self.asked = 0
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def cut(self) -> None:
-        """Drop every connection, and refuse new ones."""
-        self.works = False
-        self._drop()
-
-    def mend(self) -> None:
-        """Let it work again. What it was silent about is not known any more."""
-        self.works = True
-        if self.silent:
-            self.silent = False
-            self._drop()
-
-    def _drop(self) -> None:
-        for end in tuple(self._ends):
-            end.transport.abort()
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection."""
-        self._ends.add(writer)
-        is_socket = False
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            is_socket = b"\r\nupgrade: websocket" in head.lower()
-            self.asked += is_socket
-            if not self.works or (is_socket and not self.sockets_pass):
-                return
-            if self.silent:
-                while await reader.read(65_536):
-                    pass
-                return
-            back, forth = await asyncio.open_connection("127.0.0.1", self._to)
-            self._ends.add(forth)
-            self.sockets += is_socket
-            try:
-                forth.write(head)
-                await asyncio.wait(
-                    [
-                        asyncio.create_task(self._pump(reader, forth)),
-                        asyncio.create_task(self._pump(back, writer)),
-                    ]
-                )
-            finally:
-                self.sockets -= is_socket
-                self._ends.discard(forth)
-                forth.transport.abort()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._ends.discard(writer)
-            writer.transport.abort()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                if not self.silent:
-                    writer.write(data)
-                    await writer.drain()
-        if self.silent:
-            return
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-
-@asynccontextmanager
-async def line_to(port: int) -> AsyncIterator[Line]:
-    """Lay a line to a server, on a port of its own."""
-    line = Line(port)
-    carriers: set[asyncio.Task[None]] = set()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(line.carry(reader, writer))
-        carriers.add(task)
-        task.add_done_callback(carriers.discard)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    line.port = server.sockets[0].getsockname()[1]
-    try:
-        yield line
-    finally:
-        server.close()
-        line.cut()
-        while carriers:
-            await asyncio.wait(carriers)

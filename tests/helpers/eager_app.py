@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.helpers.app import app
-from tests.helpers.support import make_tasks_eager
+from tests.helpers.eager_tasks import make_tasks_eager
 
 __all__ = ["app"]
 

@@ -19,7 +19,7 @@ from h2.events import (
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, TextMessage
 
-from tests.conftest import Server
+from tests.helpers.servers import Server
 
 
 class Stream:

@@ -90,6 +90,11 @@ class RedisServer:
     def client(self) -> Redis:
         return Redis(port=self.port, socket_timeout=10)
 
+    def connections(self) -> int:
+        """How many it has, but for the one that asks."""
+        with self.client as client:
+            return len(client.client_list()) - 1
+
     def has_replica_in_step(self) -> bool:
         """Whether a replica has all that this has. (`WAIT` asks for its own client's writes.)"""
         with self.client as client:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.helpers.support import Browser
+from tests.helpers.site import Browser
 
 
 class Closed(Exception):
@@ -96,3 +96,43 @@ async def open_socket(
     finally:
         socket.disconnect()
         await socket.running
+
+
+class Page:
+    """A page that answers pings from a task, and keeps what else it is told."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+        self.idle: Callable[[], float] = lambda: 0.0  # seconds since the last input
+        self.answers = True
+        self.told: list[dict[str, Any]] = []
+        self.pings = 0
+        self.code: int | None = None
+
+    async def run(self) -> None:
+        try:
+            while True:
+                frame = await self.socket.receive()
+                if frame["type"] != "ping":
+                    self.told.append(frame)
+                    continue
+                self.pings += 1
+                if self.answers:
+                    idle = round(self.idle() * 1000)
+                    await self.socket.send({"type": "pong", "idle": idle, "visible": True})
+        except Closed as closed:
+            self.code = closed.code
+
+    def kinds(self) -> list[str]:
+        return [frame["type"] for frame in self.told]
+
+
+@asynccontextmanager
+async def open_page(browser: Browser, **options: Any) -> AsyncIterator[Page]:
+    """A page of this browser's, open; options are `open_socket`'s."""
+    async with open_socket(browser, **options) as socket:
+        page = Page(socket)
+        task = asyncio.get_running_loop().create_task(page.run())
+        await asyncio.sleep(0.01)
+        yield page
+        task.cancel()

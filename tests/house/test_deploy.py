@@ -24,8 +24,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from quart_idle.stores.memory import claim
-from tests.conftest import Server, frame, start
 from tests.helpers.redis_servers import free_port, need, redis_server
+from tests.helpers.servers import Server, start
+from tests.helpers.wire import frame
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "examples" / "deploy"

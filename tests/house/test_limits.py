@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.helpers.support import Clock, TooLong, limited
+from tests.helpers.clock import Clock
+from tests.helpers.limit import TooLong, limited
 
 
 async def _for_ever() -> None:

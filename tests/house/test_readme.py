@@ -12,14 +12,10 @@ from quart import Quart, render_template_string, session
 import quart_idle
 from quart_idle import QuartIdle
 from quart_idle.config import Options
+from tests.helpers.listings import blocks
 
 _ROOT = Path(__file__).parent.parent.parent
 _README = (_ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    """The README's listings in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", _README, re.DOTALL | re.MULTILINE)
 
 
 def test_the_first_block_is_the_two_commands_and_ci_runs_the_second() -> None:

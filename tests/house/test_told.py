@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ from quart import Quart, session
 from quart.sessions import SecureCookieSessionInterface
 
 from quart_idle import QuartIdle
-from tests.helpers.support import Browser, Clock, Site, look, put
-
-MakeSite = Callable[..., Site]
+from tests.helpers.clock import Clock
+from tests.helpers.handlers import look, put
+from tests.helpers.site import Browser, MakeSite
 
 
 @pytest.fixture(autouse=True)

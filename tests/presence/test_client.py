@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable
 from hashlib import sha384
 from html import unescape
 from pathlib import Path
@@ -17,24 +16,14 @@ from quart import render_template_string
 from examples.languages import TEXTS as LANGUAGES
 from examples.languages import app as languages
 from quart_idle.extension import TEXTS
+from tests.helpers.clock import Clock
+from tests.helpers.handlers import look
+from tests.helpers.site import Browser, MakeSite, tag
 from tests.helpers.sockets import Closed, open_socket
-from tests.helpers.support import Browser, Clock, Site, look
-
-MakeSite = Callable[..., Site]
 
 _ROOT = Path(__file__).parent.parent.parent
 CLIENT = (_ROOT / "quart_idle" / "static" / "quart-idle.js").read_text()
 ORIGIN = {"Origin": "http://localhost"}
-
-
-async def tag(browser: Browser, arguments: str = "", **context: Any) -> dict[str, str]:
-    """The attributes of the client's tag in a page."""
-    text = (
-        await browser.visit(
-            lambda _: render_template_string(f"{{{{ quart_idle({arguments}) }}}}", **context)
-        )
-    ).value
-    return {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', text)}
 
 
 def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:

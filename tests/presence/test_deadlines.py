@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from quart import render_template_string
 
 from quart_idle.cookies import id_of
 from quart_idle.stores.base import Record
-from tests.helpers.support import HOUR, MINUTE, Clock, Site, end, look, put, regenerate
-from tests.presence.test_client import tag
-from tests.presence.test_pages import open_page
-
-MakeSite = Callable[..., Site]
+from tests.helpers.clock import HOUR, MINUTE, Clock
+from tests.helpers.handlers import end, look, put, regenerate
+from tests.helpers.site import MakeSite, Site, tag
+from tests.helpers.sockets import open_page
 
 
 async def stored(here: Site, token: str | None) -> Record:

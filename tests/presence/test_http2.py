@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trustme
 
-from tests.conftest import Server
 from tests.helpers.browser import chromium
 from tests.helpers.http2 import http2
 from tests.helpers.proxy import proxy_to
-
-Serve = Callable[..., Server]
+from tests.helpers.servers import Serve
 
 
 class Secure(NamedTuple):

@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from quart_idle.stores.base import Change
-from tests.helpers.sockets import Closed, Socket, open_socket
-from tests.helpers.support import HOUR, MINUTE, Browser, Clock, Site, end, look, regenerate
-
-MakeSite = Callable[..., Site]
-
-
-class Page:
-    """A page that answers pings from a task, and keeps what else it is told."""
-
-    def __init__(self, socket: Socket) -> None:
-        self.socket = socket
-        self.idle: Callable[[], float] = lambda: 0.0  # seconds since the last input
-        self.answers = True
-        self.told: list[dict[str, Any]] = []
-        self.pings = 0
-        self.code: int | None = None
-
-    async def run(self) -> None:
-        try:
-            while True:
-                frame = await self.socket.receive()
-                if frame["type"] != "ping":
-                    self.told.append(frame)
-                    continue
-                self.pings += 1
-                if self.answers:
-                    idle = round(self.idle() * 1000)
-                    await self.socket.send({"type": "pong", "idle": idle, "visible": True})
-        except Closed as closed:
-            self.code = closed.code
-
-    def kinds(self) -> list[str]:
-        return [frame["type"] for frame in self.told]
-
-
-@asynccontextmanager
-async def open_page(browser: Browser, **options: Any) -> AsyncIterator[Page]:
-    """A page of this browser's, open; options are `open_socket`'s."""
-    async with open_socket(browser, **options) as socket:
-        page = Page(socket)
-        task = asyncio.get_running_loop().create_task(page.run())
-        await asyncio.sleep(0.01)
-        yield page
-        task.cancel()
+from tests.helpers.clock import HOUR, MINUTE, Clock
+from tests.helpers.handlers import end, look, regenerate
+from tests.helpers.site import Browser, MakeSite
+from tests.helpers.sockets import open_page
 
 
 async def test_an_open_page_costs_a_few_store_writes_an_hour_and_not_one_a_ping(

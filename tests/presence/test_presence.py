@@ -3,54 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import httpx
 import pytest
 import websockets
-from websockets.asyncio.client import ClientConnection
 
-from tests.conftest import Server, frame, presence
-
-Serve = Callable[..., Server]
-NewClient = Callable[[Server], httpx.AsyncClient]
-
-PONG = '{"type": "pong", "idle": 0, "visible": true}'
-
-
-async def signed_in(server: Server, client: NewClient, **data: Any) -> httpx.AsyncClient:
-    """A user with a session."""
-    user = client(server)
-    (await user.post("/sign-in/ada", params=data)).raise_for_status()
-    return user
-
-
-async def goodbye(page: ClientConnection, within: float = 10.0) -> tuple[int, str]:
-    """The close code and reason that a page is sent away with."""
-    with suppress(websockets.ConnectionClosed):
-        async with asyncio.timeout(within):
-            while True:
-                await page.recv()
-    return page.close_code or 0, page.close_reason or ""
-
-
-async def hold(page: ClientConnection, seconds: float, pong: str = PONG) -> list[dict[str, Any]]:
-    """Be an open page for some seconds; what came beside pings."""
-    others = []
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while True:
-                message = json.loads(await page.recv())
-                if message["type"] == "ping":
-                    await page.send(pong)
-                else:
-                    others.append(message)
-    return others
+from tests.helpers.servers import NewClient, Serve, Server, signed_in
+from tests.helpers.wire import PONG, frame, goodbye, hold, presence
 
 
 async def test_an_open_page_keeps_its_session_alive_without_a_warning(

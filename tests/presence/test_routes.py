@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from quart import Response
 
 from quart_idle.client import CLIENT, takes_gzip
-from tests.helpers.support import Browser, Site, end
-from tests.presence.test_presence import NewClient, Serve, signed_in
-
-MakeSite = Callable[..., Site]
+from tests.helpers.handlers import end
+from tests.helpers.servers import NewClient, Serve, signed_in
+from tests.helpers.site import Browser, MakeSite
 
 OWN = {"Origin": "http://localhost"}
 KEY = {"SECRET_KEY": "a secret of the tests' own"}

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +18,10 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from quart_idle.servers import _DECLINE, decline_compression, stopping
-from tests.conftest import Server, frame, presence
-from tests.helpers.browser import until
 from tests.helpers.redis_servers import RedisServer, redis_server
-
-MakeServer = Callable[..., Server]
-MakeClient = Callable[[Server], httpx.AsyncClient]
+from tests.helpers.servers import NewClient, Serve, Server
+from tests.helpers.waiting import until
+from tests.helpers.wire import frame, presence
 
 SERVERS = {
     "hypercorn": ("hypercorn", ()),
@@ -65,7 +63,7 @@ async def answer(page: ClientConnection) -> int:
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_page_s_socket_is_not_compressed(
-    serve: MakeServer, client: MakeClient, server: str
+    serve: Serve, client: NewClient, server: str
 ) -> None:
     name, options = SERVERS[server]
     running = serve({"ping_interval": 0.2, "timeout": 10}, *options, server=name)
@@ -89,7 +87,7 @@ async def test_a_page_s_socket_is_not_compressed(
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_page_that_does_not_answer_two_pings_is_gone(
-    serve: MakeServer, client: MakeClient, server: str
+    serve: Serve, client: NewClient, server: str
 ) -> None:
     name, options = SERVERS[server]
     running = serve({"ping_interval": 0.4, "timeout": 60, "warning": 20}, *options, server=name)
@@ -144,7 +142,7 @@ async def test_insides_that_have_changed_do_no_harm(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize(("workers", "loop"), [("0", "asyncio"), ("1", "asyncio"), ("0", "uvloop")])
 async def test_pages_leave_before_hypercorn_cuts_them(
-    serve: MakeServer, client: MakeClient, workers: str, loop: str
+    serve: Serve, client: NewClient, workers: str, loop: str
 ) -> None:
     server = serve({}, "--workers", workers, "-k", loop, "--graceful-timeout", "15")
     ada = client(server)
@@ -162,7 +160,7 @@ async def test_pages_leave_before_hypercorn_cuts_them(
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("name", ["hypercorn", "uvicorn"])
 async def test_what_is_held_back_is_settled_before_the_process_ends(
-    serve: MakeServer, client: MakeClient, redis: RedisServer, name: str, loop: str
+    serve: Serve, client: NewClient, redis: RedisServer, name: str, loop: str
 ) -> None:
     settings = {"store": redis.url, "timeout": 60, "ping_interval": 0.2}
     server = serve(settings, "-k" if name == "hypercorn" else "--loop", loop, server=name)
@@ -185,7 +183,7 @@ async def test_what_is_held_back_is_settled_before_the_process_ends(
 
 
 async def test_a_worker_that_is_killed_takes_no_more_with_it_than_an_eighth_of_the_timeout(
-    serve: MakeServer, client: MakeClient, redis: RedisServer
+    serve: Serve, client: NewClient, redis: RedisServer
 ) -> None:
     settings = {"store": redis.url, "timeout": 8, "ping_interval": 0.2}
     server = serve(settings, "--workers", "0")

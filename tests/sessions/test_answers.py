@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,10 +11,10 @@ import pytest
 from quart import Response, render_template_string
 
 from quart_idle import Session, StoreUnavailable
-from tests.helpers.support import MINUTE, Clock, Site, look, why
-from tests.sessions.test_promises import cross
-
-MakeSite = Callable[..., Site]
+from tests.helpers.clock import MINUTE, Clock
+from tests.helpers.handlers import look, why
+from tests.helpers.overlapping import cross
+from tests.helpers.site import MakeSite
 
 
 def end_and_sign_in(session: Session) -> None:

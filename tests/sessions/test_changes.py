@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from quart_idle import Session
-from tests.helpers.support import MINUTE, Clock, Do, Site, look, put, regenerate, sign_in
-
-MakeSite = Callable[..., Site]
+from tests.helpers.clock import MINUTE, Clock
+from tests.helpers.handlers import Do, look, put, regenerate, sign_in
+from tests.helpers.site import MakeSite
 
 
 def set_timeout(session: Session) -> None:

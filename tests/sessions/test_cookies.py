@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from quart import Blueprint, Response
 
 from quart_idle import Session
-from tests.helpers.support import (
-    DAY,
-    MINUTE,
-    Clock,
-    Do,
-    Site,
-    end,
-    look,
-    put,
-    regenerate,
-    session,
-    sign_in,
-    why,
-)
-
-MakeSite = Callable[..., Site]
+from tests.helpers.clock import DAY, MINUTE, Clock
+from tests.helpers.handlers import Do, end, look, put, regenerate, session, sign_in, why
+from tests.helpers.site import MakeSite, Site
 
 
 def permanently(**data: Any) -> Do:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from quart_idle.stores import redis
-from tests.conftest import Server, presence
-from tests.helpers.support import HOUR, Clock, Site, look, make_tasks_eager
-from tests.presence.test_pages import open_page
-from tests.presence.test_presence import NewClient, Serve, signed_in
+from tests.helpers.clock import HOUR, Clock
+from tests.helpers.eager_tasks import make_tasks_eager
+from tests.helpers.handlers import look
+from tests.helpers.servers import NewClient, Serve, Server, signed_in
+from tests.helpers.site import MakeSite
+from tests.helpers.sockets import open_page
+from tests.helpers.wire import presence
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks")
-
-MakeSite = Callable[..., Site]
 
 
 async def test_with_eager_tasks_active_users_stay_signed_in(site: MakeSite, clock: Clock) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from quart import Blueprint
 
-from tests.helpers.support import Site
-
-MakeSite = Callable[..., Site]
+from tests.helpers.site import MakeSite
 
 
 # Quart-Schema, for one, makes its description of the application by them.

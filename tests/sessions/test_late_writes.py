@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from quart_idle import Session, SessionEnded
-from tests.helpers.support import Browser, Do, Gate, Site, end, look, put, regenerate, sign_in, why
-
-MakeSite = Callable[..., Site]
+from tests.helpers.handlers import Do, end, look, put, regenerate, sign_in, why
+from tests.helpers.site import Browser, MakeSite
+from tests.helpers.tampered_store import Gate
 
 
 async def late(browser: Browser, do: Do, *during: Do) -> Any:

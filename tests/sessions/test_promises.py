@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,58 +11,11 @@ from quart import copy_current_request_context, jsonify
 
 from quart_idle import Session, SessionEnded, StoreUnavailable
 from quart_idle.stores.base import TAG
-from tests.helpers.support import (
-    HOUR,
-    MINUTE,
-    Browser,
-    Clock,
-    Do,
-    Gate,
-    Site,
-    end,
-    look,
-    put,
-    regenerate,
-    session,
-    sign_in,
-    why,
-)
-
-MakeSite = Callable[..., Site]
-
-
-class Slow:
-    """A view that does something, waits until it is let go, and does something more."""
-
-    def __init__(self, first: Do | None = None, then: Do | None = None) -> None:
-        self._first, self._then = first, then
-        self.gate = Gate(after=False)
-
-    async def __call__(self, session: Session) -> None:
-        if self._first is not None:
-            self._first(session)
-        await self.gate.passed()
-        if self._then is not None:
-            self._then(session)
-
-
-async def cross(
-    site: Site, browser: Browser, do: Do, during: Do, *, held: str = "view"
-) -> tuple[Any, Any]:
-    """Two requests of one browser: the second comes and goes while the first is under way.
-
-    The first is held in the view, or at a store's call: "save" waits before the store has handled
-    it, "save after" when it has.
-    """
-    slow = Slow(then=do)
-    name, _, after = held.partition(" ")
-    gate = slow.gate if held == "view" else site.store.hold(name, after=bool(after))
-    first = browser.copy().start(slow if held == "view" else do)
-    await gate.reached.wait()
-    second = await browser.visit(during)
-    gate.open()
-    return await first, second
-
+from tests.helpers.clock import HOUR, MINUTE, Clock
+from tests.helpers.handlers import Do, end, look, put, regenerate, session, sign_in, why
+from tests.helpers.overlapping import cross
+from tests.helpers.site import MakeSite, Site
+from tests.helpers.tampered_store import Gate
 
 # An ended session stays ended.
 

@@ -19,7 +19,9 @@ from quart_idle.policy import Activity, Clocks, renewed
 from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
 from quart_idle.stores.base import Ended, Live
-from tests.helpers.support import HOUR, Clock, Site, look, why
+from tests.helpers.clock import HOUR, Clock
+from tests.helpers.handlers import look, why
+from tests.helpers.site import Site
 
 HERE = Activity(0.0, 0.0)
 SEEN = Activity(0.0, None)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable
 
 import httpx
 import pytest
 import websockets
 
-from tests.conftest import Server, frame, presence
-
-Serve = Callable[..., Server]
-NewClient = Callable[[Server], httpx.AsyncClient]
+from tests.helpers.servers import NewClient, Serve, Server
+from tests.helpers.wire import frame, presence
 
 
 def own_socket(server: Server, user: httpx.AsyncClient) -> websockets.connect:

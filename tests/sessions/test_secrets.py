@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, cast
 
@@ -12,9 +11,8 @@ import pytest
 from quart import Quart, render_template_string, session
 
 from quart_idle import QuartIdle, Session, SessionTooLarge, StoreUnavailable
-from tests.helpers.support import Browser, Site, put, regenerate
-
-MakeSite = Callable[..., Site]
+from tests.helpers.handlers import put, regenerate
+from tests.helpers.site import Browser, MakeSite
 
 HIDDEN = "hunter2"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -28,23 +28,10 @@ from quart import (
 from quart import session as current_session
 
 from quart_idle import Session, SessionEnded, SessionTooLarge, StoreUnavailable
-from tests.helpers.support import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Browser,
-    Clock,
-    Do,
-    Site,
-    end,
-    look,
-    put,
-    regenerate,
-    sign_in,
-    why,
-)
+from tests.helpers.clock import DAY, HOUR, MINUTE, Clock
+from tests.helpers.handlers import Do, end, look, put, regenerate, sign_in, why
+from tests.helpers.site import Browser, MakeSite
 
-MakeSite = Callable[..., Site]
 PASSIVE = "/passive/above"
 
 

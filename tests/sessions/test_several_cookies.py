@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from quart_idle.cookies import Token, first_living, new_token
 from quart_idle.exceptions import StoreUnavailable
 from quart_idle.policy import Clocks
 from quart_idle.stores.base import Ended, Record
+from tests.helpers.clock import Clock
+from tests.helpers.handlers import end, look, put, regenerate, sign_in, why
+from tests.helpers.site import Browser, MakeSite, Site
 from tests.helpers.sockets import Closed, open_socket
-from tests.helpers.support import Browser, Clock, Site, end, look, put, regenerate, sign_in, why
 
-MakeSite = Callable[..., Site]
 TOKEN = "a" * 43
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,9 +22,8 @@ from quart.templating import Environment
 
 from quart_idle import QuartIdle, Session
 from quart_idle.quarts import current
-from tests.helpers.support import Browser, Site, look, put
-
-MakeSite = Callable[..., Site]
+from tests.helpers.handlers import look, put
+from tests.helpers.site import Browser, MakeSite
 
 OURS = [
     *("id", "user_id", "timeout", "end", "ended", "created_at", "expires_at", "remaining"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -11,10 +11,10 @@ from quart_idle import StoreUnavailable
 from quart_idle.policy import Activity, Clocks
 from quart_idle.renewals import Renewals
 from quart_idle.stores.base import Ended, Live
-from tests.helpers.support import HOUR, MINUTE, Clock, Site, look
-from tests.presence.test_pages import open_page
-
-MakeSite = Callable[..., Site]
+from tests.helpers.clock import HOUR, MINUTE, Clock
+from tests.helpers.handlers import look
+from tests.helpers.site import MakeSite
+from tests.helpers.sockets import open_page
 
 HERE = Activity(0.0, 0.0, True)
 

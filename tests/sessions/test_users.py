@@ -14,10 +14,10 @@ from markupsafe import Markup
 from quart import flash, get_flashed_messages, render_template_string
 
 from quart_idle import Session, SessionEnded
+from tests.helpers.clock import Clock
+from tests.helpers.handlers import look, put, regenerate, sign_in, why
+from tests.helpers.site import Browser, MakeSite
 from tests.helpers.sockets import Closed, open_socket
-from tests.helpers.support import Browser, Clock, Site, look, put, regenerate, sign_in, why
-
-MakeSite = Callable[..., Site]
 
 
 def who(session: Session) -> str | None:

@@ -15,7 +15,7 @@ import pytest
 from quart_idle import ConfigError, MemoryStore, Store
 from quart_idle.policy import Activity, Limits
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, REASON_KEPT, Ended
-from tests.helpers.support import DAY, Clock
+from tests.helpers.clock import DAY, Clock
 from tests.store_contract import LIMITS, PAGE, DraftStoreContract, StoreModel, Told, about, change
 
 

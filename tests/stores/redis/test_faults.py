@@ -21,11 +21,12 @@ from quart_idle import QuartIdle, StoreUnavailable
 from quart_idle.policy import Limits
 from quart_idle.stores.base import Changed, Ended, Live, Record, ask
 from quart_idle.stores.redis import RedisStore
-from tests.conftest import Server, frame, presence
+from tests.helpers.handlers import session
 from tests.helpers.proxy import Link, Proxy, proxy_to
 from tests.helpers.redis_servers import RedisServer, redis_server
-from tests.helpers.support import session
-from tests.presence.test_presence import NewClient, Serve, goodbye, hold, signed_in
+from tests.helpers.servers import NewClient, Serve, Server, signed_in
+from tests.helpers.waiting import until
+from tests.helpers.wire import frame, goodbye, hold, presence
 from tests.store_contract import HERE, change, reason, record
 
 LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
@@ -80,20 +81,6 @@ async def stores() -> AsyncIterator[Stores]:
     yield make
     for store in made:
         await store.close()
-
-
-def connections(server: RedisServer) -> int:
-    """How many the server has, but for the one that asks."""
-    with server.client as client:
-        return len(client.client_list()) - 1
-
-
-async def until(what: Callable[[], bool], within: float = 10.0) -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + within
-    while not what():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
 
 
 class Fault:
@@ -214,11 +201,11 @@ async def test_a_call_fails_in_time_and_leaves_whole_sessions_and_no_connections
         assert time.monotonic() - began < TIMEOUT + 1
         assert {type(answer) for answer in answers} == {StoreUnavailable}
     await mend(fault, server, proxy)
-    await until(lambda: connections(server) <= MOST_CONNECTIONS)
+    await until(lambda: server.connections() <= MOST_CONNECTIONS)
     await assert_whole(store)
     assert await store.save("aaload", change({"c": b"3"}))
     await until(lambda: store.hears(time.monotonic()), 15)
-    await until(lambda: 0 < connections(server) <= MOST_CONNECTIONS)
+    await until(lambda: 0 < server.connections() <= MOST_CONNECTIONS)
 
 
 async def test_connections_that_died_without_a_word_are_replaced(
@@ -270,7 +257,7 @@ async def test_a_write_that_comes_later_than_its_caller_waits_is_not_made_and_an
     sent = b"".join(proxy.sent)
     assert all(b"{aa}%b" % name.encode() in sent for name in CALLS)
     server.resume()
-    await until(lambda: connections(server) > 0)
+    await until(lambda: server.connections() > 0)
     assert await reason(other, "aaend") == "signed out"
     assert await other.load("aacreate") is None
     assert (await record(other, "aasave")).data["a"] == b"1"
@@ -297,7 +284,7 @@ async def test_a_draft_is_neither_kept_nor_dropped_later_than_its_caller_waits(
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     server.resume()
-    await until(lambda: connections(server) > 0)
+    await until(lambda: server.connections() > 0)
     assert list(await other.drafts("b0a1")) == ["one"]
 
 
@@ -456,7 +443,7 @@ async def test_thousands_of_calls_at_once_on_default_settings_give_no_error(
     for id, one in zip(ids, found, strict=True):
         assert isinstance(one, Record)
         assert one.data["own"] == id.encode()
-    assert connections(server) <= MOST_CONNECTIONS
+    assert server.connections() <= MOST_CONNECTIONS
 
 
 # Callers that leave.
@@ -561,7 +548,7 @@ async def test_nobody_is_signed_out_while_redis_is_away(
         assert (after["id"], after["user"]) == (before["id"], "ada")
         assert after["data"].get("a") in (None, "2")
         open_page.cancel()
-    await until(lambda: connections(server) <= MOST_CONNECTIONS)
+    await until(lambda: server.connections() <= MOST_CONNECTIONS)
     assert (await leaver.get("/")).json()["user"] in ("ada", None)
 
 
@@ -716,7 +703,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_store_s_call_loses_nothin
             # A token that was changed goes back to the one that the client has.
             assert (facts["id"], facts["user"]) == (ids[act], "ada")
             assert facts["data"] == {"a": "2" if act == "/set?a=2" else "1"}
-    await until(lambda: connections(server) <= MOST_CONNECTIONS)
+    await until(lambda: server.connections() <= MOST_CONNECTIONS)
 
 
 async def leave(site: Server, user: httpx.AsyncClient, act: str) -> None:

@@ -17,12 +17,12 @@ from quart_idle import ConfigError, MemoryStore, Store
 from quart_idle.policy import Activity, Limits
 from quart_idle.stores.base import Ended, Live, Record
 from quart_idle.stores.redis import RedisStore
-from tests.conftest import Server, frame, presence
 from tests.helpers.proxy import Link, Proxy, proxy_to
 from tests.helpers.redis_servers import RedisServer, StandingTime, redis_server
-from tests.presence.test_presence import NewClient, Serve, goodbye, hold, signed_in
+from tests.helpers.servers import NewClient, Serve, Server, signed_in
+from tests.helpers.waiting import until
+from tests.helpers.wire import frame, goodbye, hold, presence
 from tests.store_contract import HERE, PAGE, change, reason, record
-from tests.stores.redis.test_faults import connections, until
 
 LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
 
@@ -400,7 +400,7 @@ async def test_a_subscription_that_falls_silent_is_noticed_and_made_anew(
     assert await store.load("aaid") is None
     proxy.flow()
     await until(lambda: store.hears(time.monotonic()), 15)
-    await until(lambda: connections(server) <= 5)
+    await until(lambda: server.connections() <= 5)
 
 
 @pytest.fixture

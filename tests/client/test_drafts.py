@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.client.test_browser import UNTOUCHED, browser
-from tests.conftest import Server
 from tests.helpers.app import HIDDEN_IN_FORMS
-from tests.helpers.browser import Browser, cover_in, prompt_in, until
+from tests.helpers.browser import Browser
+from tests.helpers.servers import Serve
+from tests.helpers.shown import cover_in, prompt_in
+from tests.helpers.visits import UNTOUCHED
+from tests.helpers.waiting import until
 
-__all__ = ["browser"]
-
-Serve = Callable[..., Server]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DRAFTS = {"drafts": True}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")

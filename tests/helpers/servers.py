@@ -1,0 +1,91 @@
+"""Servers of the tests' own, on free ports, and users who sign in there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+_ROOT = Path(__file__).parent.parent.parent
+
+
+_LISTENING = re.compile(r"[Rr]unning on (https?)://127\.0\.0\.1:(\d+)")
+
+
+@dataclass
+class Server:
+    """A hypercorn or uvicorn of the test's own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def text(self) -> str:
+        """What it logged so far."""
+        return self.log.read_text()
+
+    def stop(self) -> int:
+        """End it gently; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+
+def start(
+    target: str,
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+    *arguments: str,
+    port: int = 0,
+    server: str = "hypercorn",
+) -> Server:
+    """Start a server and wait until it listens."""
+    log = folder / f"server-{time.monotonic_ns()}.log"
+    options = {
+        "hypercorn": ["--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1"],
+        "uvicorn": ["--port", str(port)],
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-X", "dev", "-m", server, target),
+                *(*options[server], *arguments),
+            ],
+            cwd=_ROOT,
+            env={**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {})},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    until = time.monotonic() + 30
+    while time.monotonic() < until and process.poll() is None:
+        if found := _LISTENING.search(log.read_text()):
+            return Server(process, int(found[2]), log, found[1])
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise RuntimeError(f"{server} did not start:\n{log.read_text()}")
+
+
+Serve = Callable[..., Server]
+NewClient = Callable[[Server], httpx.AsyncClient]
+
+
+async def signed_in(server: Server, client: NewClient, **data: Any) -> httpx.AsyncClient:
+    """A user with a session."""
+    user = client(server)
+    (await user.post("/sign-in/ada", params=data)).raise_for_status()
+    return user

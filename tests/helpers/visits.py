@@ -1,0 +1,37 @@
+"""What users do in a real browser before a test looks at a page."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page, expect
+
+from tests.helpers.browser import Browser
+
+# Untouched pages are warned after 2.5 seconds; their sessions end after four.
+UNTOUCHED = {"keepalive": "activity", "timeout": 4, "warning": 1.5}
+
+
+async def user_of(browser: Browser, url: str) -> str | None:
+    user: str | None = (await browser.get(f"{url}/peek"))["user"]
+    return user
+
+
+async def open_letter(browser: Browser, url: str, query: str = "") -> Page:
+    """Ada signs in, and opens a letter."""
+    await browser.post(f"{url}/sign-in/ada")
+    return await browser.open(f"{url}/letter{query}")
+
+
+async def end_by_time(browser: Browser, url: str) -> None:
+    """As the clock would."""
+    await browser.post(f"{url}/sign-out?reason=idle")
+
+
+async def sign_in_at(page: Page, name: str) -> None:
+    """Sign in at a sign-in page."""
+    await page.get_by_label("Name").fill(name)
+    with suppress(PlaywrightError):  # the window may be closed at once
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_text("Welcome")).to_be_visible()

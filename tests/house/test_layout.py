@@ -1,0 +1,43 @@
+"""How the tests are laid out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+MODULES = sorted((ROOT / "tests").rglob("*.py"))
+HELPERS = [path for path in MODULES if path.parent.name == "helpers"]
+# Not a module of tests, but what those of a store inherit.
+SHARED = {"tests.helpers", "tests.store_contract"}
+
+
+def own_imports(path: Path) -> Iterator[str]:
+    """The modules of the tests that a module of the tests imports."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("tests"))
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            if module.partition(".")[0] == "tests":
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "tests")))
+def test_what_tests_share_is_in_the_helpers(path: Path) -> None:
+    folder = ".".join(path.relative_to(ROOT).parts[:2])
+    for name in own_imports(path):
+        if folder == "tests.benchmarks" and name.startswith(folder):
+            continue
+        assert ".".join(name.split(".")[:2]) in SHARED, name
+
+
+@pytest.mark.parametrize("path", HELPERS, ids=lambda path: str(path.stem))
+def test_helpers_are_no_tests_and_have_none(path: Path) -> None:
+    names = [getattr(node, "name", None) or "" for node in ast.walk(ast.parse(path.read_text()))]
+    assert [name for name in [path.stem, *names] if name.startswith("test_")] == []
