@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import cache
 from hashlib import sha256
+from math import ceil
 from typing import Final
 
 from hypercorn.typing import WWWScope
@@ -18,6 +19,9 @@ from .stores.base import TAG, Ended, Record
 
 # How many of a request's cookies are tried: each costs a look at the store.
 _MOST: Final = 4
+
+# The longest that browsers keep a cookie, in seconds (RFC 6265bis, section 5.6.2).
+_LONGEST: Final = 400 * 86_400
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _ESCAPED = re.compile(rb"\\([0-3][0-7]{2}|.)")
@@ -143,3 +147,12 @@ async def first_living(
             return id, outcome
         over.append((id, outcome))
     return max(over, key=lambda item: (item[1] is not None and item[1].superseded, bool(item[1])))
+
+
+def max_age(left: float | None) -> int:
+    """The ``Max-Age`` of a cookie that lasts as long as its session can, in seconds.
+
+    Args:
+        left: until the session's lifetime is over, in seconds; None: it has none.
+    """
+    return _LONGEST if left is None else max(1, min(ceil(left), _LONGEST))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
-from math import ceil
 from time import monotonic
 from typing import Any, Final
 
@@ -20,26 +16,21 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .checks import check_cookie, check_path
 from .config import Settings
-from .cookies import first_living, id_of, named_in, new_token
-from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
+from .cookies import first_living, max_age, named_in
+from .exceptions import SessionEnded, StoreUnavailable
 from .files import StaticFiles
 from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
-from .session import Move, Session
-from .stores.base import SIGNED_OUT, Attributes, Change, Changed, Ended, Record, ask
+from .session import Session
+from .stores.base import Ended, Record, ask
+from .writing import SessionWriter
 
 #: The attribute by which a view says that its requests are not activity.
 PASSIVE: Final = "quart_idle_passive"
 
-# The longest that browsers keep a cookie, in seconds (RFC 6265bis, section 5.6.2).
-_LONGEST_COOKIE: Final = 400 * 86_400
-
 # How long a request takes for its end to be worth another note, in seconds.
 _SLOW: Final = 1.0
-
-# How often a session is asked back to the token that its client has, once a second.
-_RETURNS: Final = 60
 
 _log = logging.getLogger("quart_idle")
 
@@ -64,8 +55,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self._renewals = renewals
         self._cookie_name = cookie_name
         self._files: StaticFiles | None = None
-        # Strong references: a loop has only weak ones.
-        self._returns: set[asyncio.Task[None]] = set()
+        self._writer = SessionWriter(settings)
 
     def miss_users(self) -> None:
         """Say once what an application misses that has no notion of users."""
@@ -123,10 +113,8 @@ class QuartIdleSessionInterface(SessionInterface):
         return await ask(self._store.load(id), self._patience)
 
     async def reload(self, session: Session) -> None:
-        async with self._alone(session):
-            if session._move is not None:
-                await self._take_back(session._move)
-                session._move = None
+        async with session._save_lock:
+            await self._writer.take_back(session)
             id = session._over[0] if session._over is not None else session._id
             ids = session._named if id is None else (id,)
             read = await first_living(ids, self._load) if ids else None
@@ -161,175 +149,11 @@ class QuartIdleSessionInterface(SessionInterface):
             and not getattr(view, PASSIVE, False)
         )
 
-    # Writing.
-
     async def save(self, session: Session) -> None:
-        async with self._alone(session):
-            await self._save(session)
-
-    @staticmethod
-    def _alone(session: Session) -> asyncio.Lock:
-        if session._saving is None:
-            session._saving = asyncio.Lock()
-        return session._saving
-
-    async def _save(self, session: Session) -> None:
-        """Write what there is to write.
-
-        Every wait is one in which the session can be changed, cleared or ended by others that
-        have it: `Session._written` keeps what is newer than what was written.
-        """
-        if session._over is not None:
-            await self._end(session, *session._over)
-        if session._id is None:
-            if session._holds_data() and not (session._superseded and session._user_id is None):
-                await self._create(session)
-        elif session._move is not None:
-            self._need_answer(session)
-            # The very same again, since it may have happened; then what was changed since.
-            await self._regenerate(session, session._move)
-            await self._save(session)
-        elif session._has_signed_out():
-            if session._holds_data():  # which is a new session's
-                self._need_answer(session)
-            session._over = session._id, SIGNED_OUT
-            session._begin_anew(SIGNED_OUT)
-            await self._save(session)
-        else:
-            await self._change(session, session._id)
-
-    async def _end(self, session: Session, id: str, reason: str) -> None:
-        ended = await ask(self._store.end(id, reason), self._patience)
-        own = {id} if session._move is None else {id, session._move.new_id}
-        session._over = session._token = session._move = None
-        # If it was over before, or has another token, a newer cookie may be on its way.
-        session._forget_cookie = ended in own
-        session._superseded = ended not in own
-
-    async def _create(self, session: Session) -> None:
-        base, change = session._base, self._change_of(session)
-        self._need_answer(session)
-        token = new_token()
-        id = id_of(token)
-        clocks = await ask(self._store.create(id, change), self._patience)
-        if session._base is not base:  # it was over before it began
-            await ask(self._store.end(id, SIGNED_OUT), self._patience)
-            return
-        session._id, session._token = id, token
-        session._clocks = clocks._replace(timeout=session._own_timeout)
-        session._offset = clocks.created - monotonic()
-        session._ended = None
-        session._written(change, base)
-
-    async def _change(self, session: Session, id: str) -> None:
-        another = session._cleared or session._user_id != session._base_user_id
-        base, change = session._base, self._change_of(session)
-        if session._token_wanted or another:
-            if session._holds_data():
-                self._need_answer(session)
-            await self._regenerate(session, Move(id, new_token(id), change, base))
-        elif change.fields or change.attributes:
-            changed = await ask(self._store.save(id, change), self._patience)
-            self._settle(session, id, changed, change, base)
-
-    @staticmethod
-    def _settle(
-        session: Session,
-        id: str,
-        changed: Changed | None,
-        change: Change,
-        base: Mapping[str, bytes],
-    ) -> None:
-        """Take in what became of a change, and of the session that had this id.
-
-        Where it has another by now, a newer cookie is on its way, and none is sent.
-        """
-        if changed is None:
-            raise SessionEnded(f"the session {id} was over before it could be changed")
-        token = session._token or session._token_again(change)
-        session._written(change, base)
-        if changed.ended:
-            session._begin_anew(SIGNED_OUT)
-            session._over = session._token = None
-            session._forget_cookie = changed.id == id
-            session._superseded = changed.id != id
-        elif session._id == id:
-            session._id, session._token = changed.id, token if changed.id == id else None
-
-    async def _regenerate(self, session: Session, move: Move) -> None:
-        again, session._move = session._move is move, move
-        try:
-            call = self._store.regenerate(move.id, move.new_id, move.change)
-            changed = await ask(call, self._patience)
-        except BaseException:
-            # Whoever is not told whether the token has changed is not told the new one: the client
-            # is answered 503, or has gone.
-            if not again and move.undo is not None:
-                task = asyncio.get_running_loop().create_task(self._return(session, move))
-                self._returns.add(task)
-                task.add_done_callback(self._returns.discard)
-            raise
-        session._move = None
-        if changed is None and not move.change.anew:
-            # Another request may have changed the token alone: what is written belongs to the same
-            # session still.
-            changed = await ask(self._store.save(move.id, move.change), self._patience)
-        if changed is None or changed.id != move.new_id:
-            self._settle(session, move.id, changed, move.change, move.base)
-            session._token_wanted = False
-        elif session._over is not None:
-            session._over = move.new_id, session._over[1]
-        else:
-            session._id, session._token = move.new_id, move.token
-            session._token_wanted = False
-            session._written(move.change, move.base)
-
-    async def _return(self, session: Session, move: Move) -> None:
-        """Have a session go back to the token that its client has, lest it be signed out."""
-        await asyncio.sleep(0)  # who asked may ask again: that goes first, as long as it is quick
-        for _ in range(_RETURNS):
-            async with self._alone(session):
-                if session._move is not move:  # it was asked for again, and answered
-                    return
-                # That it has not moved is no end: a slow store may get to that only now.
-                with suppress(StoreUnavailable):
-                    if await self._take_back(move):
-                        session._move = None
-                        return
-            await asyncio.sleep(1.0)
-
-    async def _take_back(self, move: Move) -> bool:
-        undo = move.undo
-        if undo is None:
-            return False
-        call = self._store.regenerate(move.new_id, move.id, undo)
-        return await ask(call, self._patience) is not None
+        await self._writer.save(session)
 
     def close(self) -> None:
-        for task in self._returns:
-            task.cancel()
-
-    def _change_of(self, session: Session) -> Change:
-        attributes: Attributes = {}
-        if session._adopts or session._cleared or session._user_id != session._base_user_id:
-            attributes["user_id"] = session._user_id
-        if session._timeout_set or session._cleared:
-            attributes["timeout"] = session._own_timeout
-        fields = session._changes()
-        if (fields or attributes) and (size := session._size(fields)) > self._settings.max_size:
-            raise SessionTooLarge(
-                f"the session's data takes {size} bytes; "
-                f"QUART_IDLE_MAX_SIZE allows {self._settings.max_size}"
-            )
-        return Change(fields, attributes, session._cleared)
-
-    @staticmethod
-    def _need_answer(session: Session) -> None:
-        if not session._answerable:
-            raise RuntimeError(
-                "this change of the session needs a new cookie, and there is no response (any "
-                "more) that could carry it; make it in an HTTP request, before the response"
-            )
+        self._writer.close()
 
     # Answering.
 
@@ -424,8 +248,7 @@ class QuartIdleSessionInterface(SessionInterface):
         else:
             if session.permanent and session._clocks is not None:
                 end = lifetime_end(session._clocks, self.limits)
-                now = session._offset + monotonic()
-                left = _LONGEST_COOKIE if end is None else ceil(end - now)
-                attributes["max_age"] = max(1, min(left, _LONGEST_COOKIE))
+                left = None if end is None else end - session._offset - monotonic()
+                attributes["max_age"] = max_age(left)
             response.set_cookie(self._cookie_name, session._token, **attributes)
         response.headers["Cache-Control"] = "no-store"

@@ -122,8 +122,7 @@ class Session(SessionMixin):
     _arrived = 0.0
     # To be called when it is routed.
     _routed: Callable[[], None] | None = None
-    # One save at a time: a background task has the same session as its request.
-    _saving: asyncio.Lock | None = None
+    _lock: asyncio.Lock | None = None
     # Why the session cannot be looked at, and whether the application knows.
     _fault: Exception | None = None
     _told = False
@@ -442,7 +441,14 @@ class Session(SessionMixin):
         self._accessed = True
         await self._keeper.reload(self)
 
-    # For the session interface.
+    # For the session interface, and what writes.
+
+    @property
+    def _save_lock(self) -> asyncio.Lock:
+        """One save at a time: a background task has the same session as its request."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
 
     def _attach(
         self, id: str, data: Mapping[str, bytes], user_id: str | None, clocks: Clocks, now: float

@@ -110,7 +110,9 @@ def make_site(
     """An application with views for `Browser.visit`: active, passive and a socket."""
     app = Quart("tests")
     app.config.update(config or {})
-    store = options["store"] = Tampered(MemoryStore(clock))
+    given = options.get("store")  # another site's, to share it
+    store = given if isinstance(given, Tampered) else Tampered(MemoryStore(clock))
+    options["store"] = store
     options.setdefault("store_timeout", 30)
     idle = QuartIdle(app, **options)
 

@@ -35,7 +35,7 @@ FLOORS = [
         "config",
         "origins",
     ],
-    ["renewals", "checks", "interface", "presence", "routes", "templates", "draft_view"],
+    ["renewals", "checks", "writing", "interface", "presence", "routes", "templates", "draft_view"],
     ["extension"],
     [""],
 ]

@@ -207,8 +207,7 @@ async def test_a_session_from_before_the_key_was_configured_becomes_its_user_s(
     here = site()
     old = here.browser()
     await old.visit(put(user=7, a=1))
-    new = site(user_key="user")
-    new.app.session_interface._store = here.store  # type: ignore[attr-defined]
+    new = site(user_key="user", store=here.store)
     browser = new.browser(old.token)
 
     async def save_twice(session: Session) -> str:
@@ -291,8 +290,8 @@ async def test_where_a_key_names_the_user_there_are_users_before_one_has_signed_
 async def test_a_worker_that_reads_a_user_s_session_knows_that_there_are_users(
     site: MakeSite,
 ) -> None:
-    here, other = site(), site()
-    other.app.session_interface._store = here.store  # type: ignore[attr-defined]
+    here = site()
+    other = site(store=here.store)
     user, visitor = await here.signed_in(), here.browser()
     await visitor.visit(put(csrf="token"))
     elsewhere = other.browser(visitor.token)
