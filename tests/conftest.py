@@ -67,10 +67,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         settings: dict[str, Any] | None = None,
         *arguments: str,
         target: str = "tests.helpers.app:app",
-        port: int = 0,
-        server: str = "hypercorn",
+        **options: Any,
     ) -> Server:
-        servers.append(start(target, tmp_path, settings, *arguments, port=port, server=server))
+        servers.append(start(target, tmp_path, settings, *arguments, **options))
         return servers[-1]
 
     yield begin

@@ -25,13 +25,11 @@ from tests.helpers.clock import DAY, HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, regenerate, session
 from tests.helpers.redis_servers import RedisServer, redis_server
 from tests.helpers.servers import NewClient, Serve, signed_in
-from tests.helpers.site import Browser, MakeSite, Site
+from tests.helpers.site import KEY, OWN, Browser, MakeSite, Site
 from tests.helpers.sockets import open_socket
 
 PATH = "/_idle/drafts"
-OWN = {"Origin": "http://localhost"}
 FIELDS = [["title", "Hello"], ["text", "One\ntwo ☃"], ["text", ""]]
-KEY = {"SECRET_KEY": "a secret of the tests' own"}
 # What anything answers to, as somebody types it.
 METHODS: dict[str, dict[str, Any]] = {
     "POST": {"data": json.dumps({"form": "note", "page": "/notes", "fields": FIELDS})},

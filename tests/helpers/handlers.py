@@ -46,3 +46,28 @@ def regenerate(session: Session) -> None:
 def why(session: Session) -> str | None:
     """Why the session is over."""
     return session.ended
+
+
+def regenerate_and_put(**data: Any) -> Do:
+    def do(session: Session) -> None:
+        session.regenerate()
+        session.update(data)
+
+    return do
+
+
+def change_a_list(session: Session) -> None:
+    session["cart"].append(1)
+
+
+def start_anew(session: Session) -> None:
+    session.clear()
+    session["c"] = 3
+
+
+def delete(session: Session) -> None:
+    del session["a"]
+
+
+# One of each kind that is no end.
+WRITES = [look, put(a=2), sign_in("bob"), regenerate, change_a_list]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from quart_idle import Session
@@ -41,3 +42,20 @@ async def cross(
     second = await browser.visit(during)
     gate.open()
     return await first, second
+
+
+async def late(browser: Browser, do: Do, *during: Do) -> Any:
+    """A request that has read the session when others come and go, and then does something."""
+    gate = Gate(after=False)
+
+    async def view(session: Session) -> Any:
+        await gate.passed()
+        value = do(session)
+        return await value if asyncio.iscoroutine(value) else value
+
+    first = browser.copy().start(view)
+    await gate.reached.wait()
+    for step in during:
+        await browser.visit(step)
+    gate.open()
+    return await first

@@ -52,6 +52,7 @@ def start(
     *arguments: str,
     port: int = 0,
     server: str = "hypercorn",
+    environment: dict[str, str] | None = None,
 ) -> Server:
     """Start a server and wait until it listens."""
     log = folder / f"server-{time.monotonic_ns()}.log"
@@ -66,7 +67,11 @@ def start(
                 *(*options[server], *arguments),
             ],
             cwd=_ROOT,
-            env={**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {})},
+            env={
+                **os.environ,
+                "QUART_IDLE_TEST": json.dumps(settings or {}),
+                **(environment or {}),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )

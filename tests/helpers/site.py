@@ -18,6 +18,11 @@ from tests.helpers.clock import Clock
 from tests.helpers.handlers import Do, session, sign_in
 from tests.helpers.tampered_store import Gate, Tampered
 
+# Headers of a request by a page of the application's own.
+OWN = {"Origin": "http://localhost"}
+# What drafts need.
+KEY = {"SECRET_KEY": "a secret of the tests' own"}
+
 
 @dataclass
 class Answer:
@@ -146,6 +151,11 @@ def _view(name: str) -> Callable[[], Awaitable[Any]]:
 
     view.__name__ = name
     return view
+
+
+async def ask(browser: Browser, method: str, path: str, **options: Any) -> Response:
+    """What is answered to a request for one of the routes."""
+    return await browser.client.open(f"/_idle/{path}", method=method, **options)
 
 
 async def tag(browser: Browser, arguments: str = "", **context: Any) -> dict[str, str]:

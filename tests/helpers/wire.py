@@ -27,6 +27,12 @@ def presence(server: Server, client: httpx.AsyncClient, **options: Any) -> webso
     )
 
 
+def own_socket(server: Server, user: httpx.AsyncClient) -> websockets.connect:
+    """The application's own socket, with the user's cookie."""
+    cookies = {"Cookie": f"session={user.cookies['session']}"}
+    return websockets.connect(f"ws://127.0.0.1:{server.port}/echo", additional_headers=cookies)
+
+
 async def frame(page: ClientConnection, kind: str | None = None) -> dict[str, Any]:
     """The next frame, of a kind if one is named; pings on the way are answered."""
     while True:

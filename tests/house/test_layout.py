@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 MODULES = sorted((ROOT / "tests").rglob("*.py"))
 HELPERS = [path for path in MODULES if path.parent.name == "helpers"]
 # Not a module of tests, but what those of a store inherit.
@@ -41,3 +43,20 @@ def test_what_tests_share_is_in_the_helpers(path: Path) -> None:
 def test_helpers_are_no_tests_and_have_none(path: Path) -> None:
     names = [getattr(node, "name", None) or "" for node in ast.walk(ast.parse(path.read_text()))]
     assert [name for name in [path.stem, *names] if name.startswith("test_")] == []
+
+
+def test_a_promise_s_tests_are_found_by_its_number() -> None:
+    text = CONTRIBUTING.partition("\n## Promises\n")[2].partition("\n## ")[0]
+    promises = re.findall(r"^(\d)\. \*\*(.+?)\.\*\*", text, re.MULTILINE)
+    assert [int(number) for number, _ in promises] == list(range(1, 9))
+    files = {path.stem: path for path in (ROOT / "tests" / "promises").glob("test_*.py")}
+    for number, title in promises:
+        words = "_".join(re.findall(r"[a-z]+", title.lower()))
+        own = [path for stem, path in files.items() if stem.startswith(f"test_{number}_")]
+        assert f"test_{number}_{words}" in files
+        for path in own:
+            assert path.read_text().startswith(f'"""Promise {number}: ')
+            del files[path.stem]
+    assert not files
+    for path in re.findall(r"`(tests/.*?)`", text):
+        assert (ROOT / path).exists(), path

@@ -8,24 +8,10 @@ from typing import Any
 
 import pytest
 
-from quart_idle.stores.base import Change
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, look, regenerate
 from tests.helpers.site import Browser, MakeSite
 from tests.helpers.sockets import open_page
-
-
-async def test_an_open_page_costs_a_few_store_writes_an_hour_and_not_one_a_ping(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(timeout=HOUR / 2, closed_timeout=None)
-    browser = await here.signed_in(a=1)
-    async with open_page(browser) as page:
-        await clock.advance(4 * HOUR)
-        assert page.pings >= 4 * HOUR / 25 - 1
-        assert page.kinds() == ["state"]
-        assert 1 <= here.store.calls.count("renew") <= 4 * 20
-    assert (await browser.visit(look)).value == {"a": 1}
 
 
 async def test_what_was_held_back_is_settled_when_the_page_closes(
@@ -64,50 +50,6 @@ async def test_a_closed_timeout_shorter_than_the_warning_warns_no_open_page(
         await clock.advance(HOUR)
         assert page.kinds() == ["state"]
         assert page.told[0]["left"] <= MINUTE * 1000
-
-
-async def test_a_page_that_opens_while_the_store_fails_is_told_to_try_again(
-    site: MakeSite,
-) -> None:
-    here = site()
-    browser = await here.signed_in(a=1)
-    here.store.fault = ConnectionError("down")
-    async with open_page(browser) as page:
-        assert page.code == 1013
-    here.store.fault = None
-    async with open_page(browser) as page:
-        assert page.kinds() == ["state"]
-
-
-async def test_an_open_page_outlives_a_failing_store_and_its_renewals_are_kept(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(timeout=8 * MINUTE)
-    browser = await here.signed_in(a=1)
-    async with open_page(browser) as page:
-        await clock.advance(5 * MINUTE)
-        here.store.fault = ConnectionError("down")
-        await clock.advance(6 * MINUTE)
-        assert (page.code, page.kinds()) == (None, ["state"])
-        here.store.fault = None
-        await clock.advance(MINUTE)
-        assert (page.code, page.kinds()) == (None, ["state"])
-    assert (await browser.visit(look)).value == {"a": 1}
-
-
-async def test_the_end_waits_for_the_store_to_say_so(site: MakeSite, clock: Clock) -> None:
-    here = site(timeout=10 * MINUTE, keepalive="activity")
-    browser = await here.signed_in(a=1)
-    began = clock.monotonic()
-    async with open_page(browser) as page:
-        page.idle = lambda: clock.monotonic() - began
-        await clock.advance(9 * MINUTE)
-        here.store.fault, here.store.deaf = ConnectionError("down"), True
-        await clock.advance(5 * MINUTE)
-        assert page.code is None
-        here.store.fault, here.store.deaf = None, False
-        await clock.advance(5)
-        assert page.code == 4401
 
 
 async def test_pings_come_once_an_interval_whoever_joins_and_leaves(
@@ -195,34 +137,6 @@ async def test_a_page_that_does_not_answer_is_closed_however_short_the_timeout(
             await clock.advance(9.7)
             await browser.visit(look)
         assert page.code == 1001
-
-
-@pytest.mark.parametrize(
-    ("act", "code"),
-    [
-        (lambda store, id: store.end(id, "signed out"), 4401),
-        (lambda store, id: store.regenerate(id, "new", Change({}, {})), 4409),
-    ],
-    ids=["end", "regenerate"],
-)
-async def test_a_page_that_was_not_told_hears_at_its_next_ping(
-    site: MakeSite, clock: Clock, act: Any, code: int
-) -> None:
-    here = site(timeout=HOUR)
-    browser = await here.signed_in(a=1)
-    id = (await browser.visit(lambda session: session.id)).value
-    async with open_page(browser) as page:
-        await clock.advance(1)
-        here.store.deaf = True
-        await act(here.store, id)
-        page.answers = False
-        await clock.advance(12)  # later than a new token is news at the door
-        page.answers = True
-        pings = page.pings
-        while page.code is None and page.pings < pings + 3:
-            await clock.advance(1)
-        assert page.code == code
-        assert page.pings <= pings + 1
 
 
 async def test_sessions_that_another_part_of_the_store_has_do_not_wait_for_it(
@@ -390,17 +304,3 @@ async def test_a_page_that_did_not_read_for_a_while_hears_of_the_end_all_the_sam
         await clock.advance(1)
         assert page.code == 4401
         assert len(page.told) == 1, "what was said before is of no account any more"
-
-
-async def test_of_more_than_a_hundred_pages_of_a_session_the_oldest_are_to_come_back_later(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(timeout=HOUR)
-    browser, other = await here.signed_in("ada"), await here.signed_in("bob")
-    async with AsyncExitStack() as many, open_page(other) as bystander:
-        pages = [await many.enter_async_context(open_page(browser)) for _ in range(300)]
-        await clock.advance(60)
-        assert [page.code for page in pages] == [1013] * 200 + [None] * 100
-        assert pages[-1].pings
-        assert bystander.code is None
-    assert (await browser.visit(lambda session: session.user_id)).value == "ada"

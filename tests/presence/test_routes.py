@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import tracemalloc
-from typing import Any
 
 import pytest
-from quart import Response
 
 from quart_idle.client import CLIENT, takes_gzip
 from tests.helpers.handlers import end
-from tests.helpers.servers import NewClient, Serve, signed_in
-from tests.helpers.site import Browser, MakeSite
-
-OWN = {"Origin": "http://localhost"}
-KEY = {"SECRET_KEY": "a secret of the tests' own"}
-PONG = '{"type": "pong", "idle": 0, "visible": true}'
-
-
-async def ask(browser: Browser, method: str, path: str, **options: Any) -> Response:
-    """What is answered to a request for one of the routes."""
-    return await browser.client.open(f"/_idle/{path}", method=method, **options)
+from tests.helpers.site import KEY, OWN, MakeSite, ask
+from tests.helpers.wire import PONG
 
 
 @pytest.mark.parametrize(
@@ -165,130 +152,3 @@ async def test_the_client_is_sent_gzipped_to_whom_takes_it(site: MakeSite) -> No
         # So a proxy keeps both, and gzips none again.
         assert answer.headers["Vary"] == "Accept-Encoding"
         assert "immutable" in answer.headers["Cache-Control"]
-
-
-# What is read, and when.
-
-
-@pytest.mark.parametrize("path", ["extend", "presence", "drafts"])
-@pytest.mark.parametrize(
-    ("who", "headers", "status"),
-    [
-        ("nobody", OWN, 401),
-        ("ada", {"Origin": "null"}, 403),
-        ("nobody", {"Origin": "null"}, 403),  # whose page it is goes before whose session
-    ],
-)
-async def test_nobody_s_body_is_looked_at(
-    site: MakeSite, path: str, who: str, headers: dict[str, str], status: int
-) -> None:
-    here = site(config=KEY, drafts=True)
-    browser = await here.signed_in() if who == "ada" else here.browser()
-    for body in ("[" * 100_000, "not a frame", b"\xff" * 2_000_000):
-        answer = await ask(browser, "POST", path, headers=headers, data=body)
-        assert answer.status_code == status
-    # (The application's own dispatch reads the session.)
-    assert here.store.calls == (["load"] * 3 if (path, who) == ("drafts", "ada") else [])
-
-
-@pytest.mark.parametrize(
-    ("path", "status"), [("extend", 401), ("extend", 200), ("presence", 413), ("presence", 403)]
-)
-async def test_an_answer_waits_until_the_body_has_come(
-    site: MakeSite, path: str, status: int
-) -> None:
-    """(Hypercorn cuts off a client that has been answered while it sends.)"""
-    here = site()
-    browser = here.browser() if status == 401 else await here.signed_in()
-    headers = {} if status == 403 else OWN
-    url = f"/_idle/{path}"
-    connection: Any = browser.client.request(url, method="POST", headers=headers)
-    async with connection:
-        await connection.send(b"x" * 5000)
-        await asyncio.sleep(1)
-        assert connection.status_code is None
-        await connection.send(b"x" * 5000)
-        await connection.send_complete()
-    assert (await connection.as_response()).status_code == status
-
-
-@pytest.mark.parametrize("status", [200, 403])
-async def test_a_body_that_never_ends_is_not_waited_for(site: MakeSite, status: int) -> None:
-    browser = await site().signed_in()
-    headers = OWN if status == 200 else {}
-    for sleep, size in ((6.0, 10), (0.1, 2**20)):
-        connection: Any = browser.client.request("/_idle/extend", method="POST", headers=headers)
-        async with connection:
-            await connection.send(b"x" * size)
-            await asyncio.sleep(sleep)
-            assert connection.status_code == status
-
-
-async def test_an_answer_that_is_too_long_is_told_so_though_it_never_ends(site: MakeSite) -> None:
-    browser = await site().signed_in()
-    connection: Any = browser.client.request("/_idle/presence", method="POST", headers=OWN)
-    async with connection:
-        await connection.send(b"x" * 600)
-        await asyncio.sleep(6)
-        assert connection.status_code == 413
-
-
-async def test_a_client_that_sends_much_sees_why_it_was_refused(
-    serve: Serve, client: NewClient
-) -> None:
-    server = serve({"drafts": True})
-    user = await signed_in(server, client)
-    stranger = client(server)
-    for path in ("extend", "presence", "drafts"):
-        for _ in range(5):
-            answer = await user.post(
-                f"/_idle/{path}", content=b"x" * 1_000_000, headers={"Origin": "null"}
-            )
-            assert answer.status_code == 403
-            answer = await stranger.post(f"/_idle/{path}", content=b"x" * 1_000_000)
-            assert answer.status_code == 401
-
-
-@pytest.mark.parametrize("path", ["presence", "extend"])
-async def test_a_body_that_is_too_long_is_not_gathered_however_long_it_is(
-    site: MakeSite, path: str
-) -> None:
-    browser = await site().signed_in()
-    chunk, left, sent = bytes(65_536), 1000, []
-
-    async def receive() -> Any:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            await asyncio.Event().wait()
-        return {"type": "http.request", "body": chunk, "more_body": left > 0}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = {"host": "localhost", "origin": "http://localhost"}
-    headers["cookie"] = f"session={browser.token}"
-    scope: Any = {
-        "type": "http",
-        "method": "POST",
-        "scheme": "http",
-        "http_version": "1.1",
-        "path": f"/_idle/{path}",
-        "raw_path": b"",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": None,
-        "server": None,
-        "extensions": {},
-        "asgi": {},
-        "state": {},
-    }
-    tracemalloc.start()
-    try:
-        await browser.app(scope, receive, send)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert sent[0]["status"] == (413 if path == "presence" else 200)
-    assert most < 2_000_000

@@ -13,27 +13,7 @@ from quart import Response, render_template_string
 from quart_idle import Session, StoreUnavailable
 from tests.helpers.clock import MINUTE, Clock
 from tests.helpers.handlers import look, why
-from tests.helpers.overlapping import cross
 from tests.helpers.site import MakeSite
-
-
-def end_and_sign_in(session: Session) -> None:
-    session.end()
-    session.user_id = "bob"
-
-
-def end_and_say_so(session: Session) -> None:
-    session.end()
-    session["message"] = "Bye"
-
-
-async def test_a_late_sign_out_does_not_replace_the_cookie_of_who_signed_in_meanwhile(
-    site: MakeSite,
-) -> None:
-    here = site()
-    browser = await here.signed_in()
-    late, _ = await cross(here, browser, end_and_say_so, end_and_sign_in)
-    assert late.cookie is None
 
 
 async def test_what_the_application_answers_to_an_error_is_all_that_is_answered(
@@ -66,66 +46,6 @@ async def test_any_text_is_a_user_whose_page_has_the_client(site: MakeSite) -> N
     answer = await browser.visit(lambda _: render_template_string("{{ quart_idle() }}"))
     assert answer.status == 200
     assert "<script" in answer.value
-
-
-async def test_a_change_of_token_that_fails_again_and_again_is_asked_back_once_a_second(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(store_timeout=1)
-    browser = await here.signed_in()
-
-    async def do(session: Session) -> None:
-        session.regenerate()
-        here.store.fault = OSError()
-        for _ in range(20):
-            with pytest.raises(StoreUnavailable):
-                await session.save()
-
-    assert (await browser.visit(do)).status == 503
-    here.store.calls.clear()
-    await clock.advance(10)
-    assert 9 <= here.store.calls.count("regenerate") <= 11
-
-
-async def test_a_change_of_token_that_is_tried_again_slowly_is_not_taken_back(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(store_timeout=2)
-    browser = await here.signed_in(a=1)
-
-    async def do(session: Any) -> None:
-        own: Session = session._get_current_object()
-        own.regenerate()
-        here.store.hold("regenerate")
-        with pytest.raises(StoreUnavailable):
-            await own.save()
-        gate = here.store.hold("regenerate", after=True)
-        again = asyncio.create_task(own.save())
-        await gate.reached.wait()
-        await clock.advance(1.5)
-        gate.open()
-        await again
-
-    assert (await browser.visit(do)).cookie is not None
-    await clock.advance(MINUTE)
-    assert (await browser.visit(look)).value == {"a": 1}
-
-
-async def test_who_signed_in_anew_as_the_same_user_is_not_given_the_old_token_back(
-    site: MakeSite, clock: Clock
-) -> None:
-    here = site(store_timeout=1)
-    browser = await here.signed_in(a=1)
-
-    def do(session: Session) -> None:
-        session.clear()
-        session.user_id = "ada"
-        session["b"] = 2
-        here.store.hold("regenerate", after=True)
-
-    assert (await browser.visit(do)).status == 503
-    await clock.advance(MINUTE)
-    assert (await browser.visit(why)).value == "regenerated"
 
 
 async def test_a_session_from_before_the_limit_was_lowered_can_be_read(site: MakeSite) -> None:

@@ -10,83 +10,8 @@ import httpx
 import pytest
 import websockets
 
-from tests.helpers.servers import NewClient, Serve, Server
-from tests.helpers.wire import frame, presence
-
-
-def own_socket(server: Server, user: httpx.AsyncClient) -> websockets.connect:
-    """The application's own socket, with the user's cookie."""
-    cookies = {"Cookie": f"session={user.cookies['session']}"}
-    return websockets.connect(f"ws://127.0.0.1:{server.port}/echo", additional_headers=cookies)
-
-
-async def test_an_ended_session_stays_ended_whatever_was_under_way(
-    serve: Serve, client: NewClient
-) -> None:
-    server = serve()
-    user = client(server)
-    await user.post("/sign-in/ada")
-    cookies = dict(user.cookies)
-    late = client(server)
-    late.cookies.update(cookies)
-    slow = asyncio.create_task(late.post("/set?wait=1&name=x"))
-    async with own_socket(server, user) as socket:
-        await asyncio.sleep(0.3)
-        await user.post("/sign-out")
-        await socket.send("a=1")
-        assert await socket.recv() == "SessionEnded"
-        await socket.send("reload")
-        assert json.loads(await socket.recv()) == {"data": {}, "ended": "signed out"}
-    answer = await slow
-    assert answer.status_code == 200
-    assert "Set-Cookie" not in answer.headers
-    assert (await late.get("/peek")).json() == {
-        **dict.fromkeys(("id", "user", "left")),
-        "ended": "signed out",
-        "new": True,
-        "data": {},
-    }
-
-
-async def test_concurrent_requests_that_set_different_keys_all_keep_them(
-    serve: Serve, client: NewClient
-) -> None:
-    server = serve()
-    user = client(server)
-    await user.post("/sign-in/ada")
-    await asyncio.gather(*(user.post(f"/set?key{n}={n}&wait=0.1") for n in range(50)))
-    assert (await user.get("/peek")).json()["data"] == {f"key{n}": str(n) for n in range(50)}
-
-
-async def test_a_late_response_never_overwrites_a_newer_cookie(
-    serve: Serve, client: NewClient
-) -> None:
-    server = serve()
-    user = client(server)
-    await user.post("/sign-in/ada")
-    late = client(server)
-    late.cookies.update(dict(user.cookies))
-    slow = asyncio.create_task(late.post("/set?wait=0.6&name=x"))
-    await asyncio.sleep(0.2)
-    assert "Set-Cookie" in (await user.post("/regenerate")).headers
-    assert "Set-Cookie" not in (await slow).headers
-    # With the old token, in the seconds after: empty, and only a sign-in gets a cookie.
-    assert "Set-Cookie" not in (await late.post("/set?name=x")).headers
-    assert (await late.get("/peek")).json()["ended"] == "regenerated"
-    assert "Set-Cookie" in (await late.post("/sign-in/ada")).headers
-    assert (await user.get("/peek")).json()["user"] == "ada"
-
-
-async def test_signing_in_again_works_at_once_with_an_ended_token(
-    serve: Serve, client: NewClient
-) -> None:
-    server = serve()
-    user = client(server)
-    await user.post("/sign-in/ada")
-    cookies = dict(user.cookies)
-    await user.post("/sign-out")
-    user.cookies.update(cookies)
-    assert "Set-Cookie" in (await user.post("/set?name=x")).headers
+from tests.helpers.servers import NewClient, Serve
+from tests.helpers.wire import frame, own_socket, presence
 
 
 async def test_streaming_bodies_and_background_tasks_can_save(

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
 from hashlib import sha256
@@ -27,7 +27,7 @@ from quart import (
 )
 from quart import session as current_session
 
-from quart_idle import Session, SessionEnded, SessionTooLarge, StoreUnavailable
+from quart_idle import Session, SessionTooLarge, StoreUnavailable
 from tests.helpers.clock import DAY, HOUR, MINUTE, Clock
 from tests.helpers.handlers import Do, end, look, put, regenerate, sign_in, why
 from tests.helpers.site import Browser, MakeSite
@@ -157,23 +157,6 @@ async def test_a_timeout_that_is_no_duration_is_refused(site: MakeSite, wrong: A
         return session.timeout
 
     assert (await browser.visit(set_timeout)).value == timedelta(hours=1)
-
-
-async def test_moments_are_told_by_the_store_s_clock(site: MakeSite, clock: Clock) -> None:
-    def moments(session: Session) -> tuple[datetime | None, datetime | None, timedelta | None]:
-        return session.created_at, session.expires_at, session.remaining
-
-    here = site(timeout=HOUR)
-    assert (await here.browser().visit(moments)).value == (None, None, None)
-    browser = await here.signed_in()
-    created = datetime.fromtimestamp(clock(), UTC)
-    await clock.advance(10 * MINUTE)
-    second, hour = timedelta(seconds=1), timedelta(hours=1)
-    for path, active in ((PASSIVE, 0 * second), ("/", 600 * second)):
-        was_created, expires, remaining = (await browser.visit(moments, path)).value
-        assert abs(was_created - created) < second
-        assert abs(expires - (created + active + hour)) < second
-        assert abs(remaining - (expires - datetime.fromtimestamp(clock(), UTC))) < second
 
 
 async def test_remaining_is_never_less_than_nothing(site: MakeSite, clock: Clock) -> None:
@@ -843,21 +826,6 @@ async def test_a_socket_s_handler_saves_and_reloads(site: MakeSite) -> None:
         assert await socket.receive_json() == {"a": 1, "b": 2, "c": 3}
         await done.wait()
     assert (await browser.visit(why)).value == "by socket"
-
-
-async def test_saving_what_is_over_is_an_error_and_brings_nothing_back(site: MakeSite) -> None:
-    browser = await site().signed_in(a=1)
-
-    async def do(session: Session) -> None:
-        await browser.copy().visit(end())
-        session["a"] = 2
-        with pytest.raises(SessionEnded):
-            await session.save()
-
-    answer = await browser.visit(do)
-    assert answer.status == 200
-    assert answer.cookie is None
-    assert (await browser.visit(look)).value == {}
 
 
 # Templates and Quart's own test client.

@@ -161,3 +161,17 @@ async def test_while_a_session_cannot_be_renewed_its_active_user_is_not_warned(
         assert page.kinds() == ["state"]
         await clock.advance(MINUTE)
         assert page.kinds() == ["state", "warn"]
+
+
+async def test_what_is_left_is_told_with_what_is_not_written_yet(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=100)
+    browser = await here.signed_in(a=1)
+    await clock.advance(50)
+    held = here.store.hold("renew")
+    await browser.visit(look)
+    await held.reached.wait()
+    left = (await browser.visit(lambda session: session.remaining, "/passive/above")).value
+    assert left.total_seconds() > 95
+    held.open()

@@ -11,9 +11,14 @@ from uuid import UUID
 
 import pytest
 from markupsafe import Markup
-from quart import flash, get_flashed_messages, render_template_string
+from quart import (
+    flash,
+    get_flashed_messages,
+    render_template_string,
+)
 
 from quart_idle import Session, SessionEnded
+from quart_idle.stores.base import TAG
 from tests.helpers.clock import Clock
 from tests.helpers.handlers import look, put, regenerate, sign_in, why
 from tests.helpers.site import Browser, MakeSite
@@ -392,3 +397,16 @@ async def test_a_socket_may_say_remember_me_for_the_next_cookie(site: MakeSite) 
     cookie = (await browser.visit(regenerate)).cookie
     assert cookie is not None
     assert "max-age" in cookie
+
+
+async def test_a_session_keeps_the_beginning_of_its_id_when_its_token_changes(
+    site: MakeSite,
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=1)
+    ids = []
+    for _ in range(3):
+        await browser.visit(regenerate)
+        ids.append((await browser.visit(lambda session: session.id)).value)
+    assert len(set(ids)) == 3
+    assert len({id[:TAG] for id in ids}) == 1
