@@ -15,8 +15,8 @@ from werkzeug.exceptions import HTTPException
 from . import protocol
 from .config import Settings
 from .interface import PASSIVE
-from .origins import may_change, sharing
-from .presence import Presence, why_not
+from .origins import may_change, sharing, user_mismatch
+from .presence import Presence
 from .quarts import current
 from .routes import DRAFT_METHODS, DRAIN_TIMEOUT, MOST_DRAINED
 from .session import Session
@@ -111,7 +111,7 @@ class _DraftView:
         return self._not_theirs(session.user_id)
 
     def _not_theirs(self, user_id: str | None) -> _Answer | None:
-        if (reason := why_not(request.scope, user_id, self._settings)) is not None:
+        if (reason := user_mismatch(request.scope, user_id, self._settings)) is not None:
             return HTTPStatus.UNAUTHORIZED, {"reason": reason}
         if user_id is None:
             return HTTPStatus.FORBIDDEN, {"error": "the session is no user's"}
@@ -126,7 +126,7 @@ class _DraftView:
             return HTTPStatus.REQUEST_TIMEOUT, {"error": "the body did not come"}
         if waited:
             # It took its time: the session may be over by now, or another user's.
-            found = await self._presence.look(_session().id or "")
+            found = await self._presence.stored.load_session(_session().id or "")
             if not isinstance(found, Record):
                 return HTTPStatus.UNAUTHORIZED, {"reason": found.reason if found else "unknown"}
             if (refusal := self._not_theirs(found.user_id)) is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from hypercorn.typing import WWWScope
 
+from . import protocol
 from .config import Settings, origin
 
 
@@ -58,3 +61,20 @@ def sharing(scope: WWWScope, settings: Settings) -> dict[str, str]:
         "access_control_allow_credentials": "true",
         "access_control_expose_headers": "Quart-Idle, Retry-After",
     }
+
+
+def user_mismatch(scope: WWWScope, user_id: str | None, settings: Settings) -> str | None:
+    """The reason by which a page's session is over though another is alive; None: it is not.
+
+    So it is where ``?user=`` tells that the page was made for another user than has the session.
+
+    Args:
+        scope: the page's request.
+        user_id: whose the session is that its cookie names.
+        settings: the application's.
+    """
+    tag = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("user")
+    if tag is None or (user_id is not None and settings.tags.fits(tag[0], user_id)):
+        return None
+    # Nobody is not somebody else: who is about to sign in again may have a session for that.
+    return "unknown" if user_id is None else protocol.SWITCHED

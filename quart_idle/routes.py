@@ -19,9 +19,9 @@ from . import protocol
 from .client import client
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
-from .origins import header, may_change, sharing
+from .origins import header, may_change, sharing, user_mismatch
 from .policy import Activity
-from .presence import STAY, Presence, why_not
+from .presence import ACTIVE_NOW, Presence, activity_of
 from .stores.base import Ended, Live, Record
 
 # How long a page may take to send a body that fits into one packet, in seconds.
@@ -130,7 +130,7 @@ class Routes:
         if scope["method"] in ("POST", "DELETE") and not may_change(scope, self._settings):
             raise _Refused(HTTPStatus.FORBIDDEN, error="the request is from another origin's page")
         id = await self._id(scope)
-        activity = STAY if route == "/extend" else None
+        activity = ACTIVE_NOW if route == "/extend" else None
         live: Live | Record
         told: dict[str, object] = {}
         if route == "/state" or scope["query_string"]:
@@ -143,17 +143,17 @@ class Routes:
             activity = self._sign(await body.read(protocol.MAX_FRAME, _BODY_TIMEOUT))
         if activity is not None:
             live = _alive(await self._presence.renew(id, activity))
-        return HTTPStatus.OK, protocol.times(self._presence.left(id, live)) | told
+        return HTTPStatus.OK, protocol.times(self._presence.stored.left(id, live)) | told
 
     async def _own(self, id: str, scope: HTTPScope) -> Record:
         """The session of the user for whom the page was made."""
-        record = _alive(await self._presence.look(id))
-        if (reason := why_not(scope, record.user_id, self._settings)) is not None:
+        record = _alive(await self._presence.stored.load_session(id))
+        if (reason := user_mismatch(scope, record.user_id, self._settings)) is not None:
             raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
         return record
 
     async def _id(self, scope: HTTPScope) -> str:
-        return _alive(await self._presence.named(scope))
+        return _alive(await self._presence.stored.id_in_cookies(scope))
 
     def _sign(self, body: bytes) -> Activity:
         """What a page's answer is worth, which came as a body."""
@@ -169,7 +169,7 @@ class Routes:
             raise _Refused(status, error=error.why) from None
         if not isinstance(frame, protocol.Pong):
             raise _Refused(HTTPStatus.BAD_REQUEST, error="a frame that is not a pong")
-        return self._presence.sign_of(frame)
+        return activity_of(frame, self._settings.keepalive)
 
 
 def _query(scope: HTTPScope) -> dict[str, list[str]]:

@@ -62,15 +62,16 @@ def decline_compression(send: object) -> None:
             _log.debug("compression could not be declined: %r", error)
 
 
-def stopping(send: object) -> Callable[[], bool]:
+def stopping(send: object) -> Callable[[], bool] | None:
     """What tells whether the server has been told to stop, and waits for its connections.
 
-    Hypercorn waits for ``graceful_timeout``, then cuts them, and tells the application last.
+    None where that cannot be seen. Hypercorn waits for ``graceful_timeout``, then cuts them, and
+    tells the application last.
     """
     context = getattr(getattr(send, "__self__", None), "context", None)
     terminated = getattr(context, "terminated", None)
     if terminated is None:
-        return bool
+        return None
 
     def is_stopping() -> bool:
         try:

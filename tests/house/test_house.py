@@ -35,16 +35,39 @@ FLOORS = [
         "config",
         "origins",
     ],
-    ["renewals", "checks", "writing", "interface", "presence", "routes", "templates", "draft_view"],
+    [
+        "renewals",
+        "checks",
+        "writing",
+        "interface",
+        "presence.activity",
+        "presence.tasks",
+        "presence.sending",
+        "presence.wheel",
+        "presence.stored",
+        "presence.open_session",
+        "presence.deadlines",
+        "presence.pages",
+        "presence.socket",
+        "presence",
+        "routes",
+        "templates",
+        "draft_view",
+    ],
     ["extension"],
     [""],
 ]
 ORDER = {
     name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
 }
+# What stands behind these folders' doors is no concern of the rooms outside.
+ONE_ENTRY = ["presence"]
 PURE = ["policy", "protocol", "codec"]
 KNOW_QUART = {"checks", "interface", "extension", "quarts", "draft_view", "files", "templates"}
-KNOW_ASGI = KNOW_QUART | {"presence", "routes", "cookies", "origins"}
+KNOW_ASGI = KNOW_QUART | {
+    *("presence.sending", "presence.stored", "presence.open_session"),
+    *("presence.pages", "presence.socket", "routes", "cookies", "origins"),
+}
 
 
 def name_of(path: Path) -> str:
@@ -91,6 +114,14 @@ def test_every_module_has_its_floor() -> None:
 def test_imports_run_downwards_only(name: str) -> None:
     upwards = {other for other in own_imports(name) if ORDER[other] >= ORDER[name]}
     assert upwards == set()
+
+
+@pytest.mark.parametrize("folder", ONE_ENTRY)
+def test_a_folder_has_one_entry(folder: str) -> None:
+    outside = (name for name in MODULES if not f"{name}.".startswith(f"{folder}."))
+    around = {(name, other) for name in outside for other in own_imports(name)}
+    assert folder in {other for _, other in around}
+    assert {pair for pair in around if pair[1].startswith(f"{folder}.")} == set()
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -1,0 +1,55 @@
+"""This worker's open pages: pinged, warned and sent away.
+
+A page's socket is an ASGI callable in front of Quart's own handling of connections, so no hook of
+the application's stands in its way, and an open page costs one coroutine. Nobody else waits for
+it: pings go out from a wheel that turns once in a ping interval, signs of life go to `Renewals`,
+and what needs an answer from the store gets a task of its own.
+"""
+
+from __future__ import annotations
+
+from ..config import Settings
+from ..policy import Activity
+from ..renewals import Renewals
+from ..stores.base import Ended, Live
+from .activity import ACTIVE_NOW, activity_of
+from .pages import Pages
+from .socket import PageSocket
+from .stored import StoredSessions
+
+__all__ = ["ACTIVE_NOW", "Presence", "StoredSessions", "activity_of"]
+
+
+class Presence:
+    """The open pages of one worker.
+
+    Args:
+        settings: the application's settings, with the store.
+        renewals: where signs of life go.
+        cookie_name: the session cookie's.
+
+    Attributes:
+        stored: sessions as the store has them.
+        socket: answers a page's socket, as an ASGI callable.
+    """
+
+    def __init__(self, settings: Settings, renewals: Renewals, cookie_name: str) -> None:
+        self.stored = StoredSessions(settings, renewals, cookie_name)
+        self._pages = Pages(settings, renewals, self.stored)
+        self.socket = PageSocket(settings, renewals, self.stored, self._pages)
+
+    async def renew(self, id: str, activity: Activity) -> Live | Ended | None:
+        """Renew a session at once, and tell its pages.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        return await self._pages.renew(id, activity)
+
+    def tell(self, id: str, outcome: Live | Ended | None) -> None:
+        """Take in what the store said of a session; if it is over, its pages are sent away."""
+        self._pages.tell(id, outcome)
+
+    def close(self) -> None:
+        """The worker stops: send its pages away, to come back to another."""
+        self._pages.close_all()

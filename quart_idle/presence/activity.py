@@ -1,0 +1,21 @@
+"""What a sign of life from a page is worth."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..config import Keepalive
+from ..policy import Activity
+from ..protocol import Pong
+
+#: What "stay signed in" is.
+ACTIVE_NOW: Final = Activity(seen=0.0, active=0.0, paged=True)
+#: A page that is there, and no more.
+SEEN_NOW: Final = Activity(seen=0.0, active=None, paged=True)
+
+
+def activity_of(pong: Pong, keepalive: Keepalive) -> Activity:
+    """What an answer from a page is worth: `QUART_IDLE_KEEPALIVE` says."""
+    if keepalive == "presence":
+        return ACTIVE_NOW
+    return Activity(seen=0.0, active=pong.idle, paged=True)
