@@ -1,4 +1,4 @@
-from quart import Quart, render_template_string, request, session
+from quart import Quart, redirect, render_template_string, request, session, url_for
 
 from quart_idle import QuartIdle
 
@@ -8,12 +8,21 @@ QuartIdle(app, timeout=15 * 60)
 PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}
 <h1>Hello {{ session.user_id or "" }}</h1>
 <form method="post"><label>Name <input name="name"></label> <button>Sign in</button></form>
+<form method="post" action="/sign-out"><button>Sign out</button></form>
 """
 
 
 @app.route("/", methods=["GET", "POST"])
-async def home() -> str:
+async def home():
     if request.method == "POST":
-        session.clear()
-        session.user_id = (await request.form)["name"][:100] or None
+        form = await request.form
+        session.clear()  # nothing of whoever was there before
+        session.user_id = form["name"][:100] or None  # check a password first
+        return redirect(url_for("home"))
     return await render_template_string(PAGE)
+
+
+@app.post("/sign-out")
+async def sign_out():
+    session.end()
+    return redirect(url_for("home"))

@@ -6,6 +6,8 @@ host and nginx before it, as nginx.conf says.
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 from typing import cast
 
@@ -17,6 +19,12 @@ from quart.typing import ResponseReturnValue
 from quart_idle import QuartIdle, Session
 
 session = cast(Session, quart.session)
+
+# What the sessions' times are, and which store, when a worker starts.
+logging.basicConfig(level=logging.INFO)
+
+# For thousands of open pages: have Python look for garbage less often.
+gc.set_threshold(10_000, 50, 1000)
 
 site = Quart(__name__)
 site.config["QUART_IDLE_STORE"] = "redis://127.0.0.1"

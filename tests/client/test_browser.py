@@ -354,7 +354,7 @@ async def test_who_signs_out_by_navigation_gets_where_that_leads(
     page = await browser.open(await sign_in(browser, server.url))
     await page.evaluate("window.mark = 'kept'")
     if listens:
-        await page.evaluate(blocks("js")[0])
+        await page.evaluate(blocks("js", "examples/pages/README.md")[0])
 
     async def answer_late(route: Route) -> None:
         response = await route.fetch()
@@ -399,7 +399,7 @@ async def test_the_readme_s_listener_takes_an_ended_page_elsewhere_at_once(
     browser.provoke("status of 404 .*/goodbye")
     server = serve({"timeout": 600, "expired_url": "/?expired"})
     page = await browser.open(await sign_in(browser, server.url))
-    await page.evaluate(blocks("js")[0])
+    await page.evaluate(blocks("js", "examples/pages/README.md")[0])
     await browser.post(f"{server.url}/sign-out")
     await page.wait_for_url("**/goodbye?why=signed%20out", timeout=2000)
 
@@ -671,7 +671,7 @@ async def test_the_readme_s_own_prompt_takes_the_place_of_the_client_s(
         """() => document.body.insertAdjacentHTML("beforeend",
           "<p id=bar hidden>Still there? <button id=stay>Yes</button></p>")"""
     )
-    await page.add_script_tag(content=blocks("js")[1], type="module")
+    await page.add_script_tag(content=blocks("js", "examples/pages/README.md")[1], type="module")
     bar = page.locator("#bar")
     await expect(bar).to_be_visible()
     assert not await page.locator("quart-idle").count()

@@ -11,7 +11,7 @@ from typing import Any
 
 from quart import Response, render_template_string, request
 
-from examples import languages
+from examples.pages import languages
 from tests.helpers.app import app, idle, session
 
 __all__ = ["app"]

@@ -30,8 +30,8 @@ from tests.helpers.wire import frame
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "examples" / "deploy"
-# What the README lets the application do with Redis.
-ACCESS = re.findall(r"^ACL SETUSER .*", (ROOT / "README.md").read_text(), re.MULTILINE)
+# What the guide lets the application do with Redis.
+ACCESS = re.findall(r"^ACL SETUSER .*", (FOLDER / "README.md").read_text(), re.MULTILINE)
 COMPLAINT = "another worker"
 RETRYABLE = {1001, 1006, 1011, 1012, 1013}
 # What anything may take: the machine may be busy.
@@ -189,6 +189,12 @@ async def test_behind_nginx_the_cookie_is_secure_and_the_user_signed_in(site: Si
         assert "Hello Ada" in (await browser.get("/")).text
 
 
+def test_the_log_begins_with_the_times_and_the_store_as_the_guide_shows(site: Site) -> None:
+    (shown,) = re.findall(r"^INFO:quart_idle:.*", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    said = re.findall(r"^INFO:quart_idle:.*", site.server.text(), re.MULTILINE)
+    assert shown in said
+
+
 async def test_plain_http_is_sent_to_https(site: Site) -> None:
     async with httpx.AsyncClient() as browser:
         answer = await browser.get(f"http://127.0.0.1:{site.plain_port}/sign-in?a=b")
@@ -310,7 +316,7 @@ async def test_a_graceful_restart_signs_nobody_out(site: Site, ada: httpx.AsyncC
     assert not set(workers(site.server)[:known]) & set(workers(site.server)[known:])
 
 
-def test_what_the_readme_lets_the_application_do_is_all_that_its_scripts_do() -> None:
+def test_what_the_guide_lets_the_application_do_is_all_that_its_scripts_do() -> None:
     scripts = (ROOT / "quart_idle" / "stores" / "redis.lua").read_text()
     used = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", scripts)}
     allowed = set(re.findall(r"\+(\w+)", " ".join(ACCESS)))

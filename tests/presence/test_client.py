@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from quart import render_template_string
 
-from examples.languages import TEXTS as LANGUAGES
-from examples.languages import app as languages
+from examples.pages.languages import TEXTS as LANGUAGES
+from examples.pages.languages import app as languages
 from quart_idle.extension import TEXTS
 from tests.helpers.clock import Clock
 from tests.helpers.handlers import look

@@ -7,7 +7,6 @@ import re
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from quart_idle import ConfigError, MemoryStore, Store
 from quart_idle.policy import Activity, Limits
 from quart_idle.stores.base import Ended, Live, Record
 from quart_idle.stores.redis import RedisStore
+from tests.helpers.listings import text_of
 from tests.helpers.proxy import Link, Proxy, proxy_to
 from tests.helpers.redis_servers import RedisServer, StandingTime, redis_server
 from tests.helpers.servers import NewClient, Serve, Server, signed_in
@@ -134,12 +134,12 @@ async def test_an_earlier_version_s_workers_read_sessions_that_began_when_they_w
 # What Redis has to allow.
 
 
-async def test_a_user_of_redis_may_be_allowed_what_the_readme_says_and_no_more(
+async def test_a_user_of_redis_may_be_allowed_what_the_guide_says_and_no_more(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    readme = (Path(__file__).parent.parent.parent.parent / "README.md").read_text()
+    guide = text_of("examples/deploy/README.md")
     with server.client as client:
-        for line in re.findall("^ACL SETUSER .*$", readme, re.MULTILINE):
+        for line in re.findall("^ACL SETUSER .*$", guide, re.MULTILINE):
             client.execute_command(*line.split())
     ended: list[str] = []
     store = RedisStore(f"redis://site:secret@127.0.0.1:{server.port}")

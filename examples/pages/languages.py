@@ -1,7 +1,7 @@
 """What the client says in other languages: ``{{ quart_idle(texts=TEXTS[language]) }}``.
 
-Run ``hypercorn examples.languages:app`` and open http://127.0.0.1:8000/?language=ar. Numbers and
-plurals, as in "2 minutes", are the browser's, by the page's ``lang``.
+Run ``hypercorn examples.pages.languages:app`` and open http://127.0.0.1:8000/?language=ar. Numbers
+and plurals, as in "2 minutes", are the browser's, by the page's ``lang``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Signing in with a password, signing out, and what else an application does with its session.
+
+Run ``hypercorn examples.signing_in:app`` and open http://127.0.0.1:8000. The user is "ada", the
+password "lovelace".
+"""
+
+import logging
+from datetime import timedelta
+
+from quart import (
+    Quart,
+    copy_current_request_context,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+    websocket,
+)
+from quart.typing import ResponseReturnValue
+from quart.utils import run_sync
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from quart_idle import QuartIdle, SessionEnded
+
+logging.basicConfig(level=logging.INFO)
+
+app = Quart(__name__)
+idle = QuartIdle(
+    app,
+    timeout=timedelta(minutes=30),
+    lifetime=timedelta(hours=12),
+    sign_in_url="/sign-in",
+    sign_out_url="/sign-out",
+)
+
+# Where a database would be.
+USERS = {"ada": generate_password_hash("lovelace")}
+NOBODY = generate_password_hash("what is compared where there is no such user")
+
+# What a new page says of the session before it.
+WHY = {
+    "idle": "You were signed out because you were away.",
+    "lifetime": "You were signed out because you had been signed in for 12 hours.",
+    "closed": "You were signed out after your last page was closed.",
+    "password changed": "Your password was changed. Please sign in with the new one.",
+    "unknown": "You are signed out.",
+}
+
+
+@app.before_request
+async def require_user() -> ResponseReturnValue | None:
+    if session.user_id is None and request.endpoint not in ("sign_in", "static"):
+        return redirect(url_for("sign_in"))
+    return None
+
+
+@app.route("/sign-in", methods=["GET", "POST"])
+async def sign_in() -> ResponseReturnValue:
+    if session.ended is not None:
+        app.logger.info("a session is over: %s", session.ended)
+    if request.method == "POST":
+        form = await request.form
+        name, password = form.get("name", ""), form.get("password", "")
+        if await run_sync(check_password_hash)(USERS.get(name, NOBODY), password):
+            remember = "remember" in form
+            session.clear()  # nothing of whoever was there before
+            session.user_id = name  # signs in: the cookie gets a new token
+            session.permanent = remember  # the cookie outlives the browser
+            return redirect(url_for("home"))
+        await flash("Wrong name or password.")
+    why = WHY.get(session.ended or "")
+    return await render_template("sign_in.html", why=why)
+
+
+@app.route("/sign-out", methods=["GET", "POST"])
+async def sign_out() -> ResponseReturnValue:
+    session.end()
+    return redirect(url_for("sign_in"))
+
+
+@app.get("/")
+async def home() -> str:
+    return await render_template("home.html")
+
+
+@app.post("/password")
+async def change_password() -> ResponseReturnValue:
+    password = (await request.form)["password"]
+    USERS[session.user_id or ""] = await run_sync(generate_password_hash)(password)
+    session.regenerate()  # a copy of the old cookie is of no use any more
+    return redirect(url_for("home"))
+
+
+# Outside a response, nobody saves the session for you.
+
+
+@app.websocket("/cart")
+async def cart() -> None:
+    while True:
+        session["cart"] = await websocket.receive_json()
+        try:
+            await session.save()
+        except SessionEnded:  # signed out in the meantime; nothing was written
+            return
+
+
+@app.post("/report")
+async def report() -> str:
+    @copy_current_request_context
+    async def write() -> None:
+        session["report"] = "ready"  # what takes its time
+        await session.save()
+
+    app.add_background_task(write)
+    return "It is being written."

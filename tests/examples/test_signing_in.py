@@ -1,0 +1,172 @@
+"""``examples/signing_in`` does what its guide says."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+from examples.signing_in import USERS, app
+from examples.signing_in.with_user_key import app as with_user_key
+
+PASSWORD = {"name": "ada", "password": "lovelace"}
+
+
+async def signed_in(**more: str) -> Client:
+    client = app.test_client()
+    assert (await client.post("/sign-in", form=PASSWORD | more)).status_code == 302
+    return client
+
+
+def copied(client: Client) -> Client:
+    """Another client with the same cookies, which keeps them when the first one is given others."""
+    other = app.test_client()
+    for cookie in client.cookie_jar or ():
+        other.cookie_jar.set_cookie(cookie)
+    return other
+
+
+# As the guide has them.
+
+
+async def test_the_home_page_greets_its_user() -> None:
+    client = app.test_client()
+    async with client.session_transaction() as stored:
+        stored.user_id = "ada"
+    response = await client.get("/")
+    assert "Hello ada" in await response.get_data(as_text=True)
+
+
+async def test_the_sign_in_page_says_why_the_session_ended() -> None:
+    client, elsewhere = app.test_client(), app.test_client()
+    async with client.session_transaction() as stored:
+        stored.user_id = "ada"
+    for cookie in client.cookie_jar:  # another tab of the same browser
+        elsewhere.cookie_jar.set_cookie(cookie)
+    async with elsewhere.session_transaction() as stored:
+        stored.end("password changed")
+    response = await client.get("/sign-in")
+    assert "Your password was changed" in await response.get_data(as_text=True)
+
+
+# What it says besides.
+
+
+async def test_who_is_not_signed_in_gets_to_the_sign_in_page_and_in_by_password_only() -> None:
+    client = app.test_client()
+    response = await client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/sign-in")
+    for name, password in ("ada", "wrong"), ("eve", "lovelace"), ("", ""):
+        response = await client.post("/sign-in", form={"name": name, "password": password})
+        page = await response.get_data(as_text=True)
+        assert "Wrong name or password." in page
+        assert "quart-idle.js" not in page
+        assert (await client.get("/")).status_code == 302
+    await client.post("/sign-in", form=PASSWORD)
+    page = await (await client.get("/")).get_data(as_text=True)
+    assert "Hello ada" in page
+    assert "quart-idle.js" in page
+
+
+async def test_signing_in_changes_the_token_and_takes_nothing_along() -> None:
+    client = app.test_client()
+    async with client.session_transaction() as stored:
+        stored["cart"] = ["somebody else's"]
+    (before,) = (cookie.value for cookie in client.cookie_jar)
+    await client.post("/sign-in", form=PASSWORD)
+    (after,) = (cookie.value for cookie in client.cookie_jar)
+    assert before != after
+    async with client.session_transaction() as stored:
+        assert dict(stored) == {}
+
+
+@pytest.mark.parametrize(("remember", "lasts"), [({}, False), ({"remember": "on"}, True)])
+async def test_a_cookie_outlives_the_browser_where_that_is_asked_for(
+    remember: dict[str, str], lasts: bool
+) -> None:
+    client = app.test_client()
+    response = await client.post("/sign-in", form=PASSWORD | remember)
+    assert ("Max-Age" in response.headers["Set-Cookie"]) is lasts
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_signing_out_ends_the_session_everywhere(method: str) -> None:
+    client = await signed_in()
+    elsewhere = copied(client)
+    assert (await getattr(client, method)("/sign-out")).status_code == 302
+    assert (await client.get("/")).status_code == 302
+    assert (await elsewhere.get("/")).status_code == 302
+
+
+async def test_changing_the_password_leaves_a_copy_of_the_old_cookie_useless() -> None:
+    client = await signed_in()
+    thief = copied(client)
+    kept = USERS["ada"]
+    try:
+        assert (await client.post("/password", form={"password": "babbage"})).status_code == 302
+        assert (await client.get("/")).status_code == 200
+        assert (await thief.get("/")).status_code == 302
+        new = app.test_client()
+        response = await new.post("/sign-in", form={"name": "ada", "password": "babbage"})
+        assert response.status_code == 302
+    finally:
+        USERS["ada"] = kept
+
+
+async def test_a_socket_and_a_background_task_save_for_themselves() -> None:
+    client = await signed_in()
+    async with client.websocket("/cart") as socket:
+        await socket.send_json(["apple"])
+        await asyncio.sleep(0.1)  # a handler is cancelled when its client goes
+    assert (await client.post("/report")).status_code == 200
+    await asyncio.sleep(0.1)
+    async with client.session_transaction() as stored:
+        assert dict(stored) == {"cart": ["apple"], "report": "ready"}
+
+
+async def test_a_socket_whose_session_ended_writes_nothing_and_is_over() -> None:
+    client = await signed_in()
+    elsewhere = copied(client)
+    async with client.websocket("/cart") as socket:
+        await socket.send_json(["apple"])
+        await asyncio.sleep(0.1)
+        await elsewhere.post("/sign-out")
+        await socket.send_json(["pear"])
+        await asyncio.sleep(0.1)
+    assert (await client.get("/")).status_code == 302
+
+
+async def test_a_key_of_the_session_names_the_user_and_leaves_by_being_deleted() -> None:
+    client = with_user_key.test_client()
+    page = await (await client.get("/")).get_data(as_text=True)
+    assert "quart-idle.js" not in page
+    await client.post("/", form={"number": "7"})
+    page = await (await client.get("/")).get_data(as_text=True)
+    assert "Hello, user 7" in page
+    assert "data-user" in page
+    (before,) = (cookie.value for cookie in client.cookie_jar)
+    async with client.session_transaction() as stored:
+        assert stored.user_id == "7"
+        stored["cart"] = ["apple"]
+        del stored["user_id"]
+    (after,) = (cookie.value for cookie in client.cookie_jar)
+    assert before != after
+    async with client.session_transaction() as stored:
+        assert (stored.user_id, dict(stored)) == (None, {"cart": ["apple"]})
+    await client.post("/", form={"number": "7"})
+    await client.post("/sign-out")
+    async with client.session_transaction() as stored:
+        assert dict(stored) == {}
+
+
+async def test_whose_last_data_is_removed_is_told_that_they_signed_out() -> None:
+    client = with_user_key.test_client()
+    await client.post("/", form={"number": "7"})
+    other = with_user_key.test_client()
+    for cookie in client.cookie_jar:
+        other.cookie_jar.set_cookie(cookie)
+    async with client.session_transaction() as stored:
+        del stored["user_id"]
+    async with other.session_transaction() as stored:
+        assert stored.ended == "signed out"
