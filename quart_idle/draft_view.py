@@ -13,12 +13,13 @@ from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
 from . import protocol
+from .bodies import DRAIN_TIMEOUT, MOST_DRAINED
 from .config import Settings
 from .interface import PASSIVE
-from .origins import may_change, sharing, user_mismatch
+from .origins import cors_headers, may_change, user_mismatch
 from .presence import Presence
 from .quarts import current
-from .routes import DRAFT_METHODS, DRAIN_TIMEOUT, MOST_DRAINED
+from .routes import DRAFT_METHODS
 from .session import Session
 from .stores.base import Record, ask
 
@@ -70,7 +71,7 @@ class _DraftView:
         status, told = await self._answer()
         response = Response(b"" if told is None else json.dumps(told), status.value)
         headers = {"quart_idle": "1", "cache_control": "no-store"}
-        headers |= sharing(request.scope, self._settings)
+        headers |= cors_headers(request.scope, self._settings)
         for name, value in headers.items():
             response.headers[name.replace("_", "-")] = value
         if told is None:
@@ -108,9 +109,10 @@ class _DraftView:
         # (The id is looked at first: where the store is down, it is that which is told.)
         if session.id is None or not session._is_live():
             return HTTPStatus.UNAUTHORIZED, {"reason": session.ended or "unknown"}
-        return self._not_theirs(session.user_id)
+        return self._user_refusal(session.user_id)
 
-    def _not_theirs(self, user_id: str | None) -> _Answer | None:
+    def _user_refusal(self, user_id: str | None) -> _Answer | None:
+        """Why the session's user has no drafts for this page; None if they may."""
         if (reason := user_mismatch(request.scope, user_id, self._settings)) is not None:
             return HTTPStatus.UNAUTHORIZED, {"reason": reason}
         if user_id is None:
@@ -118,6 +120,7 @@ class _DraftView:
         return None
 
     async def _keep(self, user_id: str) -> _Answer:
+        # Filled when the event loop gets its turn: then the body was not there all at once.
         waited: list[bool] = []
         turn = asyncio.get_running_loop().call_soon(waited.append, True)
         body = await _body(MOST_DRAINED, _DRAFT_TIMEOUT, keep=_MAX_DRAFT + 1)
@@ -129,13 +132,13 @@ class _DraftView:
             found = await self._presence.stored.load_session(_session().id or "")
             if not isinstance(found, Record):
                 return HTTPStatus.UNAUTHORIZED, {"reason": found.reason if found else "unknown"}
-            if (refusal := self._not_theirs(found.user_id)) is not None:
+            if (refusal := self._user_refusal(found.user_id)) is not None:
                 return refusal
             user_id = found.user_id or ""
         if len(body) > _MAX_DRAFT:
             error = f"a draft of more than {_MAX_DRAFT} bytes"
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": error}
-        draft = _typed(body)
+        draft = _parse_draft(body)
         if draft is None:
             error = 'a draft is {"form": name, "page": path, "fields": [[name, value], ...]}'
             return HTTPStatus.BAD_REQUEST, {"error": error}
@@ -173,7 +176,7 @@ async def _body(most: int, timeout: float, keep: int) -> bytes | None:
     return bytes(body)
 
 
-def _typed(body: bytes) -> tuple[str, str, list[list[str]]] | None:
+def _parse_draft(body: bytes) -> tuple[str, str, list[list[str]]] | None:
     """The page, the form and the fields of a draft, which came as a body."""
     try:
         draft = _decode(body.decode())

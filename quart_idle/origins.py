@@ -45,7 +45,7 @@ def may_change(scope: WWWScope, settings: Settings) -> bool:
     return header(scope, b"sec-fetch-site") == "same-origin"
 
 
-def sharing(scope: WWWScope, settings: Settings) -> dict[str, str]:
+def cors_headers(scope: WWWScope, settings: Settings) -> dict[str, str]:
     """The headers by which a page of an allowed origin may read the answer (Fetch, section 3.3).
 
     Names are with underscores, as keywords are.

@@ -43,6 +43,7 @@ class Pong(NamedTuple):
 
     #: Seconds since the last user input.
     idle: float
+    #: Whether the page is seen. No setting asks for it, but each client is to say it, and rightly.
     visible: bool
 
 

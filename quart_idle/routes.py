@@ -6,9 +6,7 @@ or CSRF check is no reason to lose a session. Drafts are data, and a view of the
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import parse_qs
@@ -16,21 +14,17 @@ from urllib.parse import parse_qs
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
 from . import protocol
+from .bodies import Body
 from .client import client
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
-from .origins import header, may_change, sharing, user_mismatch
+from .origins import cors_headers, header, may_change, user_mismatch
 from .policy import Activity
 from .presence import ACTIVE_NOW, Presence, activity_of
 from .stores.base import Ended, Live, Record
 
 # How long a page may take to send a body that fits into one packet, in seconds.
 _BODY_TIMEOUT: Final = 10.0
-
-#: What is read of a body that nobody wants, before the answer, in bytes and seconds: a client that
-#: is cut off while it sends may not see the answer.
-MOST_DRAINED: Final = 2**20
-DRAIN_TIMEOUT: Final = 5.0
 
 #: The methods of the drafts' route.
 DRAFT_METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
@@ -41,7 +35,7 @@ _PREFLIGHT_KEPT: Final = 7200
 _Answer = tuple[HTTPStatus, object]
 # The same with its headers, whose names have underscores here.
 _Response = tuple[HTTPStatus, bytes, dict[str, str]]
-_Alive = TypeVar("_Alive")
+_Found = TypeVar("_Found")
 
 
 class _Refused(Exception):
@@ -63,6 +57,7 @@ class Routes:
     def __init__(self, settings: Settings, presence: Presence) -> None:
         self._settings = settings
         self._presence = presence
+        self._stored = presence.stored
         # The methods of each route, by the path below the URL prefix.
         self._methods: Final[dict[str, tuple[str, ...]]] = {
             "/state": ("GET", "HEAD"),
@@ -84,16 +79,16 @@ class Routes:
         self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Answer a request for one of the routes."""
-        body = _Body(receive)
-        status, content, headers = await self._answer_to(route, scope, body)
+        body = Body(receive)
+        status, content, headers = await self._dispatch(route, scope, body)
         if scope["method"] in ("POST", "DELETE"):
             await body.drain()
-        shared = sharing(scope, self._settings)
-        if vary := ", ".join(filter(None, (headers.get("vary"), shared.get("vary")))):
-            shared["vary"] = vary
-        await _send(send, status, content, {**headers, **shared})
+        cors = cors_headers(scope, self._settings)
+        if vary := ", ".join(filter(None, (headers.get("vary"), cors.get("vary")))):
+            cors["vary"] = vary
+        await _send(send, status, content, {**headers, **cors})
 
-    async def _answer_to(self, route: str, scope: HTTPScope, body: _Body) -> _Response:
+    async def _dispatch(self, route: str, scope: HTTPScope, body: Body) -> _Response:
         methods = self._methods[route]
         if scope["method"] == "OPTIONS":
             return self._preflight(scope, methods)
@@ -119,48 +114,53 @@ class Routes:
         """What another origin's page may do (Fetch, section 4.8)."""
         allow = ", ".join(methods)
         headers = {"allow": allow}
-        if "access_control_allow_origin" in sharing(scope, self._settings):
+        if "access_control_allow_origin" in cors_headers(scope, self._settings):
             headers["access_control_allow_methods"] = allow
             headers["access_control_allow_headers"] = "Content-Type"
             headers["access_control_max_age"] = str(_PREFLIGHT_KEPT)
         return _respond(HTTPStatus.NO_CONTENT, None, **headers)
 
-    async def _answer(self, route: str, scope: HTTPScope, body: _Body) -> _Answer:
+    async def _answer(self, route: str, scope: HTTPScope, body: Body) -> _Answer:
         """First whose page it is, then whose session, and only then what it brings."""
         if scope["method"] in ("POST", "DELETE") and not may_change(scope, self._settings):
             raise _Refused(HTTPStatus.FORBIDDEN, error="the request is from another origin's page")
-        id = await self._id(scope)
-        activity = ACTIVE_NOW if route == "/extend" else None
-        live: Live | Record
-        told: dict[str, object] = {}
-        if route == "/state" or scope["query_string"]:
-            live = record = await self._own(id, scope)
-            if route == "/state" and "tag" in _query(scope):
-                # What the tag says, for a page that had none, or another user's.
-                user = None if record.user_id is None else self._settings.tags.of(record.user_id)
-                told = {"user": user, "drafts": bool(user and self._settings.drafts)}
-        if route == "/presence":
-            activity = self._sign(await body.read(protocol.MAX_FRAME, _BODY_TIMEOUT))
-        if activity is not None:
-            live = _alive(await self._presence.renew(id, activity))
-        return HTTPStatus.OK, protocol.times(self._presence.stored.left(id, live)) | told
+        id = _or_401(await self._stored.id_in_cookies(scope))
+        if route == "/state":
+            record = await self._load_own(id, scope)
+            return HTTPStatus.OK, self._times(id, record) | self._user_facts(scope, record)
+        if scope["query_string"]:
+            await self._load_own(id, scope)
+        activity = ACTIVE_NOW if route == "/extend" else await self._read_pong(body)
+        live = _or_401(await self._presence.renew(id, activity))
+        return HTTPStatus.OK, self._times(id, live)
 
-    async def _own(self, id: str, scope: HTTPScope) -> Record:
+    def _times(self, id: str, live: Live | Record) -> dict[str, object]:
+        return {**protocol.times(self._stored.left(id, live))}
+
+    def _user_facts(self, scope: HTTPScope, record: Record) -> dict[str, object]:
+        """What the script's tag says of the user, for a page that had none, or another user's."""
+        if "tag" not in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+            return {}
+        user = None if record.user_id is None else self._settings.tags.of(record.user_id)
+        return {"user": user, "drafts": bool(user and self._settings.drafts)}
+
+    async def _load_own(self, id: str, scope: HTTPScope) -> Record:
         """The session of the user for whom the page was made."""
-        record = _alive(await self._presence.stored.load_session(id))
+        record = _or_401(await self._stored.load_session(id))
         if (reason := user_mismatch(scope, record.user_id, self._settings)) is not None:
             raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
         return record
 
-    async def _id(self, scope: HTTPScope) -> str:
-        return _alive(await self._presence.stored.id_in_cookies(scope))
-
-    def _sign(self, body: bytes) -> Activity:
-        """What a page's answer is worth, which came as a body."""
+    async def _read_pong(self, body: Body) -> Activity:
+        """What a page's answer is worth, which comes as a body."""
         try:
-            text: str | bytes = body.decode()
+            content = await body.read(protocol.MAX_FRAME, _BODY_TIMEOUT)
+        except TimeoutError:
+            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, error="the body did not come") from None
+        try:
+            text: str | bytes = content.decode()
         except UnicodeDecodeError:
-            text = body
+            text = content
         try:
             frame = protocol.parse(text)
         except FrameError as error:
@@ -172,49 +172,16 @@ class Routes:
         return activity_of(frame, self._settings.keepalive)
 
 
-def _query(scope: HTTPScope) -> dict[str, list[str]]:
-    return parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+def _or_401(outcome: _Found | Ended | None) -> _Found:
+    """The session, or its id, that was asked for.
 
-
-def _alive(outcome: _Alive | Ended | None) -> _Alive:
-    """A session, or its id, that is one."""
+    Raises:
+        _Refused: there is none: 401, with the reason for which a page's session is over.
+    """
     if outcome is None or isinstance(outcome, Ended):
         reason = "unknown" if outcome is None else outcome.reason
         raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
     return outcome
-
-
-class _Body:
-    """A request's body, read as far as is needed."""
-
-    def __init__(self, receive: ASGIReceiveCallable) -> None:
-        self._receive = receive
-        self._is_over = False
-
-    async def _next(self) -> bytes:
-        message = await self._receive()
-        # Or the client has left.
-        self._is_over = message["type"] != "http.request" or not message.get("more_body", False)
-        return message.get("body", b"") if message["type"] == "http.request" else b""
-
-    async def read(self, most: int, timeout: float) -> bytes:
-        """The body, as far as is needed to see that it is longer than ``most`` bytes."""
-        body = bytearray()
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._is_over and len(body) <= most:
-                    body += await self._next()
-        except TimeoutError:
-            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, error="the body did not come") from None
-        return bytes(body)
-
-    async def drain(self) -> None:
-        """Read what is left, if that is not too much, and throw it away."""
-        drained = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_TIMEOUT):
-                while not self._is_over and drained < MOST_DRAINED:
-                    drained += len(await self._next())
 
 
 def _error(status: HTTPStatus, error: str, **headers: str) -> _Response:

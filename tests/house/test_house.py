@@ -36,6 +36,7 @@ FLOORS = [
         "origins",
     ],
     [
+        "bodies",
         "renewals",
         "checks",
         "writing",
@@ -66,7 +67,7 @@ PURE = ["policy", "protocol", "codec"]
 KNOW_QUART = {"checks", "interface", "extension", "quarts", "draft_view", "files", "templates"}
 KNOW_ASGI = KNOW_QUART | {
     *("presence.sending", "presence.stored", "presence.open_session"),
-    *("presence.pages", "presence.socket", "routes", "cookies", "origins"),
+    *("presence.pages", "presence.socket", "routes", "bodies", "cookies", "origins"),
 }
 
 
