@@ -150,7 +150,7 @@ async def _age(store: Store, ids: list[str], interval: float) -> None:
             pipeline = client.pipeline(transaction=False)
             for id, age in ages.items():
                 clocks = struct.pack("<ddddB", now - age, now - age, now - age, 0.0, 0)
-                pipeline.hset(store._key(id).decode(), "\xff".encode("latin-1"), clocks)
+                pipeline.hset(store._keys.session(id).decode(), "\xff".encode("latin-1"), clocks)
             await pipeline.execute()
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from quart_idle.stores import redis
+from quart_idle.stores.redis.connection import Connection
+from quart_idle.stores.redis.trips import Trips
 from tests.helpers.clock import HOUR, Clock
 from tests.helpers.eager_tasks import make_tasks_eager
 from tests.helpers.handlers import look
@@ -66,7 +67,7 @@ async def test_with_eager_tasks_a_server_keeps_a_session_alive_by_requests_and_b
     assert (await user.get("/")).json()["user"] == "ada"
 
 
-class _Counting(redis._Connection):
+class _Counting(Connection):
     """A connection that counts its trips."""
 
     def __init__(self) -> None:
@@ -82,7 +83,7 @@ class _Counting(redis._Connection):
 async def test_with_eager_tasks_what_is_asked_for_in_one_turn_goes_to_redis_together() -> None:
     make_tasks_eager(asyncio.get_running_loop())
     connection = _Counting()
-    trips = redis._Trips(lambda: connection, 10)
+    trips = Trips(lambda: connection, 10)
     await asyncio.gather(*(trips.load(b"key") for _ in range(10)))
     await trips.close()
     assert connection.trips == 1

@@ -20,7 +20,8 @@ from redis.asyncio.sentinel import Sentinel
 from quart_idle import Store, StoreUnavailable
 from quart_idle.policy import Limits
 from quart_idle.stores.base import REGENERATED, Ended, Live, Record, ask
-from quart_idle.stores.redis import RedisStore, _wrong_with
+from quart_idle.stores.redis import RedisStore
+from quart_idle.stores.redis.check import wrong_with
 from tests.helpers.redis_servers import (
     Cluster,
     RedisServer,
@@ -623,7 +624,7 @@ def test_a_server_that_is_too_old_is_named(version: str, wrong: bool) -> None:
     # An older one cannot be had: what it would say can.
     told = f"# Server\r\nredis_version:{version}\r\nredis_mode:standalone\r\n"
     expected = [f"this is Redis {version}; sessions need Redis 7.0 or later"] if wrong else []
-    assert list(_wrong_with(told)) == expected
+    assert list(wrong_with(told)) == expected
 
 
 #: What a user of Redis needs to be allowed.

@@ -14,9 +14,14 @@ from redis.exceptions import AskError, ConnectionError, RedisClusterException
 
 from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
-from quart_idle.stores import redis
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, Listener
-from quart_idle.stores.redis import RedisStore
+from quart_idle.stores.redis import RedisStore, hearing
+from quart_idle.stores.redis.cluster import NodeConnection
+from quart_idle.stores.redis.connection import Connection
+from quart_idle.stores.redis.hearing import Hearing
+from quart_idle.stores.redis.keys import Keys
+from quart_idle.stores.redis.scripts import Script
+from quart_idle.stores.redis.trips import Trips
 from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime, redis_server
 from tests.store_contract import LIMITS, DraftStoreContract, StoreModel, Told
 
@@ -182,43 +187,42 @@ class _Stream:
         return None
 
 
+def _hearing() -> Hearing:
+    way = cast(Any, None)  # nothing is asked
+    return Hearing(way, Keys("quart-idle", "worker"), lambda *_: None, 1.0)
+
+
 async def test_messages_that_came_at_once_do_not_hold_up_the_loop(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis, "_DEAF", 0.1)
-    monkeypatch.setattr(redis, "_TICK", 0.05)
-    monkeypatch.setattr(redis, "_TURN", 0.001)
-    store = RedisStore(server.url)
-    store.bind(LIMITS, lambda *_: None)
+    monkeypatch.setattr(hearing, "_DEAF", 0.1)
+    monkeypatch.setattr(hearing, "_WAIT", 0.05)
+    monkeypatch.setattr(hearing, "_TURN", 0.001)
     stream = _Stream(20_000)
-    hearing = asyncio.get_running_loop().create_task(store._hear(stream))
+    passing_on = asyncio.get_running_loop().create_task(_hearing().pass_on(stream))
     turns = 0
     while stream.left:
         turns += 1
         await asyncio.sleep(0)
-    await hearing
+    await passing_on
     assert turns > 10
-    await store.close()
 
 
 async def test_a_subscription_that_is_behind_thousands_of_messages_is_not_given_up(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis, "_DEAF", 0.1)
-    monkeypatch.setattr(redis, "_TICK", 0.05)
-    store = RedisStore(server.url)
-    store.bind(LIMITS, lambda *_: None)
+    monkeypatch.setattr(hearing, "_DEAF", 0.1)
+    monkeypatch.setattr(hearing, "_WAIT", 0.05)
     stream = _Stream(30, pause=0.02)
-    await store._hear(stream)
+    await _hearing().pass_on(stream)
     assert stream.left == 0
-    monkeypatch.setattr(redis, "_BUSY", 0.2)
+    monkeypatch.setattr(hearing, "_DEAF_WHILE_BUSY", 0.2)
     stream = _Stream(1000, pause=0.02)
-    await store._hear(stream)
+    await _hearing().pass_on(stream)
     assert stream.left > 900
-    await store.close()
 
 
-class _Losing(redis._Connection):
+class _Losing(Connection):
     """A connection on which a cancellation is lost, as under Python 3.11 `asyncio.wait_for` can."""
 
     def __init__(self) -> None:
@@ -234,8 +238,8 @@ class _Losing(redis._Connection):
 
 async def test_a_store_closes_though_a_cancellation_is_lost() -> None:
     connection = _Losing()
-    trips = redis._Trips(lambda: connection, 60)
-    call = asyncio.get_running_loop().create_task(trips.call("return 1", []))
+    trips = Trips(lambda: connection, 60)
+    call = asyncio.get_running_loop().create_task(trips.call(Script("return 1"), []))
     await connection.reached.wait()
     async with asyncio.timeout(10):
         await trips.close()
@@ -249,7 +253,7 @@ async def test_a_node_that_is_lost_on_the_way_there_is_an_error_of_its_command(
     node = AsyncMock()
     node.read_response.side_effect = AskError("0 127.0.0.1:1")
     node.execute_command.side_effect = error
-    connection = redis._NodeConnection(node, node)
+    connection = NodeConnection(node, node)
     connection._make = lambda: node
     (answer,) = await connection.trip([("GET", "key")])
     assert isinstance(answer, ConnectionError)

@@ -1,5 +1,6 @@
 -- The scripts of the Redis store. Each is what stands above the first "--- name", its own text, and
--- before both the application's limits as constants. The rule of the clocks is that of policy.py.
+-- before both constants (scripts.py): the application's limits, names of fields (packing.py), answers.
+-- The rule of the clocks is that of policy.py.
 --
 -- Flags: a script without any is refused when Redis is full; one with allow-oom makes room, or takes
 -- none.
@@ -13,7 +14,7 @@ local function late() return now > tonumber(ARGV[1]) end
 local function began(raw, created) return #raw > 33 and struct.unpack('<d', raw, 34) or created end
 
 local function read(key)
-  local raw = redis.call('HGET', key, '\255')
+  local raw = redis.call('HGET', key, CLOCKS)
   if not raw then return nil end
   local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
   return {
@@ -59,7 +60,7 @@ end
 
 local function finish(key, index, reason, at, ...)
   redis.call('UNLINK', key)
-  redis.call('HSET', key, '\253', reason, '\252', exact(at))
+  redis.call('HSET', key, REASON, reason, ENDED_AT, exact(at))
   if ... then redis.call('HSET', key, ...) end
   redis.call('PEXPIREAT', key, string.format('%.0f', (at + KEPT) * 1000))
   redis.call('ZREM', index, rest(key))
@@ -72,7 +73,7 @@ local function apply(key, index, c, first)
   local kind = ARGV[first + 1]
   if kind == CLEAR then
     for _, field in ipairs(redis.call('HKEYS', key)) do
-      if field ~= '\255' and field ~= '\254' then redis.call('HDEL', key, field) end
+      if field ~= CLOCKS and field ~= USER then redis.call('HDEL', key, field) end
     end
   end
   local last = first + 2 + 2 * tonumber(ARGV[first + 2])
@@ -83,7 +84,7 @@ local function apply(key, index, c, first)
   if ARGV[first] ~= '' then c.own = tonumber(ARGV[first]) end
   if kind ~= SAME then c.began = now end
   if ARGV[first] ~= '' or kind ~= SAME then
-    redis.call('HSET', key, '\255', packed(c))
+    redis.call('HSET', key, CLOCKS, packed(c))
     watch(key, index, c)
   end
 end
@@ -93,12 +94,23 @@ local function is_left_with_nothing(key)
   return #redis.call('HKEYS', key) == (redis.call('HGET', key, PERMANENT) and 2 or 1)
 end
 
+-- End a session that a change has left with nothing, if the change may do so: whether it did.
+-- (One that may has a mark.)
+local function ended_for_nothing(key, index, mark)
+  if mark == '' or not is_left_with_nothing(key) then return false end
+  finish(key, index, SIGNED_OUT, now, ENDED_BY, mark)
+  return true
+end
+
+-- Whether it was this very call that ended a session: its answer was lost, and it is sent again.
+local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key, ENDED_BY) == mark end
+
 --- create
 -- KEYS: the session, its index. ARGV: not after, the change.
-if late() then return -1 end
+if late() then return LATE end
 local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0}
 redis.call('UNLINK', KEYS[1])
-redis.call('HSET', KEYS[1], '\255', packed(c))
+redis.call('HSET', KEYS[1], CLOCKS, packed(c))
 watch(KEYS[1], KEYS[2], c)
 apply(KEYS[1], KEYS[2], c, 2)
 return packed(c)
@@ -106,64 +118,59 @@ return packed(c)
 --- save
 -- KEYS: the session, its index. ARGV: not after, the call's mark if the change may leave nothing, the
 -- change. Answers with the id that the session has now, if another.
-if late() then return -1 end
+if late() then return LATE end
 local mark = ARGV[2]
 local c = alive(KEYS[1])
 if not c then
-  if mark ~= '' and redis.call('HGET', KEYS[1], '\250') == mark then return 2 end
-  return redis.call('HGET', KEYS[1], '\249') or 0
+  if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
+  return redis.call('HGET', KEYS[1], SAME_AT) or 0
 end
 apply(KEYS[1], KEYS[2], c, 3)
-if mark ~= '' and is_left_with_nothing(KEYS[1]) then
-  finish(KEYS[1], KEYS[2], SIGNED_OUT, now, '\250', mark)
-  return 2
-end
-return 1
+if ended_for_nothing(KEYS[1], KEYS[2], mark) then return LEFT_WITH_NOTHING end
+return DONE
 
 --- regenerate
 -- KEYS: the session, its index; the new id's. ARGV: not after, the new id, the call's mark if the
 -- change may leave nothing, the change.
-if late() then return -1 end
+if late() then return LATE end
 local new_id, mark, kind = ARGV[2], ARGV[3], ARGV[5]
 local c = alive(KEYS[1])
 if not c then
-  if mark ~= '' and redis.call('HGET', KEYS[1], '\250') == mark then return 2 end
-  return redis.call('HGET', KEYS[1], '\251') == new_id and alive(KEYS[3]) and 1 or 0
+  if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
+  return redis.call('HGET', KEYS[1], NEW_ID) == new_id and alive(KEYS[3]) and DONE or 0
 end
 apply(KEYS[1], KEYS[2], c, 4)
-if mark ~= '' and is_left_with_nothing(KEYS[1]) then
-  finish(KEYS[1], KEYS[2], SIGNED_OUT, now, '\250', mark)
-  return 2
-end
+if ended_for_nothing(KEYS[1], KEYS[2], mark) then return LEFT_WITH_NOTHING end
 redis.call('RENAME', KEYS[1], KEYS[3])
 watch(KEYS[3], KEYS[4], c)
 if kind == SAME then
-  finish(KEYS[1], KEYS[2], REGENERATED, now, '\251', new_id, '\249', new_id)
+  finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id, SAME_AT, new_id)
 else
-  finish(KEYS[1], KEYS[2], REGENERATED, now, '\251', new_id)
+  finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id)
 end
-return 1
+return DONE
 
 --- end flags=allow-oom
 -- KEYS: the session, its index. ARGV: the reason, the call's mark. Answers with the id that it has
 -- now, if another.
+local reason, mark = ARGV[1], ARGV[2]
 if alive(KEYS[1]) then
-  finish(KEYS[1], KEYS[2], ARGV[1], now, '\250', ARGV[2])
-  return 1
+  finish(KEYS[1], KEYS[2], reason, now, ENDED_BY, mark)
+  return DONE
 end
-if redis.call('HGET', KEYS[1], '\250') == ARGV[2] then return 1 end
-return redis.call('HGET', KEYS[1], '\251') or 0
+if ended_by(KEYS[1], mark) then return DONE end
+return redis.call('HGET', KEYS[1], NEW_ID) or 0
 
 --- renew flags=allow-oom
 -- KEYS: sessions, then their indexes. ARGV: not after, how many, signs of life.
-if late() then return -1 end
+if late() then return LATE end
 -- (Without tables that could be spared: this is most of what Redis does for open pages.)
 local answer = {exact(now)}
 local many, signs, at = tonumber(ARGV[2]), ARGV[3], 1
 for number = 1, many do
   local key, seen_ago, active_ago, page, index = KEYS[number]
   seen_ago, active_ago, page, index, at = struct.unpack('<ddBH', signs, at)
-  local raw = redis.call('HGET', key, '\255')
+  local raw = redis.call('HGET', key, CLOCKS)
   if raw then
     local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
     local from = began(raw, created)
@@ -176,7 +183,7 @@ for number = 1, many do
       local new = struct.pack('<ddddB', created, active, seen, own, math.max(paged, page))
       new = new .. string.sub(raw, 34)
       if new ~= raw then
-        redis.call('HSET', key, '\255', new)
+        redis.call('HSET', key, CLOCKS, new)
         if page > paged then
           local at = deadline(from, active, seen, own, page)
           redis.call('ZADD', KEYS[many + index], 'LT', exact(at), rest(key))
@@ -186,14 +193,14 @@ for number = 1, many do
       answer[number + 1] = new
     end
   else
-    answer[number + 1] = redis.call('HMGET', key, '\253', '\252')
+    answer[number + 1] = redis.call('HMGET', key, REASON, ENDED_AT)
   end
 end
 return answer
 
 --- keep
 -- KEYS: the places of a box. ARGV: not after, the draft's name, the draft.
-if late() then return -1 end
+if late() then return LATE end
 local place, oldest
 for _, key in ipairs(KEYS) do
   local name, at = unpack(redis.call('HMGET', key, 'name', 'at'))
@@ -218,7 +225,7 @@ return answer
 
 --- drop flags=allow-oom
 -- KEYS: the places of a box. ARGV: not after, the draft's name.
-if late() then return -1 end
+if late() then return LATE end
 for _, key in ipairs(KEYS) do
   if redis.call('HGET', key, 'name') == ARGV[2] then redis.call('UNLINK', key) end
 end

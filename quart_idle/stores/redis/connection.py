@@ -1,0 +1,67 @@
+"""A connection to Redis: commands go out together, and their answers come back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from hiredis import pack_command
+from redis.exceptions import ConnectionError, RedisError, ResponseError
+
+#: A command, as Redis takes it.
+Command = Sequence[Any]
+
+#: What the transports of CPython 3.12 and later say, beside errors of the system, when something is
+#: written to a connection that was lost: `writelines` does not look.
+LOST: Final = (AttributeError, TypeError)
+
+
+class Connection:
+    """A connection of its own, one trip at a time.
+
+    It is none of a pool's: what a pool of the application's holds is the application's.
+
+    Args:
+        make: makes a connection of redis-py's that is not connected yet.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._connection: Any = None
+
+    async def trip(self, commands: Sequence[Command]) -> list[Any]:
+        """What is answered to each; an error that Redis answers is among the answers."""
+        if self._connection is None:
+            self._connection = self._make()
+            await self._connection.connect()
+        connection = self._connection
+        packed = b"".join([pack_command(tuple(command)) for command in commands])
+        try:
+            await connection.send_packed_command(packed, check_health=False)
+        except LOST as error:
+            raise ConnectionError("the connection was lost") from error
+        answers = []
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response(disable_decoding=True))
+            except ResponseError as error:
+                answers.append(error)
+        return answers
+
+    async def drop(self) -> None:
+        """Forget a connection whose answers may still be on their way."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
+
+
+def timeless(connection: Any) -> Any:
+    """Take a connection's own time-out away, since what it is used for has one.
+
+    Sending under it is `asyncio.wait_for`, which under Python 3.11 can lose a cancellation: whoever
+    closes the store would wait for ever.
+    """
+    connection.socket_timeout = None
+    return connection

@@ -1,0 +1,61 @@
+"""The names of keys and channels, and which keys a script can have together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..base import MOST_DRAFTS, TAG
+
+#: The hash tags: what a session's id can begin with.
+TAGS = tuple(f"{number:02x}" for number in range(256))
+
+_INDEX = b":due"
+
+
+class Keys:
+    """The names that an application's sessions have.
+
+    Args:
+        prefix: its namespace in Redis.
+        worker: what this worker calls itself.
+    """
+
+    def __init__(self, prefix: str, worker: str) -> None:
+        self._prefix = prefix
+        #: The channel on which every worker is told what happens to sessions.
+        self.told = f"{prefix}:told"
+        #: The channel on which this worker hears itself.
+        self.heartbeat = f"{prefix}:beat:{worker}"
+        #: Whose turn it is to sweep.
+        self.turn = f"{prefix}:turn".encode()
+
+    def session(self, id: str) -> bytes:
+        return f"{self._prefix}:{{{id[:TAG]}}}{id[TAG:]}".encode("utf-8", "surrogatepass")
+
+    def index(self, id: str) -> bytes:
+        """When to look at which session of an id's hash tag."""
+        return f"{self._prefix}:{{{id[:TAG]}}}".encode("utf-8", "surrogatepass") + _INDEX
+
+    def places(self, box: str) -> list[bytes]:
+        """The places for drafts that a box has."""
+        start = f"{self._prefix}:{{{box[:TAG]}}}:draft:{box[TAG:]}"
+        return [f"{start}:{number}".encode() for number in range(MOST_DRAFTS)]
+
+
+def sessions_of(index: bytes, rests: Iterable[bytes]) -> list[bytes]:
+    """The keys of sessions that an index names by what follows their hash tag."""
+    start = index.removesuffix(_INDEX)
+    return [start + rest for rest in rests]
+
+
+def together(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
+    """On one server a script can have any keys."""
+    return [found] if (found := list(keys)) else []
+
+
+def by_tag(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
+    """On a cluster, those of one hash tag."""
+    groups: dict[bytes, list[bytes]] = {}
+    for key in keys:
+        groups.setdefault(key.partition(b"}")[0], []).append(key)
+    return groups.values()

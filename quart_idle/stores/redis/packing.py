@@ -1,0 +1,128 @@
+"""What is stored of a session, to bytes and back: its fields, its clocks, a change to it. Pure.
+
+The names of fields that are not data are bytes that no text can have. `scripts.lua` has them as
+constants, and packs clocks as this does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import Struct
+from typing import Any, Final
+
+from ...policy import Activity, Clocks, Limits, deadline
+from ..base import REASON_KEPT, Change, Ended, Record
+
+#: The session's clocks, and its user.
+CLOCKS: Final = b"\xff"
+USER: Final = b"\xfe"
+#: Of a session that is over: why, and when.
+REASON: Final = b"\xfd"
+ENDED_AT: Final = b"\xfc"
+#: Of one whose token was changed: its new id; and that again, if its token alone was changed, so
+#: that a save is passed on.
+NEW_ID: Final = b"\xfb"
+SAME_AT: Final = b"\xf9"
+#: The mark of the call that ended it, by which one that is sent again knows that it did.
+ENDED_BY: Final = b"\xfa"
+
+#: What of a session a change leaves: all; all, but it is another session from now on; nothing.
+SAME, ANEW, CLEAR = range(3)
+
+# Created, active, seen, own timeout (0: none), whether a page was ever open; and behind that when
+# it began, if not when it was created. (What is added goes to the end, where it can be left out:
+# while workers are replaced, those of one version meet sessions of another's.)
+_CLOCKS: Final = Struct("<ddddB")
+_BEGAN: Final = Struct("<d")
+
+# A sign of life: how long ago the session was seen and active (_NEVER: it was not), in seconds;
+# whether a page is open; and which of the indexes that the script is given is the session's.
+_SIGN: Final = Struct("<ddBH")
+_NEVER: Final = -1.0
+
+
+def to_bytes(text: str | bytes) -> bytes:
+    """A text as Redis has it; half a surrogate pair is text, too."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+
+
+def to_text(raw: bytes) -> str:
+    """The text that `to_bytes` made this of."""
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def unpack_clocks(raw: bytes) -> Clocks:
+    """A session's clocks."""
+    created, active, seen, own, paged = _CLOCKS.unpack_from(raw)
+    began = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else None
+    return Clocks(created, active, seen, bool(paged), own or None, began)
+
+
+def unpack_end(reason: bytes | None, at: bytes | float | None, now: float) -> Ended | None:
+    """The end of a session, while it is told."""
+    if reason is None or at is None:
+        return None
+    ago = now - float(at)
+    return Ended(to_text(reason), ago) if ago < REASON_KEPT else None
+
+
+def unpack_session(
+    found: dict[bytes, bytes] | list[bytes], now: float, limits: Limits
+) -> Record | Ended | None:
+    """What `Store.load` answers.
+
+    Args:
+        found: the hash, as Redis's protocol 3 has it, or names and values in turn, as protocol 2.
+        now: Redis's clock when it was read, in seconds.
+        limits: by which a session that nobody has swept yet is over.
+    """
+    if not found:
+        return None
+    fields = found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=True))
+    raw = fields.pop(CLOCKS, None)
+    if raw is None:
+        return unpack_end(fields.get(REASON), fields.get(ENDED_AT), now)
+    clocks = unpack_clocks(raw)
+    end, why = deadline(clocks, limits)
+    if end <= now:  # it is swept soon
+        return unpack_end(why.encode(), end, now)
+    user = fields.pop(USER, None)
+    data = {to_text(name): value for name, value in fields.items()}
+    return Record(data, None if user is None else to_text(user), clocks, now)
+
+
+def change_arguments(change: Change) -> Iterable[Any]:
+    """A change, as `apply` in `scripts.lua` takes it."""
+    own = change.attributes.get("timeout", b"")
+    yield 0 if own is None else own if own == b"" else repr(own)
+    yield CLEAR if change.clear else ANEW if change.anew else SAME
+    fields = {to_bytes(key): value for key, value in change.fields.items()}
+    if "user_id" in change.attributes:
+        user = change.attributes["user_id"]
+        fields[USER] = None if user is None else to_bytes(user)
+    yield sum(value is not None for value in fields.values())
+    for key, value in fields.items():
+        if value is not None:
+            yield key
+            yield value
+    yield from (key for key, value in fields.items() if value is None)
+
+
+def pack_signs(
+    activities: Sequence[Activity], indexes: Sequence[bytes]
+) -> tuple[list[bytes], bytes]:
+    """Signs of life, as the script `renew` takes them.
+
+    Args:
+        activities: a session's each.
+        indexes: the index of each of these sessions.
+
+    Returns:
+        Each index once, and the signs, which name an index by its place among these.
+    """
+    places: dict[bytes, int] = {}
+    signs = []
+    for (seen, active, paged), index in zip(activities, indexes, strict=True):
+        place = places.setdefault(index, len(places) + 1)  # Lua counts from 1
+        signs.append(_SIGN.pack(seen, _NEVER if active is None else active, paged, place))
+    return list(places), b"".join(signs)

@@ -1,0 +1,102 @@
+"""The scripts of `scripts.lua`, with an application's limits in them, and what they answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha1
+from pathlib import Path
+from typing import Final
+
+from ...policy import Limits
+from ..base import DRAFT_KEPT, PERMANENT, REASON_KEPT, REGENERATED, SIGNED_OUT
+from .packing import (
+    CLEAR,
+    CLOCKS,
+    ENDED_AT,
+    ENDED_BY,
+    NEW_ID,
+    REASON,
+    SAME,
+    SAME_AT,
+    USER,
+)
+
+#: What a script that writes answers when it comes too late: it has done nothing.
+LATE: Final = -1
+#: What one that changes a session answers, where there is one.
+DONE: Final = 1
+LEFT_WITH_NOTHING: Final = 2
+
+#: How many sessions a sweep ends for each hash tag before it comes round again.
+MOST_DUE: Final = 100
+
+# How much longer than it can be alive a session is kept where no worker is left to sweep it.
+_ABANDONED: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script, and what Redis knows it by once it has seen it."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
+
+
+# Fields of a session that are not data.
+_FIELDS: Final = {
+    "CLOCKS": CLOCKS,
+    "USER": USER,
+    "REASON": REASON,
+    "ENDED_AT": ENDED_AT,
+    "NEW_ID": NEW_ID,
+    "SAME_AT": SAME_AT,
+    "ENDED_BY": ENDED_BY,
+}
+
+# What all share; then, by turns, a script's name with its flags, and its own text.
+_SHARED, *_SCRIPTS = re.split(
+    r"^--- (.*)\n", Path(__file__).with_name("scripts.lua").read_text(), flags=re.MULTILINE
+)
+
+
+def scripts(limits: Limits, channel: str) -> Mapping[str, Script]:
+    """The scripts by name.
+
+    Args:
+        limits: the clocks that count.
+        channel: where all workers are told what happens to sessions.
+    """
+    infinite = "1/0"
+    constants = {
+        "TIMEOUT": limits.timeout,
+        "LIFETIME": infinite if limits.lifetime is None else limits.lifetime,
+        "CLOSED": infinite if limits.closed_timeout is None else limits.closed_timeout,
+        "WARNING": limits.warning,
+        "KEPT": REASON_KEPT,
+        "ABANDONED": _ABANDONED,
+        "DRAFT_KEPT": DRAFT_KEPT,
+        "MOST_DUE": MOST_DUE,
+        "REGENERATED": f"'{REGENERATED}'",
+        "SIGNED_OUT": f"'{SIGNED_OUT}'",
+        "PERMANENT": f"'{PERMANENT}'",
+        "CHANNEL": f"'{channel}'",
+        # Arguments are texts.
+        "SAME": f"'{SAME}'",
+        "CLEAR": f"'{CLEAR}'",
+        "LATE": LATE,
+        "DONE": DONE,
+        "LEFT_WITH_NOTHING": LEFT_WITH_NOTHING,
+        **{name: f"'\\{field[0]}'" for name, field in _FIELDS.items()},
+    }
+    shared = "".join(f"local {name} = {value}\n" for name, value in constants.items()) + _SHARED
+    made = {}
+    for heading, own in zip(_SCRIPTS[::2], _SCRIPTS[1::2], strict=True):
+        name, _, flags = heading.partition(" ")
+        made[name] = Script(f"#!lua {flags}\n{shared}{own}")
+    return made

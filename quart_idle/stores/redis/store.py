@@ -1,0 +1,243 @@
+"""`RedisStore`: what a store is asked for, as calls of scripts; and what it has under way."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis import asyncio as aioredis
+
+from ...exceptions import ConfigError
+from ...policy import Activity, Clocks, Limits
+from ..base import REGENERATED, SIGNED_OUT, Change, Changed, Ended, Listener, Live, Record
+from .calls import Calls
+from .cluster import Cluster
+from .hearing import Hearing
+from .keys import Keys
+from .packing import (
+    change_arguments,
+    pack_signs,
+    to_bytes,
+    to_text,
+    unpack_clocks,
+    unpack_end,
+    unpack_session,
+)
+from .scripts import DONE, LEFT_WITH_NOTHING, Script, scripts
+from .sweep import Sweep
+from .tasks import end_tasks, failures_of
+from .trips import MOST_AT_ONCE, Server
+from .urls import client_maker
+
+
+class RedisStore:
+    """A `Store` in Redis 7.0 or later, for any number of workers.
+
+    Args:
+        client: a ``redis.asyncio`` client of the application's, which stays open when the store
+            closes; or a URL: ``redis://``, ``rediss://``, ``unix://``,
+            ``redis+cluster://host[,host…]`` or ``redis+sentinel://host[,host…]/service``.
+
+    Raises:
+        ConfigError: the URL is wrong.
+    """
+
+    def __init__(self, client: aioredis.Redis | aioredis.RedisCluster | str) -> None:
+        self._owns_client = isinstance(client, str)
+        try:
+            self._make = client_maker(client) if isinstance(client, str) else lambda _: client
+        except ConfigError as error:
+            del client  # a traceback may show the variables
+            raise error.with_traceback(None) from None
+        # To find the node of a cluster takes time that no trip's limit counts.
+        self.timely = not (
+            client.startswith("redis+cluster:")
+            if isinstance(client, str)
+            else isinstance(client, aioredis.RedisCluster)
+        )
+        self._name = secrets.token_hex(8)
+        self._terms: tuple[Limits, str, float] | None = None
+        self._listeners: list[Listener] = []
+        self._running: _Running | None = None
+
+    def bind(
+        self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
+    ) -> None:
+        terms = limits, prefix, timeout
+        if self._terms not in (None, terms):
+            raise ConfigError(
+                "this RedisStore serves an application with other limits, another key prefix or "
+                "another store timeout already"
+            )
+        self._terms = terms
+        self._limits, _, self._timeout = terms
+        self._listeners.append(listener)
+        self._keys = Keys(prefix, self._name)
+        self._scripts = scripts(limits, self._keys.told)
+
+    async def open(self) -> None:
+        await self._start().hearing.begun.wait()
+
+    async def close(self) -> None:
+        running = self._running
+        if running is None or running.loop is not asyncio.get_running_loop():
+            return
+        self._running = None
+        await running.close()
+        if self._owns_client:
+            await running.client.aclose()
+
+    def _start(self) -> _Running:
+        """Have the work under way, in this event loop: an earlier one is gone."""
+        running = self._running
+        if running is None or running.loop is not asyncio.get_running_loop():
+            if self._terms is None:
+                raise RuntimeError("a store is bound before it is used")
+            client = self._make(self._timeout)
+            running = self._running = _Running(
+                client, self._scripts, self._keys, self._tell, self._timeout
+            )
+        return running
+
+    # Reading.
+
+    async def load(self, id: str) -> Record | Ended | None:
+        found, now = await self._start().trips.load(self._keys.session(id))
+        return unpack_session(found, now, self._limits)
+
+    # Writing.
+
+    async def create(self, id: str, change: Change) -> Clocks:
+        answer = await self._write("create", self._places_of(id), *change_arguments(change))
+        return unpack_clocks(answer)
+
+    async def save(self, id: str, change: Change) -> Changed | None:
+        mark = secrets.token_bytes(8) if change.takes else b""
+        while True:
+            arguments = change_arguments(change)
+            answer = await self._write("save", self._places_of(id), mark, *arguments)
+            if not isinstance(answer, bytes):
+                return self._changed(answer, id, id)
+            id = to_text(answer)
+
+    async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
+        name = to_bytes(new_id)
+        mark = name if change.takes else b""
+        keys = *self._places_of(id), *self._places_of(new_id)
+        arguments = change_arguments(change)
+        answer = await self._write("regenerate", keys, name, mark, *arguments)
+        if answer == DONE:
+            self._tell_if_deaf(id, REGENERATED)
+        return self._changed(answer, id, new_id)
+
+    async def end(self, id: str, reason: str) -> str | None:
+        mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
+        while True:
+            answer = await self._call("end", self._places_of(id), to_bytes(reason), mark)
+            if not isinstance(answer, bytes):
+                break
+            id = to_text(answer)
+        if not answer:
+            return None
+        self._tell_if_deaf(id, reason)
+        return id
+
+    def _changed(self, answer: int, id: str, new_id: str) -> Changed | None:
+        if answer == LEFT_WITH_NOTHING:
+            self._tell_if_deaf(id, SIGNED_OUT)
+            return Changed(id, ended=True)
+        return Changed(new_id) if answer == DONE else None
+
+    def _places_of(self, id: str) -> tuple[bytes, bytes]:
+        return self._keys.session(id), self._keys.index(id)
+
+    async def _call(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        return await self._start().calls.call(name, keys, *arguments)
+
+    async def _write(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        return await self._start().calls.write(name, keys, *arguments)
+
+    # Renewing.
+
+    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+        calls = self._start().calls
+        ids = {self._keys.session(id): id for id in activities}
+        outcomes: dict[str, Live | Ended | None] = {}
+
+        async def renew_some(keys: Sequence[bytes]) -> None:
+            some = [ids[key] for key in keys]
+            indexes, signs = pack_signs(
+                [activities[id] for id in some], [self._keys.index(id) for id in some]
+            )
+            told, *answers = await calls.write("renew", [*keys, *indexes], len(some), signs)
+            now = float(told)
+            for id, answer in zip(some, answers, strict=True):
+                if isinstance(answer, bytes):
+                    outcomes[id] = Live(unpack_clocks(answer), now)
+                else:
+                    outcomes[id] = unpack_end(answer[0], answer[1], now)
+
+        failed = await failures_of(
+            renew_some(keys[start : start + MOST_AT_ONCE])
+            for keys in calls.by_slot(ids)
+            for start in range(0, len(keys), MOST_AT_ONCE)
+        )
+        if failed and not outcomes:
+            raise failed[0]
+        return outcomes
+
+    # Drafts.
+
+    async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
+        await self._write("keep", self._keys.places(box), to_bytes(name), draft)
+
+    async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
+        found = await self._call("drafts", self._keys.places(box))
+        return {to_text(name): (draft, float(age)) for name, draft, age in found}
+
+    async def drop_draft(self, box: str, name: str) -> None:
+        await self._write("drop", self._keys.places(box), to_bytes(name))
+
+    # Telling.
+
+    def hears(self, since: float) -> bool:
+        return self._running is not None and self._running.hearing.hears(since)
+
+    def _tell(self, id: str, outcome: Live | Ended) -> None:
+        for listener in self._listeners:
+            listener(id, outcome)
+
+    def _tell_if_deaf(self, id: str, reason: str) -> None:
+        """Tell this process itself, if it does not hear what Redis tells all."""
+        if self._running is None or self._running.hearing.is_deaf:
+            self._tell(id, Ended(reason))
+
+
+class _Running:
+    """What a store has under way in one event loop: its connections, and two tasks."""
+
+    def __init__(
+        self,
+        client: Any,
+        scripts: Mapping[str, Script],
+        keys: Keys,
+        tell: Listener,
+        timeout: float,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.client = client
+        self.trips: Server | Cluster
+        if isinstance(client, aioredis.RedisCluster):
+            self.trips = Cluster(client, timeout)
+        else:
+            self.trips = Server(client, timeout)
+        self.calls = Calls(self.trips, scripts, timeout)
+        self.hearing = Hearing(self.trips, keys, tell, timeout)
+        sweep = Sweep(self.calls, keys)
+        self._tasks = [self.loop.create_task(work) for work in (self.hearing.run(), sweep.run())]
+
+    async def close(self) -> None:
+        await end_tasks(self._tasks)
+        await self.trips.close()
