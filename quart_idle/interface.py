@@ -19,6 +19,7 @@ from .config import Settings
 from .cookies import first_living, max_age, named_in
 from .exceptions import SessionEnded, StoreUnavailable
 from .files import StaticFiles
+from .life import Sight
 from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
@@ -77,29 +78,25 @@ class QuartIdleSessionInterface(SessionInterface):
         check_path(self.get_cookie_path(app), self._settings, request)
         session = Session(self)
         session._secure = request.is_secure
-        session._answerable = not isinstance(request, Websocket)
-        session._named = named_in(request.scope, self._cookie_name)
-        if not session._named:
+        session._can_set_cookie = not isinstance(request, Websocket)
+        session._cookie_tokens = named_in(request.scope, self._cookie_name)
+        if not session._cookie_tokens:
+            session._life.none_named()
             return session
         if self._files is None:
             self._files = StaticFiles(app, partial(self._read_after_all, app))
-        if self._files.include(request):
-            session._fault = RuntimeError(
-                "the session is not read for static files; await session.reload() reads it"
-            )
-        else:
+        if not self._files.include(request):
             await self._read(app, request, session)
         return session
 
     async def _read(self, app: Quart, request: BaseRequestWebsocket, session: Session) -> None:
         try:
-            id, found = await first_living(session._named, self._load)
+            id, found = await first_living(session._cookie_tokens, self._load)
         except StoreUnavailable as error:
             # Raised when the session is touched: raised here, it would pass by the application's
             # error handlers, and fail requests that need no session.
-            session._fault = error
+            session._life.read_failed(error)
         else:
-            session._fault = None
             self._take(session, id, found)
             if session._clocks is not None:
                 # Now, and not when it is done: a slow view is within the time that it renewed.
@@ -115,29 +112,28 @@ class QuartIdleSessionInterface(SessionInterface):
     async def reload(self, session: Session) -> None:
         async with session._save_lock:
             await self._writer.take_back(session)
-            id = session._over[0] if session._over is not None else session._id
-            ids = session._named if id is None else (id,)
+            id = session._life.stored_id
+            ids = session._cookie_tokens if id is None else (id,)
             read = await first_living(ids, self._load) if ids else None
-            session._fault = session._over = None
-            session._detach()
-            if read is not None:
+            session._drop()
+            if read is None:
+                session._life.none_named()
+            else:
                 self._take(session, *read)
 
     def _take(self, session: Session, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
-            clocks = self._renewals.renewed(id, found.clocks, found.now)
-            session._attach(id, found.data, found.user_id, clocks, found.now)
+            session._found(id, found, self._renewals.renewed(id, found.clocks, found.now))
         elif found is not None:
-            session._ended = found.reason
-            session._superseded = found.superseded
+            session._life.found_over(found.reason, superseded=found.superseded)
         else:
-            session._ended = "unknown"
+            session._life.found_over("unknown", superseded=False)
 
     async def _read_after_all(self, app: Quart) -> None:
         """The session of a static file's request, which is answered by an error page."""
         session = current(quart.session)
-        if type(session) is Session and isinstance(session._fault, RuntimeError):
+        if type(session) is Session and session._life.was_not_tried:
             await self._read(app, current(quart.request), session)
 
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
@@ -162,33 +158,33 @@ class QuartIdleSessionInterface(SessionInterface):
     ) -> None:
         if type(session) is not Session:
             return
-        saved_before = session._token
+        saved_before = session._cookie
         if session._routed is not None:
             session._routed()
             session._routed = None
-        if session._fault is None and not session._spoiled and session._may_have_changed():
+        life = session._life
+        if life.sight is Sight.OPEN and not session._save_failed and session._may_have_changed():
             try:
                 await self.save(session)
             except SessionEnded as error:
                 _log.info("changes were dropped: %s", error)
-                session._token, session._forget_cookie = None, False
+                session._cookie = None
             except StoreUnavailable as error:
-                session._fault, session._told = error, True
+                life.write_failed(error)
                 if response is not None:
                     await self._answer_error(app, response, error)
             except Exception as error:
-                session._spoiled = True
+                session._save_failed = True
                 if response is None:
                     raise
                 await self._answer_error(app, response, error)
         if response is None:
             return
         is_activity, took = session._is_activity, monotonic() - session._arrived
-        if is_activity is not None and session._id is not None and took > _SLOW:
+        if is_activity is not None and life.id is not None and took > _SLOW:
             # Whoever waited for this was there until now.
-            self._renewals.note(
-                session._id, Activity(0.0, 0.0 if is_activity() else None), left=0.0
-            )
+            activity = Activity(0.0, 0.0 if is_activity() else None)
+            self._renewals.note(life.id, activity, left=0.0)
         # A body that is still to be made may look at the session when the headers are gone.
         streams = isinstance(response, Response) and isinstance(
             response.response, response.iterable_body_class
@@ -198,22 +194,24 @@ class QuartIdleSessionInterface(SessionInterface):
                 response.vary.add("Cookie")
             else:  # the same, and quicker
                 response.headers.add("Vary", "Cookie")
-            if isinstance(session._fault, StoreUnavailable) and response.status_code == 503:
-                response.headers.setdefault("Retry-After", str(session._fault.RETRY_AFTER))
-        if session._answerable:
-            if saved_before in session._named.values() and session._token == saved_before:
-                await self._look_at_token(session)
+            if isinstance(life.fault, StoreUnavailable) and response.status_code == 503:
+                response.headers.setdefault("Retry-After", str(life.fault.RETRY_AFTER))
+        if session._can_set_cookie:
+            if session._cookie == saved_before:
+                await self._look_at_cookie(session)
             self._answer_cookie(app, session, response)
-        session._answerable = False
+        session._can_set_cookie = False
 
-    async def _look_at_token(self, session: Session) -> None:
+    async def _look_at_cookie(self, session: Session) -> None:
         """Send the client's own token again only if it has no newer one by now."""
+        if session._cookie is None or session._cookie.token not in session._cookie_tokens.values():
+            return
         try:
-            found = await self._load(session._id or "")
+            found = await self._load(session._life.id or "")
         except StoreUnavailable:
             found = None
         if not isinstance(found, Record):
-            session._token = None
+            session._cookie = None
 
     async def _answer_error(
         self, app: Quart, response: Response | WerkzeugResponse, error: Exception
@@ -232,7 +230,7 @@ class QuartIdleSessionInterface(SessionInterface):
     def _answer_cookie(
         self, app: Quart, session: Session, response: Response | WerkzeugResponse
     ) -> None:
-        if session._token is None and not session._forget_cookie:
+        if session._cookie is None:
             return
         attributes: dict[str, Any] = {
             "domain": self.get_cookie_domain(app),
@@ -243,12 +241,13 @@ class QuartIdleSessionInterface(SessionInterface):
             "partitioned": self.get_cookie_partitioned(app),
         }
         check_cookie(self._cookie_name, attributes, self._settings)
-        if session._token is None:
+        token = session._cookie.token
+        if token is None:
             response.delete_cookie(self._cookie_name, **attributes)
         else:
-            if session.permanent and session._clocks is not None:
+            if session._contents.permanent and session._clocks is not None:
                 end = lifetime_end(session._clocks, self.limits)
                 left = None if end is None else end - session._offset - monotonic()
                 attributes["max_age"] = max_age(left)
-            response.set_cookie(self._cookie_name, session._token, **attributes)
+            response.set_cookie(self._cookie_name, token, **attributes)
         response.headers["Cache-Control"] = "no-store"

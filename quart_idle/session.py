@@ -1,31 +1,28 @@
-"""The mapping that handlers see: what a session holds, and what a request changed in it.
+"""The mapping that handlers see.
 
-Nothing here talks to a store. The session interface fills a `Session`, asks it for its changes and
-writes them; the names that begin with an underscore are between the two.
+Nothing here talks to a store. What a session holds is in `Contents`, in which state it is in
+`Life`; the session interface reads it and `SessionWriter` writes it. The names that begin with an
+underscore are between these.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol, Self
-from uuid import UUID
+from typing import Any, NamedTuple, Protocol, Self
 
 from flask.sessions import SessionMixin
 
-from .codec import IMMUTABLE, decode, encode, plain_key
+from .contents import Contents
 from .cookies import Token, id_of
+from .life import TO_WRITE, Life, Sight, State
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
-from .stores.base import PERMANENT, SIGNED_OUT, Change, Fields
-
-# Quart's key for flashed messages: the page that shows them takes them out.
-_FLASHES: Final = "_flashes"
+from .stores.base import PERMANENT, SIGNED_OUT, Change, Fields, Record
 
 
-class Keeper(Protocol):
+class SessionBackend(Protocol):
     """Who reads and writes sessions."""
 
     limits: Limits
@@ -39,20 +36,22 @@ class Keeper(Protocol):
     async def reload(self, session: Session) -> None: ...
 
 
-class Move(NamedTuple):
+class PendingRegeneration(NamedTuple):
     """A change of token that the store was asked for, and has not answered yet."""
 
     id: str
     token: Token
     change: Change
-    base: Mapping[str, bytes]
+    #: The fields that were stored before, and the contents' epoch.
+    stored: Mapping[str, bytes]
+    epoch: int
 
     @property
     def new_id(self) -> str:
         return id_of(self.token)
 
     def __repr__(self) -> str:
-        return f"<Move from {self.id} to {self.new_id}>"
+        return f"<PendingRegeneration from {self.id} to {self.new_id}>"
 
     @property
     def undo(self) -> Change | None:
@@ -60,7 +59,14 @@ class Move(NamedTuple):
         if self.change.anew:
             return None
         # As it was, and not only where it was: no more is to be had with the old token.
-        return Change({key: self.base.get(key) for key in self.change.fields}, {})
+        return Change(Fields((key, self.stored.get(key)) for key in self.change.fields), {})
+
+
+class SetCookie(NamedTuple):
+    """What a response tells the client of its cookie."""
+
+    #: The token that it is to have; None: none any more.
+    token: Token | None
 
 
 class Session(SessionMixin):
@@ -78,43 +84,23 @@ class Session(SessionMixin):
     """
 
     _accessed = False
-
-    # The stored session, as it was read; `_id` is None where there is none. `_base` is another
-    # object after whatever makes it so that earlier changes are not to be kept.
+    # Whether the request came without a live session.
     _new = True
-    _id: str | None = None
-    _base: Mapping[str, bytes] = Fields()
-    _base_user_id: str | None = None
+    # The clocks as the store has them, but for the session's own timeout; and the store's clock
+    # less this process's monotonic clock.
     _clocks: Clocks | None = None
-    # The store's clock less this process's monotonic clock.
     _offset = 0.0
-    # What the cookies bring, by id; why the session that they name is over; and whether the client
-    # has a newer cookie, or is about to get one, which only a sign-in may replace.
-    _named: Mapping[str, Token] = {}
-    _ended: str | None = None
-    _superseded = False
 
-    # What was done to it since. `_dirty` has the keys that were set or deleted (None).
-    _lent = False  # whether a value that can change in place was given out
-    _user_id: str | None = None
-    _own_timeout: float | None = None
-    _timeout_set = False
-    _marked_modified = False
-    _cleared = False
-    _token_wanted = False
-    # Whether the user is one whom a key names that named nobody when it was set.
-    _adopts = False
-    _over: tuple[str, str] | None = None  # the id that `end` was called for, and its reason
+    # The tokens that the cookies bring, by id.
+    _cookie_tokens: Mapping[str, Token] = {}
+    # What the response is to tell the client, and whether one can still do so: not of a WebSocket,
+    # nor when it is gone.
+    _cookie: SetCookie | None = None
+    _can_set_cookie = True
+    # Whether the response's save failed for good, so that the error's own does not try again.
+    _save_failed = False
+    _lock: asyncio.Lock | None = None
 
-    # A change of token that may have happened: asked for again, it is the same one.
-    _move: Move | None = None
-
-    # What the response is to carry: a new token, or that there is none any more.
-    _token: Token | None = None
-    _forget_cookie = False
-
-    # Whether a new token can still reach the client: not from a WebSocket, nor after the response.
-    _answerable = True
     _secure = False
     # Whether the request counts as activity, to be asked once it is routed; and when it came, by
     # this process's monotonic clock.
@@ -122,87 +108,46 @@ class Session(SessionMixin):
     _arrived = 0.0
     # To be called when it is routed.
     _routed: Callable[[], None] | None = None
-    _lock: asyncio.Lock | None = None
-    # Why the session cannot be looked at, and whether the application knows.
-    _fault: Exception | None = None
-    _told = False
-    # Whether saving failed for good, so that the error's own response does not try again.
-    _spoiled = False
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
-        self._values: dict[str, Any] = {}
-        self._dirty: dict[str, bytes | None] = {}
+    def __init__(self, backend: SessionBackend) -> None:
+        self._backend = backend
+        self._life: Life[PendingRegeneration] = Life()
+        self._contents = Contents(backend.user_key)
 
     # The mapping.
 
     def _touch(self) -> None:
         self._accessed = True
-        if self._fault is not None:
-            self._told = True
-            raise self._fault
+        if self._life.sight is not Sight.OPEN:
+            self._life.look()
 
     def __getitem__(self, key: str) -> Any:
         self._touch()
-        values = self._values
-        if key not in values:
-            if key in self._dirty:
-                raise KeyError(key)
-            value = values[key] = decode(self._base[key])
-            if type(value) not in IMMUTABLE:
-                self._lent = True
-            return value
-        return values[key]
+        return self._contents[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._touch()
-        if type(key) is not str:
-            key = self._plain_key(key)
         try:
-            raw = encode(key, value)
+            self._contents[key] = value
         except TypeError:
             del value  # a traceback may show the variables
             raise
-        if key == self._keeper.user_key:
-            self._user_id = _user_in(key, raw)
-        self._dirty[key] = raw
-        self._values[key] = value
-        if type(value) not in IMMUTABLE:
-            self._lent = True
 
     def __delitem__(self, key: str) -> None:
-        if key not in self:
-            raise KeyError(key)
-        if type(key) is not str:
-            key = self._plain_key(key)
-        if key == self._keeper.user_key:
-            self._user_id = None
-        self._values.pop(key, None)
-        self._dirty[key] = None
-
-    @staticmethod
-    def _plain_key(key: object) -> str:
-        plain = plain_key(key)
-        if plain is None:
-            raise TypeError(f"session[{key!r}]: the keys of a session are str")
-        return plain
+        self._touch()
+        del self._contents[key]
 
     def __contains__(self, key: object) -> bool:
         self._touch()
-        return key in self._values or (key in self._base and key not in self._dirty)
+        return key in self._contents
 
     def __iter__(self) -> Iterator[str]:
         self._touch()
-        return iter(self._keys())
+        return iter(self._contents)
 
     def __len__(self) -> int:
         self._touch()
-        return len(self._keys())
-
-    def _keys(self) -> list[str]:
-        base, values, dirty = self._base, self._values, self._dirty
-        kept = [key for key in base if key in values or key not in dirty]
-        return kept + [key for key in values if key not in base]
+        return len(self._contents)
 
     def copy(self) -> dict[str, Any]:
         """What the session holds, as a dict: what is set there is not set in the session."""
@@ -219,7 +164,8 @@ class Session(SessionMixin):
         return self
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._id or 'without an id'}>"  # no values: logs are read
+        # No values: logs are read.
+        return f"<{type(self).__name__} {self._life.id or 'without an id'}>"
 
     def clear(self) -> None:
         """Forget everything, the user included.
@@ -228,20 +174,8 @@ class Session(SessionMixin):
         a user and is none after it, the session ends, and the new data goes into another one.
         """
         self._touch()
-        self._forget()
-        self._cleared = self._id is not None
-
-    def _forget(self) -> None:
-        self._base = Fields()
-        self._values = {}
-        self._dirty = {}
-        self._user_id = None
-        self._set_own_timeout(None)
-
-    def _set_own_timeout(self, own: float | None) -> None:
-        self._own_timeout = own
-        if self._clocks is not None:
-            self._clocks = self._clocks._replace(timeout=own)
+        self._contents.clear()
+        self._life.clear()
 
     # What Quart users know.
 
@@ -268,14 +202,15 @@ class Session(SessionMixin):
     def modified(self) -> bool:
         """Whether there is anything to save. Setting it is allowed, and not needed."""
         self._touch()
-        return self._marked_modified or (
-            self._may_have_changed()
-            and (self._attributes_changed() or self._over is not None or bool(self._changes()))
+        return (
+            self._contents.marked
+            or self._life.state in TO_WRITE
+            or (self._contents.may_have_changed() and self._contents.has_changed())
         )
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._marked_modified = value
+        self._contents.marked = value
 
     @property
     def permanent(self) -> bool:
@@ -293,7 +228,7 @@ class Session(SessionMixin):
     def id(self) -> str | None:
         """The id, safe to log; None before the session exists."""
         self._touch()
-        return self._id
+        return self._life.id
 
     @property
     def user_id(self) -> str | None:
@@ -308,21 +243,21 @@ class Session(SessionMixin):
                 says who the user is.
         """
         self._touch()
-        return self._user_id
+        return self._contents.user_id
 
     @user_id.setter
     def user_id(self, value: str | None) -> None:
         self._touch()
         if value is not None and (type(value) is not str or not value):
             raise TypeError(f"session.user_id is {value!r}; allowed: a str that is not empty, None")
-        key = self._keeper.user_key
-        if key is not None and value != self._user_id:
+        key = self._backend.user_key
+        if key is not None and value != self._contents.user_id:
             raise RuntimeError(
                 f"QUART_IDLE_USER_KEY is {key!r}: session[{key!r}] says who the user is; set that, "
                 "and not session.user_id"
             )
-        self._user_id = value
-        self._keeper.knows_users |= value is not None
+        self._contents.user_id = value
+        self._backend.knows_users |= value is not None
 
     @property
     def timeout(self) -> timedelta:
@@ -332,8 +267,8 @@ class Session(SessionMixin):
             ValueError: it is set to something else, or to nothing or less.
         """
         self._touch()
-        own = self._own_timeout
-        return timedelta(seconds=self._keeper.limits.timeout if own is None else own)
+        own = self._contents.timeout
+        return timedelta(seconds=self._backend.limits.timeout if own is None else own)
 
     @timeout.setter
     def timeout(self, value: timedelta | float | None) -> None:
@@ -344,8 +279,7 @@ class Session(SessionMixin):
                 f"session.timeout is {value!r}; "
                 "allowed: a timedelta or seconds, more than 0 and at most a century, or None"
             )
-        self._timeout_set = True
-        self._set_own_timeout(own)
+        self._contents.set_timeout(own)
 
     @property
     def created_at(self) -> datetime | None:
@@ -377,10 +311,11 @@ class Session(SessionMixin):
         clocks = self._clocks
         if clocks is None:
             return None
+        clocks = clocks._replace(timeout=self._contents.timeout)
         if self._is_activity is not None:
             activity = Activity(0.0, 0.0 if self._is_activity() else None)
             clocks = renewed(clocks, activity, self._offset + self._arrived)
-        return deadline(clocks, self._keeper.limits)[0]
+        return deadline(clocks, self._backend.limits)[0]
 
     @property
     def ended(self) -> str | None:
@@ -391,12 +326,12 @@ class Session(SessionMixin):
         names none, or a live one.
         """
         self._touch()
-        return self._ended
+        return self._life.ended
 
     def regenerate(self) -> None:
         """Change the token, with this response: same session, same data."""
         self._touch()
-        self._token_wanted = self._id is not None
+        self._life.regenerate()
 
     def end(self, reason: str = SIGNED_OUT) -> None:
         """End the session, with this response: everywhere, and for good.
@@ -412,10 +347,8 @@ class Session(SessionMixin):
         self._touch()
         if type(reason) is not str or not reason:
             raise TypeError(f"the reason is {reason!r}; allowed: a str that is not empty")
-        if self._id is not None:
-            self._over = self._id, reason
-            self._ended = reason
-        self._detach()
+        self._life.end(reason)
+        self._drop()
 
     async def save(self) -> None:
         """Write the changes now: for WebSocket handlers, streaming bodies and background tasks.
@@ -428,7 +361,7 @@ class Session(SessionMixin):
             RuntimeError: the change needs a new token, and no response can carry it any more.
         """
         self._touch()
-        await self._keeper.save(self)
+        await self._backend.save(self)
 
     async def reload(self) -> None:
         """Read the session again now, and drop changes that were not saved.
@@ -439,7 +372,7 @@ class Session(SessionMixin):
             StoreUnavailable: the store did not answer.
         """
         self._accessed = True
-        await self._keeper.reload(self)
+        await self._backend.reload(self)
 
     # For the session interface, and what writes.
 
@@ -450,152 +383,56 @@ class Session(SessionMixin):
             self._lock = asyncio.Lock()
         return self._lock
 
-    def _attach(
-        self, id: str, data: Mapping[str, bytes], user_id: str | None, clocks: Clocks, now: float
-    ) -> None:
-        """Take on what is stored."""
-        self._id = id
-        self._base = Fields(data)
-        self._user_id = self._base_user_id = user_id
-        if user_id is None and (key := self._keeper.user_key) in data:
-            # From before the key was configured: the token that the client has may stay.
-            with suppress(TypeError):
-                self._user_id = self._base_user_id = _user_in(key or "", data[key or ""])
-                self._adopts = self._user_id is not None
-        self._keeper.knows_users |= user_id is not None
+    def _found(self, id: str, record: Record, clocks: Clocks) -> None:
+        """Take on what is stored, with the clocks as this worker knows them."""
+        self._life.found(id)
+        self._contents.read(record.data, record.user_id, clocks.timeout)
+        self._backend.knows_users |= record.user_id is not None
         self._clocks = clocks
-        self._own_timeout = clocks.timeout
-        self._offset = now - monotonic()
-        self._ended = None
+        self._offset = record.now - monotonic()
         self._new = False
 
-    def _detach(self) -> None:
+    def _created(self, id: str, token: Token, clocks: Clocks) -> None:
+        self._life.created(id)
+        self._cookie = SetCookie(token)
+        self._clocks = clocks
+        self._offset = clocks.created - monotonic()
+
+    def _drop(self) -> None:
         """Have nothing stored from now on; changes are dropped."""
-        self._id = self._clocks = self._base_user_id = None
-        self._forget()
-        self._cleared = self._token_wanted = self._timeout_set = self._marked_modified = False
-        self._adopts = False
+        self._contents.drop()
+        self._clocks = None
 
-    def _begin_anew(self, ended: str) -> None:
-        """Have nothing stored from now on; what is set goes into a session of its own."""
-        self._id = self._clocks = self._base_user_id = None
-        self._ended = ended
-        self._base = {}
-        self._dirty = {key: raw for key, raw in self._dirty.items() if raw is not None}
-        self._values = {key: value for key, value in self._values.items() if key in self._dirty}
-        self._cleared = self._token_wanted = self._marked_modified = self._adopts = False
-
-    def _attributes_changed(self) -> bool:
-        return (
-            self._cleared
-            or self._token_wanted
-            or self._timeout_set
-            or self._adopts
-            or self._user_id != self._base_user_id
-        )
+    def _begin_anew(self) -> None:
+        """Have nothing stored from now on; what was set goes into a session of its own."""
+        self._contents.begin_anew()
+        self._clocks = None
 
     def _may_have_changed(self) -> bool:
         """Whether saving may come to anything: cheap, since most requests only read."""
-        return bool(
-            self._dirty
-            or self._lent
-            or self._over is not None
-            or self._attributes_changed()
-            or self._move is not None
+        return self._contents.may_have_changed() or self._life.state in TO_WRITE
+
+    def _has_signed_out(self) -> bool:
+        """Whether all was cleared, and no user is there in place of the one that was."""
+        return self._life.state is State.CLEARED and (
+            not self._contents.holds_data() or self._contents.has_lost_its_user()
         )
-
-    def _changes(self) -> dict[str, bytes | None]:
-        """The fields to write, encoded; None: to delete.
-
-        Raises:
-            TypeError: a value was changed into one that a session cannot hold.
-        """
-        changes = Fields(
-            (key, raw) for key, raw in self._dirty.items() if raw is not None or key in self._base
-        )
-        for key in self._values:
-            if type(self._values[key]) not in IMMUTABLE:
-                raw = encode(key, self._values[key])
-                if key in self._dirty or raw != self._base[key]:
-                    changes[key] = self._dirty[key] = raw
-        return changes
-
-    def _written(self, change: Change, base: Mapping[str, bytes]) -> None:
-        """This is in the store; what was changed since it was taken is not.
-
-        Args:
-            change: what was written.
-            base: `_base` when it was taken.
-        """
-        if self._base is not base:
-            return  # all of it was cleared or ended since
-        attributes = change.attributes
-        if "user_id" in attributes:
-            self._base_user_id = attributes["user_id"]
-            self._adopts = False
-        if "timeout" in attributes and attributes["timeout"] == self._own_timeout:
-            self._timeout_set = False
-        self._cleared = self._marked_modified = False
-        written = Fields(base)
-        for key, raw in change.fields.items():
-            if raw is None:
-                written.pop(key, None)
-            else:
-                written[key] = raw
-            if key in self._dirty and self._dirty[key] == raw:
-                del self._dirty[key]
-        self._base = written
 
     def _is_live(self) -> bool:
         """Whether there is a session now, or will be with this response.
 
         Where the application knows that there is no telling, this is its page about that.
         """
-        if self._fault is not None and self._told:
+        if self._life.sight is Sight.TOLD:
             return False
         self._touch()
-        if self._user_id is not None:
-            return True
-        # Messages that this page shows are no reason to watch it.
-        holds_data = any(key not in (PERMANENT, _FLASHES) for key in self._keys())
-        return holds_data and not (self._id is None and self._superseded)
-
-    def _holds_data(self) -> bool:
-        return self._user_id is not None or any(key != PERMANENT for key in self._keys())
-
-    def _has_signed_out(self) -> bool:
-        """Whether all was cleared, and no user is there in place of the one that was."""
-        return self._cleared and (
-            not self._holds_data() or (self._base_user_id is not None and self._user_id is None)
+        return self._contents.user_id is not None or (
+            self._life.state is not State.SUPERSEDED and self._contents.is_worth_watching()
         )
 
     def _token_again(self, change: Change) -> Token | None:
         """The token to send again with a change, since the cookie is to last longer, or less."""
-        if PERMANENT not in change.fields or self._id is None:
+        id = self._life.id
+        if id is None or not self._contents.changes_permanent(change.fields):
             return None
-        raws = self._base.get(PERMANENT), change.fields[PERMANENT]
-        before, after = (raw is not None and bool(decode(raw)) for raw in raws)
-        return self._named.get(self._id) if before is not after else None
-
-    def _size(self, changes: Mapping[str, bytes | None]) -> int:
-        """What the session's data takes after these changes, in bytes."""
-        data = {**self._base, **changes}
-        size = sum(len(raw) for raw in data.values() if raw is not None)
-        return size + len("".join((self._user_id or "", *data)).encode("utf-8", "surrogatepass"))
-
-
-def _user_in(key: str, raw: bytes) -> str | None:
-    """The user whom an encoded value names; None: nobody.
-
-    Raises:
-        TypeError: it is no value to tell users by.
-    """
-    value = decode(raw)
-    if value is None or value == "":
-        return None
-    if type(value) is int or isinstance(value, str | UUID):
-        return str(value)
-    raise TypeError(
-        f"session[{key!r}] says who the user is (QUART_IDLE_USER_KEY), and is of type "
-        f"{type(value).__name__}; allowed: str, int, UUID, None"
-    )
+        return self._cookie_tokens.get(id)

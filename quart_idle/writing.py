@@ -8,16 +8,15 @@ happened is asked for again, or taken back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
-from time import monotonic
 from typing import Final
 
 from .config import Settings
 from .cookies import id_of, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
-from .session import Move, Session
-from .stores.base import SIGNED_OUT, Attributes, Change, Changed, ask
+from .life import EXISTS, TO_END, State
+from .session import PendingRegeneration, Session, SetCookie
+from .stores.base import SIGNED_OUT, Change, Changed, ask
 
 # How often a session is asked back to the token that its client has, once a second.
 _UNDO_TRIES: Final = 60
@@ -56,86 +55,88 @@ class SessionWriter:
             await self._save(session)
 
     async def _save(self, session: Session) -> None:
-        if session._over is not None:
-            await self._end(session, *session._over)
-        if session._id is None:
-            if session._holds_data() and not (session._superseded and session._user_id is None):
-                await self._create(session)
-        elif session._move is not None:
+        life, contents = session._life, session._contents
+        if life.regeneration is not None and life.state not in TO_END:
             _need_answer(session)
             # The very same again, since it may have happened; then what was changed since.
-            await self._regenerate(session, session._move)
-            await self._save(session)
-        elif session._has_signed_out():
-            if session._holds_data():  # which is a new session's
+            await self._regenerate(session, life.regeneration)
+        if session._has_signed_out():
+            if contents.holds_data():  # which is a new session's
                 _need_answer(session)
-            session._over = session._id, SIGNED_OUT
-            session._begin_anew(SIGNED_OUT)
-            await self._save(session)
-        else:
-            await self._change(session, session._id)
+            session._begin_anew()
+            life.signed_out(SIGNED_OUT)
+        if life.state in TO_END:
+            await self._end(session)
+        if life.state is State.ABSENT or (
+            life.state is State.SUPERSEDED and contents.user_id is not None
+        ):
+            if contents.holds_data():
+                await self._create(session)
+        elif life.id is not None:
+            await self._change(session, life.id)
 
-    async def _end(self, session: Session, id: str, reason: str) -> None:
+    async def _end(self, session: Session) -> None:
+        life = session._life
+        id, reason = life.stored_id or "", life.ended or SIGNED_OUT
         ended = await ask(self._store.end(id, reason), self._patience)
-        own = {id} if session._move is None else {id, session._move.new_id}
-        session._over = session._token = session._move = None
+        pending = life.regeneration
         # If it was over before, or has another token, a newer cookie may be on its way.
-        session._forget_cookie = ended in own
-        session._superseded = ended not in own
+        is_own = ended == id or (pending is not None and ended == pending.new_id)
+        life.over(reason, elsewhere=not is_own)
+        session._cookie = SetCookie(None) if is_own else None
 
     async def _create(self, session: Session) -> None:
-        base, change = session._base, self._change_of(session)
+        epoch, change = session._contents.epoch, self._change_of(session)
         _need_answer(session)
         token = new_token()
         id = id_of(token)
         clocks = await ask(self._store.create(id, change), self._patience)
-        if session._base is not base:  # it was over before it began
+        if session._contents.epoch != epoch:  # it was over before it began
             await ask(self._store.end(id, SIGNED_OUT), self._patience)
             return
-        session._id, session._token = id, token
-        session._clocks = clocks._replace(timeout=session._own_timeout)
-        session._offset = clocks.created - monotonic()
-        session._ended = None
-        session._written(change, base)
+        session._created(id, token, clocks)
+        session._contents.is_written(change, epoch)
 
     async def _change(self, session: Session, id: str) -> None:
-        another = session._cleared or session._user_id != session._base_user_id
-        base, change = session._base, self._change_of(session)
-        if session._token_wanted or another:
-            if session._holds_data():
+        life, contents = session._life, session._contents
+        if life.state is State.OVER:
+            raise _too_late(id)
+        epoch, change = contents.epoch, self._change_of(session)
+        if life.state is not State.LIVE or contents.is_another_user_s():
+            if contents.holds_data():
                 _need_answer(session)
-            await self._regenerate(session, Move(id, new_token(id), change, base))
+            pending = PendingRegeneration(id, new_token(id), change, contents.stored, epoch)
+            await self._regenerate(session, pending)
         elif change.fields or change.attributes:
             changed = await ask(self._store.save(id, change), self._patience)
-            _settle(session, id, changed, change, base)
+            _settle(session, id, changed, change, epoch)
 
-    async def _regenerate(self, session: Session, move: Move) -> None:
-        again, session._move = session._move is move, move
+    async def _regenerate(self, session: Session, pending: PendingRegeneration) -> None:
+        life = session._life
+        is_first = life.regeneration is not pending
+        life.regeneration_asked(pending)
         try:
-            call = self._store.regenerate(move.id, move.new_id, move.change)
+            call = self._store.regenerate(pending.id, pending.new_id, pending.change)
             changed = await ask(call, self._patience)
         except BaseException:
             # Whoever is not told whether the token has changed is not told the new one: the client
             # is answered 503, or has gone.
-            if not again and move.undo is not None:
-                task = asyncio.get_running_loop().create_task(self._undo_later(session, move))
+            if is_first and pending.undo is not None:
+                task = asyncio.get_running_loop().create_task(self._undo_later(session, pending))
                 self._undoing.add(task)
                 task.add_done_callback(self._undoing.discard)
             raise
-        session._move = None
-        if changed is None and not move.change.anew:
+        if changed is None and not pending.change.anew:
             # Another request may have changed the token alone: what is written belongs to the same
             # session still.
-            changed = await ask(self._store.save(move.id, move.change), self._patience)
-        if changed is None or changed.id != move.new_id:
-            _settle(session, move.id, changed, move.change, move.base)
-            session._token_wanted = False
-        elif session._over is not None:
-            session._over = move.new_id, session._over[1]
-        else:
-            session._id, session._token = move.new_id, move.token
-            session._token_wanted = False
-            session._written(move.change, move.base)
+            changed = await ask(self._store.save(pending.id, pending.change), self._patience)
+        if changed is None or changed.id != pending.new_id:
+            _settle(session, pending.id, changed, pending.change, pending.epoch)
+            return
+        life.regenerated(pending.new_id)
+        if life.state in EXISTS:
+            session._cookie = SetCookie(pending.token)
+            session._contents.is_written(pending.change, pending.epoch)
 
     async def take_back(self, session: Session) -> None:
         """Have a session, which is to be read again, where it was before a change of its token.
@@ -145,73 +146,75 @@ class SessionWriter:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        if session._move is not None:
-            await self._undo(session._move)
-            session._move = None
+        if session._life.regeneration is not None:
+            await self._undo(session._life.regeneration)
 
-    async def _undo_later(self, session: Session, move: Move) -> None:
+    async def _undo_later(self, session: Session, pending: PendingRegeneration) -> None:
         """Have a session go back to the token that its client has, lest it be signed out."""
         await asyncio.sleep(0)  # who asked may ask again: that goes first, as long as it is quick
         for _ in range(_UNDO_TRIES):
             async with session._save_lock:
-                if session._move is not move:  # it was asked for again, and answered
+                if (
+                    session._life.regeneration is not pending
+                ):  # it was asked for again, and answered
                     return
                 # That it has not moved is no end: a slow store may get to that only now.
                 with suppress(StoreUnavailable):
-                    if await self._undo(move):
-                        session._move = None
+                    if await self._undo(pending):
+                        session._life.taken_back()
                         return
             await asyncio.sleep(1.0)
 
-    async def _undo(self, move: Move) -> bool:
-        undo = move.undo
+    async def _undo(self, pending: PendingRegeneration) -> bool:
+        undo = pending.undo
         if undo is None:
             return False
-        call = self._store.regenerate(move.new_id, move.id, undo)
+        call = self._store.regenerate(pending.new_id, pending.id, undo)
         return await ask(call, self._patience) is not None
 
     def _change_of(self, session: Session) -> Change:
-        attributes: Attributes = {}
-        if session._adopts or session._cleared or session._user_id != session._base_user_id:
-            attributes["user_id"] = session._user_id
-        if session._timeout_set or session._cleared:
-            attributes["timeout"] = session._own_timeout
-        fields = session._changes()
-        if (fields or attributes) and (size := session._size(fields)) > self._max_size:
-            raise SessionTooLarge(
-                f"the session's data takes {size} bytes; "
-                f"QUART_IDLE_MAX_SIZE allows {self._max_size}"
-            )
-        return Change(fields, attributes, session._cleared)
+        contents = session._contents
+        change = contents.change(clear=session._life.state is State.CLEARED)
+        if change.fields or change.attributes:
+            size = contents.size(change.fields)
+            if size > self._max_size:
+                raise SessionTooLarge(
+                    f"the session's data takes {size} bytes; "
+                    f"QUART_IDLE_MAX_SIZE allows {self._max_size}"
+                )
+        return change
 
 
 def _need_answer(session: Session) -> None:
-    if not session._answerable:
+    if not session._can_set_cookie:
         raise RuntimeError(
             "this change of the session needs a new cookie, and there is no response (any "
             "more) that could carry it; make it in an HTTP request, before the response"
         )
 
 
-def _settle(
-    session: Session,
-    id: str,
-    changed: Changed | None,
-    change: Change,
-    base: Mapping[str, bytes],
-) -> None:
+def _too_late(id: str) -> SessionEnded:
+    return SessionEnded(f"the session {id} was over before it could be changed")
+
+
+def _settle(session: Session, id: str, changed: Changed | None, change: Change, epoch: int) -> None:
     """Take in what became of a change, and of the session that had this id.
 
     Where it has another by now, a newer cookie is on its way, and none is sent.
     """
     if changed is None:
-        raise SessionEnded(f"the session {id} was over before it could be changed")
-    token = session._token or session._token_again(change)
-    session._written(change, base)
+        session._life.not_there()
+        raise _too_late(id)
+    again = session._token_again(change)
+    session._contents.is_written(change, epoch)
+    elsewhere = changed.id != id
     if changed.ended:
-        session._begin_anew(SIGNED_OUT)
-        session._over = session._token = None
-        session._forget_cookie = changed.id == id
-        session._superseded = changed.id != id
-    elif session._id == id:
-        session._id, session._token = changed.id, token if changed.id == id else None
+        session._begin_anew()
+        session._life.over(SIGNED_OUT, elsewhere=elsewhere)
+        session._cookie = None if elsewhere else SetCookie(None)
+        return
+    session._life.saved(changed.id)
+    if session._life.state in EXISTS:
+        token = (session._cookie and session._cookie.token) or again
+        if token is not None:
+            session._cookie = None if elsewhere else SetCookie(token)

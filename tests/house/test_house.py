@@ -22,7 +22,18 @@ PACKAGE = ROOT / "quart_idle"
 # From the ground up. A module imports from the floors below its own, and from its own floor only
 # what stands to its left.
 FLOORS = [
-    ["exceptions", "policy", "protocol", "codec", "servers", "quarts", "files", "told", "client"],
+    [
+        "exceptions",
+        "policy",
+        "protocol",
+        "codec",
+        "life",
+        "servers",
+        "quarts",
+        "files",
+        "told",
+        "client",
+    ],
     [
         "stores",
         "stores.base",
@@ -44,6 +55,7 @@ FLOORS = [
         "stores.redis.store",
         "stores.redis",
         "cookies",
+        "contents",
         "session",
         "drafts",
         "config",
@@ -81,6 +93,7 @@ PURE = [
     "policy",
     "protocol",
     "codec",
+    "life",
     *(f"stores.redis.{it}" for it in ("packing", "keys", "clock")),
 ]
 KNOW_QUART = {"checks", "interface", "extension", "quarts", "draft_view", "files", "templates"}
@@ -151,8 +164,8 @@ def test_a_folder_has_one_entry(folder: str) -> None:
 def test_pure_modules_have_no_input_output_loop_or_clock(name: str) -> None:
     found = {module.partition(".")[0] for module, _ in imports(name)}
     allowed = {
-        *("__future__", "base64", "collections", "datetime", "decimal", "json", "typing", "uuid"),
-        *("markupsafe", "math", "quart_idle", "struct"),
+        *("__future__", "base64", "collections", "datetime", "decimal", "enum", "json", "typing"),
+        *("markupsafe", "math", "quart_idle", "struct", "uuid"),
     }
     assert found <= allowed
     assert own_imports(name) <= {"exceptions", "policy", "stores.base"}

@@ -1,0 +1,292 @@
+"""What a session holds, and what was changed in it since it was read.
+
+Values by key, and beside them the user and the session's own idle timeout. Values are decoded when
+they are looked at; one that can change in place is encoded again to see whether it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+from uuid import UUID
+
+from .codec import IMMUTABLE, decode, encode, plain_key
+from .stores.base import PERMANENT, Attributes, Change, Fields
+
+# Quart's key for flashed messages: the page that shows them takes them out.
+_FLASHES: Final = "_flashes"
+
+
+class Contents:
+    """What one session holds.
+
+    Args:
+        user_key: the key whose value names the user, if there is one.
+
+    Attributes:
+        stored: the fields as the store has them; nobody changes this mapping, a new one takes its
+            place.
+        epoch: goes up with whatever makes it so that earlier changes are not to be kept: what was
+            taken to be written before that is not taken in as written.
+        user_id: whose session it is now.
+        timeout: its own idle timeout in seconds; None: the application's.
+        marked: whether the application said that it was modified.
+    """
+
+    __slots__ = (
+        "_adopts",
+        "_lent",
+        "_set",
+        "_stored_user_id",
+        "_timeout_set",
+        "_user_key",
+        "_values",
+        "epoch",
+        "marked",
+        "stored",
+        "timeout",
+        "user_id",
+    )
+
+    def __init__(self, user_key: str | None) -> None:
+        self._user_key = user_key
+        self.stored: Mapping[str, bytes] = Fields()
+        self.epoch = 0
+        # What was looked at or set; the keys that were set or deleted (None), encoded; and whether
+        # a value that can change in place was given out.
+        self._values: dict[str, Any] = {}
+        self._set: dict[str, bytes | None] = Fields()
+        self._lent = False
+        self.user_id: str | None = None
+        self._stored_user_id: str | None = None
+        # Whether the user is one whom a key names that named nobody when it was set.
+        self._adopts = False
+        self.timeout: float | None = None
+        self._timeout_set = False
+        self.marked = False
+
+    # Values by key.
+
+    def __getitem__(self, key: str) -> Any:
+        values = self._values
+        if key not in values:
+            if key in self._set:
+                raise KeyError(key)
+            value = values[key] = decode(self.stored[key])
+            if type(value) not in IMMUTABLE:
+                self._lent = True
+            return value
+        return values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if type(key) is not str:
+            key = _plain(key)
+        try:
+            raw = encode(key, value)
+        except TypeError:
+            del value  # a traceback may show the variables
+            raise
+        if key == self._user_key:
+            self.user_id = _user_in(key, raw)
+        self._set[key] = raw
+        self._values[key] = value
+        if type(value) not in IMMUTABLE:
+            self._lent = True
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        if type(key) is not str:
+            key = _plain(key)
+        if key == self._user_key:
+            self.user_id = None
+        self._values.pop(key, None)
+        self._set[key] = None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values or (key in self.stored and key not in self._set)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def keys(self) -> list[str]:
+        """The keys, those that are stored first."""
+        stored, values, changed = self.stored, self._values, self._set
+        kept = [key for key in stored if key in values or key not in changed]
+        return kept + [key for key in values if key not in stored]
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser."""
+        return PERMANENT in self and bool(self[PERMANENT])
+
+    def set_timeout(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._timeout_set = True
+
+    # What is in it.
+
+    def holds_data(self) -> bool:
+        """Whether there is anything to have a session for."""
+        return self.user_id is not None or any(key != PERMANENT for key in self.keys())
+
+    def is_worth_watching(self) -> bool:
+        """Whether a page has a session to lose: the messages that it shows are none."""
+        return self.user_id is not None or any(
+            key not in (PERMANENT, _FLASHES) for key in self.keys()
+        )
+
+    def has_lost_its_user(self) -> bool:
+        return self._stored_user_id is not None and self.user_id is None
+
+    def is_another_user_s(self) -> bool:
+        """Whether it is stored as a session of somebody else, or of nobody."""
+        return self.user_id != self._stored_user_id
+
+    # What has become of it.
+
+    def read(self, data: Mapping[str, bytes], user_id: str | None, timeout: float | None) -> None:
+        """Take on what is stored. There is nothing in it so far."""
+        self.stored = Fields(data)
+        self.user_id = self._stored_user_id = user_id
+        if user_id is None and (key := self._user_key) in data:
+            # From before the key was configured: the token that the client has may stay.
+            with suppress(TypeError):
+                self.user_id = self._stored_user_id = _user_in(key or "", data[key or ""])
+                self._adopts = self.user_id is not None
+        self.timeout = timeout
+
+    def clear(self) -> None:
+        """Forget everything, the user included. What is stored is still to be deleted."""
+        self.epoch += 1
+        self.stored = Fields()
+        self._values = {}
+        self._set = Fields()
+        self.user_id = self.timeout = None
+
+    def drop(self) -> None:
+        """Have nothing stored from now on, and nothing to write."""
+        self.clear()
+        self._stored_user_id = None
+        self._timeout_set = self._adopts = self.marked = False
+
+    def begin_anew(self) -> None:
+        """Have nothing stored from now on; what was set goes into another session."""
+        self.epoch += 1
+        self.stored = Fields()
+        self._set = Fields((key, raw) for key, raw in self._set.items() if raw is not None)
+        self._values = {key: value for key, value in self._values.items() if key in self._set}
+        self._stored_user_id = None
+        self._adopts = self.marked = False
+
+    def is_written(self, change: Change, epoch: int) -> None:
+        """This is in the store; what was changed since it was taken is not.
+
+        Args:
+            change: what was written.
+            epoch: `epoch` when it was taken.
+        """
+        if self.epoch != epoch:
+            return
+        attributes = change.attributes
+        if "user_id" in attributes:
+            self._stored_user_id = attributes["user_id"]
+            self._adopts = False
+        if "timeout" in attributes and attributes["timeout"] == self.timeout:
+            self._timeout_set = False
+        self.marked = False
+        written = Fields(self.stored)
+        for key, raw in change.fields.items():
+            if raw is None:
+                written.pop(key, None)
+            else:
+                written[key] = raw
+            if key in self._set and self._set[key] == raw:
+                del self._set[key]
+        self.stored = written
+
+    # What there is to write.
+
+    def may_have_changed(self) -> bool:
+        """Whether there may be something to write: cheap, since most requests only read."""
+        return bool(self._set or self._lent or self._attributes_changed())
+
+    def has_changed(self) -> bool:
+        return self._attributes_changed() or bool(self._fields())
+
+    def _attributes_changed(self) -> bool:
+        return self._timeout_set or self._adopts or self.user_id != self._stored_user_id
+
+    def _fields(self) -> dict[str, bytes | None]:
+        """The fields to write, encoded; None: to delete.
+
+        Raises:
+            TypeError: a value was changed into one that a session cannot hold.
+        """
+        changes = Fields(
+            (key, raw) for key, raw in self._set.items() if raw is not None or key in self.stored
+        )
+        for key in self._values:
+            if type(self._values[key]) not in IMMUTABLE:
+                raw = encode(key, self._values[key])
+                if key in self._set or raw != self.stored[key]:
+                    changes[key] = self._set[key] = raw
+        return changes
+
+    def change(self, *, clear: bool) -> Change:
+        """What there is to write.
+
+        Args:
+            clear: whether what is stored is to go.
+
+        Raises:
+            TypeError: a value was changed into one that a session cannot hold.
+        """
+        attributes: Attributes = {}
+        if clear or self._adopts or self.user_id != self._stored_user_id:
+            attributes["user_id"] = self.user_id
+        if clear or self._timeout_set:
+            attributes["timeout"] = self.timeout
+        return Change(self._fields(), attributes, clear)
+
+    def size(self, fields: Mapping[str, bytes | None]) -> int:
+        """What the data takes after these fields are written, in bytes."""
+        data = {**self.stored, **fields}
+        size = sum(len(raw) for raw in data.values() if raw is not None)
+        return size + len("".join((self.user_id or "", *data)).encode("utf-8", "surrogatepass"))
+
+    def changes_permanent(self, fields: Mapping[str, bytes | None]) -> bool:
+        """Whether the cookie is to last longer, or less, once these fields are written."""
+        if PERMANENT not in fields:
+            return False
+        raws = self.stored.get(PERMANENT), fields[PERMANENT]
+        before, after = (raw is not None and bool(decode(raw)) for raw in raws)
+        return before is not after
+
+
+def _plain(key: object) -> str:
+    plain = plain_key(key)
+    if plain is None:
+        raise TypeError(f"session[{key!r}]: the keys of a session are str")
+    return plain
+
+
+def _user_in(key: str, raw: bytes) -> str | None:
+    """The user whom an encoded value names; None: nobody.
+
+    Raises:
+        TypeError: it is no value to tell users by.
+    """
+    value = decode(raw)
+    if value is None or value == "":
+        return None
+    if type(value) is int or isinstance(value, str | UUID):
+        return str(value)
+    raise TypeError(
+        f"session[{key!r}] says who the user is (QUART_IDLE_USER_KEY), and is of type "
+        f"{type(value).__name__}; allowed: str, int, UUID, None"
+    )
