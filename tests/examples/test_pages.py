@@ -18,7 +18,7 @@ from examples.pages.languages import TEXTS
 async def test_the_client_speaks_the_language_that_the_browser_asks_for(language: str) -> None:
     client = app.test_client()
     await client.post("/sign-in", form={"name": "Ada"})
-    response = await client.get("/", headers={"Accept-Language": f"{language}, en;q=0.5"})
+    response = await client.get("/", headers={"Accept-Language": f"{language}, de;q=0.5"})
     page = await response.get_data(as_text=True)
     assert f'<html lang="{language}"' in page
     texts = re.findall(r'data-texts="([^"]*)"', page)
