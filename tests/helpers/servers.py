@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from tests.helpers.prefork import Forked, fork
+
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -26,7 +28,7 @@ _LISTENING = re.compile(r"[Rr]unning on (https?)://127\.0\.0\.1:(\d+)")
 class Server:
     """A hypercorn or uvicorn of the test's own."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     port: int
     log: Path
     scheme: str = "http"
@@ -54,27 +56,32 @@ def start(
     server: str = "hypercorn",
     environment: dict[str, str] | None = None,
 ) -> Server:
-    """Start a server and wait until it listens."""
+    """Start a server and wait until it listens.
+
+    It is one process, which is forked where nothing asks for workers or another environment.
+    """
     log = folder / f"server-{time.monotonic_ns()}.log"
+    log.touch()
     options = {
         "hypercorn": ["--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1"],
         "uvicorn": ["--port", str(port)],
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-X", "dev", "-m", server, target),
-                *(*options[server], *arguments),
-            ],
-            cwd=_ROOT,
-            env={
-                **os.environ,
-                "QUART_IDLE_TEST": json.dumps(settings or {}),
-                **(environment or {}),
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    command = [target, *options[server], *arguments]
+    variables = {**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {}), **(environment or {})}
+    process: subprocess.Popen[bytes] | Forked
+    workers = arguments[arguments.index("--workers") + 1] if "--workers" in arguments else "0"
+    if environment or workers != "0":
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-X", "dev", "-m", server, *command],
+                cwd=_ROOT,
+                env=variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+    else:
+        alone = ["--workers", "0"] if server == "hypercorn" else []
+        process = fork(server, [*command, *alone], variables, log)
     until = time.monotonic() + 30
     while time.monotonic() < until and process.poll() is None:
         if found := _LISTENING.search(log.read_text()):
