@@ -47,6 +47,13 @@ class Server:
         return self.process.wait(timeout=20)
 
 
+def has_workers(arguments: tuple[str, ...]) -> bool:
+    """Whether hypercorn is to have a master, and workers beside it."""
+    if "--workers" in arguments:
+        return arguments[arguments.index("--workers") + 1] != "0"
+    return "--config" in arguments
+
+
 def start(
     target: str,
     folder: Path,
@@ -69,8 +76,7 @@ def start(
     command = [target, *options[server], *arguments]
     variables = {**os.environ, "QUART_IDLE_TEST": json.dumps(settings or {}), **(environment or {})}
     process: subprocess.Popen[bytes] | Forked
-    workers = arguments[arguments.index("--workers") + 1] if "--workers" in arguments else "0"
-    if environment or workers != "0":
+    if environment or has_workers(arguments):
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-X", "dev", "-m", server, *command],

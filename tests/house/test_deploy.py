@@ -345,7 +345,7 @@ def test_a_claim_that_cannot_be_made_is_no_complaint() -> None:
 def test_one_worker_is_not_told_of_nor_are_its_successor_and_other_servers(
     serve: Callable[..., Server],
 ) -> None:
-    servers = [serve(), serve()]
+    servers = [serve({}, "--workers", "1") for _ in range(2)]
     for server in servers:
         server.process.send_signal(signal.SIGHUP)
     for server in servers:
