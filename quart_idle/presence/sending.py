@@ -14,8 +14,8 @@ from ..servers import decline_compression
 
 #: How long a page may take to answer a close frame, in seconds.
 CLOSE_TIMEOUT: Final = 5.0
-# The same where its connection is shared, since the frame may have to wait for downloads, and
-# nothing is gained by the coroutine's end.
+# The same where its connection is shared: the frame may have to wait there for downloads, and the
+# end of the coroutine gives nothing back.
 _CLOSE_TIMEOUT_SHARED: Final = 60.0
 # How many frames wait for a page to read, at most.
 _MOST_QUEUED: Final = 16
