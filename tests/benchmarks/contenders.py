@@ -206,7 +206,7 @@ def redis() -> Quart:
 
 
 def calm() -> Quart:
-    """The same, where Python looks for garbage less often, as the README advises."""
+    """The same, where Python looks for garbage less often, as the guide to deployment advises."""
     gc.set_threshold(10_000, 50, 1000)
     return redis()
 

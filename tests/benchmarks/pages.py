@@ -269,7 +269,7 @@ def many() -> None:
 
 
 def growth() -> None:
-    """More and more pages: what one costs must not grow. Draws the README's plot, too."""
+    """More and more pages: what one costs must not grow. Draws the plot of README.md, too."""
     allow_files(_SIZES[-1] + STAYING)
     lines: dict[tuple[Contender, bool], list[Cost]] = {
         (RAW, False): [],

@@ -143,8 +143,10 @@ def test_every_link_leads_somewhere(guide: str) -> None:
 # What is said in two places.
 
 
-def test_the_readme_is_read_in_five_minutes() -> None:
-    assert len(text_of("README.md").splitlines()) <= 250
+def test_the_readme_is_short_and_shows_the_prompt_at_its_top() -> None:
+    text = text_of("README.md")
+    assert len(text.splitlines()) <= 250
+    assert "tests/pictures/prompt-light.png" in text.partition("\n## ")[0]
 
 
 def test_the_readme_names_every_reason_for_an_end() -> None:

@@ -161,7 +161,7 @@ async def style() -> Response:
 
 @app.get("/own.js")
 async def own() -> Response:
-    """The application's own module, as the README has it."""
+    """The application's own module, as the guide to pages has it."""
     return Response(OWN, mimetype="text/javascript")
 
 
