@@ -18,14 +18,14 @@ def header(scope: WWWScope, name: bytes) -> str | None:
 
 def from_own_page(scope: WWWScope, settings: Settings) -> bool:
     """Whether a request's ``Origin`` is its own or an allowed one, compared whole."""
-    said = header(scope, b"origin") or ""
-    theirs = origin(said)
+    declared = header(scope, b"origin") or ""
+    theirs = origin(declared)
     secure = scope["scheme"] in ("https", "wss")
     address = f"{'https' if secure else 'http'}://{header(scope, b'host') or ''}"
     if theirs is not None and (theirs == origin(address) or theirs in settings.allowed_origins):
         return True
-    if said:
-        pair = said[:200], address[:200]
+    if declared:
+        pair = declared[:200], address[:200]
         settings.once.warn(
             pair,
             "a page of the origin %r was refused, since the application's own is %r here. If that "

@@ -32,11 +32,11 @@ class Sender:
     Attributes:
         accepted: whether the handshake is over.
         goodbye: the close code and reason that the page is sent away with; None: it stays.
-        deadline: ends the page's coroutine, wherever it waits, a time after the goodbye.
+        close_timeout: what the page's coroutine waits in; it ends a time after the goodbye.
         shared: whether the connection has other things to carry, as HTTP/2's has.
     """
 
-    __slots__ = ("_queue", "_send", "_sending", "accepted", "deadline", "goodbye", "shared")
+    __slots__ = ("_queue", "_send", "_sending", "accepted", "close_timeout", "goodbye", "shared")
 
     def __init__(self, send: ASGISendCallable) -> None:
         self._send = send
@@ -45,7 +45,7 @@ class Sender:
         self._sending: asyncio.Task[None] | None = None
         self.accepted = False
         self.goodbye: tuple[int, str] | None = None
-        self.deadline = asyncio.timeout(None)
+        self.close_timeout = asyncio.timeout(None)
         self.shared = False
 
     async def accept(self) -> None:
@@ -80,7 +80,7 @@ class Sender:
         # that is on its way there, when one comes for a socket whose coroutine has ended.
         timeout = _CLOSE_TIMEOUT_SHARED if self.shared else CLOSE_TIMEOUT
         with suppress(RuntimeError):  # it has ended already
-            self.deadline.reschedule(asyncio.get_running_loop().time() + timeout)
+            self.close_timeout.reschedule(asyncio.get_running_loop().time() + timeout)
 
     def _put(self, message: dict[str, Any]) -> None:
         """Send a message in a task, though it is almost always over at once.

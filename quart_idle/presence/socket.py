@@ -62,7 +62,7 @@ class PageSocket:
             return
         page = await self._join(scope, send)
         try:
-            async with page.deadline:
+            async with page.close_timeout:
                 if page.goodbye is None:
                     await self._read_session(page, scope)
                 await page.accept()

@@ -69,7 +69,7 @@ async def test_a_goodbye_goes_before_what_waits_and_nothing_comes_after_it(clock
     reader = Reader()
     sender = await accepted(reader)
     reader.takes = 1.0
-    async with sender.deadline:
+    async with sender.close_timeout:
         for number in range(5):
             sender.push(str(number))
         await clock.advance(0.5)
@@ -86,7 +86,7 @@ async def test_a_page_that_is_closed_before_the_handshake_is_told_after_it(clock
     sender.close(4401, "signed out")
     await clock.advance(1)
     assert reader.got == []
-    async with sender.deadline:
+    async with sender.close_timeout:
         await sender.accept()
         await clock.advance(1)
     assert reader.got == ["websocket.accept", 4401]
@@ -113,7 +113,7 @@ async def test_who_does_not_answer_a_goodbye_is_waited_for_a_time(
     sender.shared = shared
 
     async def serve() -> None:
-        async with sender.deadline:
+        async with sender.close_timeout:
             await asyncio.Event().wait()
 
     serving = asyncio.ensure_future(serve())
@@ -128,7 +128,7 @@ async def test_who_does_not_answer_a_goodbye_is_waited_for_a_time(
 async def test_a_goodbye_to_a_page_that_has_just_left_does_no_harm(clock: Clock) -> None:
     reader = Reader()
     sender = await accepted(reader)
-    async with sender.deadline:
+    async with sender.close_timeout:
         pass
     sender.close(4401, "idle")
     await clock.advance(1)
