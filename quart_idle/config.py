@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, Typ
 from .cookies import Tags
 from .exceptions import ConfigError
 from .policy import Limits, seconds
-from .stores.base import PERMANENT, DraftStore, Patience, Store
+from .stores.asking import Patience
+from .stores.base import PERMANENT, DraftStore, Store
 from .stores.memory import MemoryStore
 from .told import Once, Outage
 

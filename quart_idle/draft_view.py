@@ -19,9 +19,11 @@ from .interface import PASSIVE
 from .origins import cors_headers, may_change, user_mismatch
 from .presence import Presence
 from .quarts import current
+from .reasons import UNKNOWN
 from .routes import DRAFT_METHODS
 from .session import Session
-from .stores.base import Record, ask
+from .stores.asking import ask
+from .stores.base import Record, reason_of
 
 if TYPE_CHECKING:
     from .drafts import Drafts
@@ -108,7 +110,7 @@ class _DraftView:
         session = _session()
         # (The id is looked at first: where the store is down, it is that which is told.)
         if session.id is None or not session._is_live():
-            return HTTPStatus.UNAUTHORIZED, {"reason": session.ended or "unknown"}
+            return HTTPStatus.UNAUTHORIZED, {"reason": session.ended or UNKNOWN}
         return self._user_refusal(session.user_id)
 
     def _user_refusal(self, user_id: str | None) -> _Answer | None:
@@ -131,7 +133,7 @@ class _DraftView:
             # It took its time: the session may be over by now, or another user's.
             found = await self._presence.stored.load_session(_session().id or "")
             if not isinstance(found, Record):
-                return HTTPStatus.UNAUTHORIZED, {"reason": found.reason if found else "unknown"}
+                return HTTPStatus.UNAUTHORIZED, {"reason": reason_of(found)}
             if (refusal := self._user_refusal(found.user_id)) is not None:
                 return refusal
             user_id = found.user_id or ""

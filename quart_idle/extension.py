@@ -25,21 +25,22 @@ from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
 from .presence import Presence
 from .quarts import current
+from .reasons import REASONS, is_text_name, text_name
 from .renewals import Renewals
 from .routes import Routes
 from .session import Session
-from .stores.base import Ended, Live, Patience, ask
+from .stores.asking import Patience, ask
+from .stores.base import Ended, Live
 from .stores.memory import MemoryStore, claim
 from .templates import put_keys_first
 
 _NAME = "quart_idle"
 
-#: What the client says; ``by …`` is what it says of an end, for each reason.
+#: What the client says; the last are what it says of an end, for each reason.
 TEXTS = (
     *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
     *("ended", "signIn", "reload", "draft", "restore", "discard", "other"),
-    *("by idle", "by lifetime", "by closed", "by signed out", "by switched", "by regenerated"),
-    "by unknown",
+    *map(text_name, REASONS),
 )
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -171,7 +172,7 @@ def _script(
     Raises:
         ValueError: a text has a name that there is not.
     """
-    unknown = [name for name in texts or () if name not in TEXTS and not name.startswith("by ")]
+    unknown = [name for name in texts or () if name not in TEXTS and not is_text_name(name)]
     if unknown:
         raise ValueError(f"quart_idle(texts=…) has {unknown[0]!r}; there are {', '.join(TEXTS)}")
     session = current(quart.session) if has_request_context() else None

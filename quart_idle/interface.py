@@ -24,7 +24,8 @@ from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
 from .session import Session
-from .stores.base import Ended, Record, ask
+from .stores.asking import ask
+from .stores.base import Ended, Record, reason_of
 from .writing import SessionWriter
 
 #: The attribute by which a view says that its requests are not activity.
@@ -125,10 +126,9 @@ class QuartIdleSessionInterface(SessionInterface):
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
             session._found(id, found, self._renewals.renewed(id, found.clocks, found.now))
-        elif found is not None:
-            session._life.found_over(found.reason, superseded=found.superseded)
         else:
-            session._life.found_over("unknown", superseded=False)
+            superseded = found is not None and found.superseded
+            session._life.found_over(reason_of(found), superseded=superseded)
 
     async def _read_after_all(self, app: Quart) -> None:
         """The session of a static file's request, which is answered by an error page."""

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs
 
 from hypercorn.typing import WWWScope
 
-from . import protocol
 from .config import Settings, origin
+from .reasons import SWITCHED, UNKNOWN
 
 
 def header(scope: WWWScope, name: bytes) -> str | None:
@@ -77,4 +77,4 @@ def user_mismatch(scope: WWWScope, user_id: str | None, settings: Settings) -> s
     if tag is None or (user_id is not None and settings.tags.fits(tag[0], user_id)):
         return None
     # Nobody is not somebody else: who is about to sign in again may have a session for that.
-    return "unknown" if user_id is None else protocol.SWITCHED
+    return UNKNOWN if user_id is None else SWITCHED

@@ -11,10 +11,9 @@ All times here are seconds on one clock, the store's.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-#: The clock that ends a session: the idle timeout, the lifetime or the closed timeout.
-Clock = Literal["idle", "lifetime", "closed"]
+from .reasons import CLOSED, IDLE, LIFETIME, Clock
 
 # A century: what is longer is a mistake, and more than dates and timers can express.
 _LONGEST: Final = 36_525 * 86_400.0
@@ -87,14 +86,14 @@ def lifetime_end(clocks: Clocks, limits: Limits) -> float | None:
 def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
     """When the session ends unless it is renewed, and by which clock."""
     end: float = clocks.active + timeout_of(clocks, limits)
-    why: Clock = "idle"
+    why: Clock = IDLE
     if limits.closed_timeout is not None and clocks.paged:
         closed = clocks.seen + limits.closed_timeout
         if closed < end:
-            end, why = closed, "closed"
+            end, why = closed, CLOSED
     # On a tie the lifetime is what ends it: no renewal could have helped.
     if limits.lifetime is not None and clocks.began + limits.lifetime <= end:
-        end, why = clocks.began + limits.lifetime, "lifetime"
+        end, why = clocks.began + limits.lifetime, LIFETIME
     return end, why
 
 

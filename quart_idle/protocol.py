@@ -29,9 +29,6 @@ TOO_LONG: Final = 1009
 #: many pages open.
 TRY_AGAIN: Final = 1013
 
-#: Why a page of one user does not go on when another has the session.
-SWITCHED: Final = "switched"
-
 # What a close frame can carry beside its code: RFC 6455, section 5.5.
 _MAX_REASON = 123
 # The largest whole number that every JSON implementation holds exactly.

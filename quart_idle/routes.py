@@ -21,7 +21,7 @@ from .exceptions import FrameError, StoreUnavailable
 from .origins import cors_headers, header, may_change, user_mismatch
 from .policy import Activity
 from .presence import ACTIVE_NOW, Presence, activity_of
-from .stores.base import Ended, Live, Record
+from .stores.base import Ended, Live, Record, reason_of
 
 # How long a page may take to send a body that fits into one packet, in seconds.
 _BODY_TIMEOUT: Final = 10.0
@@ -179,7 +179,7 @@ def _or_401(outcome: _Found | Ended | None) -> _Found:
         _Refused: there is none: 401, with the reason for which a page's session is over.
     """
     if outcome is None or isinstance(outcome, Ended):
-        reason = "unknown" if outcome is None else outcome.reason
+        reason = reason_of(outcome)
         raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
     return outcome
 

@@ -19,7 +19,8 @@ from .contents import Contents
 from .cookies import Token, id_of
 from .life import TO_WRITE, Life, Sight, State
 from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
-from .stores.base import PERMANENT, SIGNED_OUT, Change, Fields, Record
+from .reasons import SIGNED_OUT
+from .stores.base import PERMANENT, Change, Fields, Record
 
 
 class SessionBackend(Protocol):

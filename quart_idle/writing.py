@@ -15,8 +15,10 @@ from .config import Settings
 from .cookies import id_of, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .life import EXISTS, TO_END, State
+from .reasons import SIGNED_OUT
 from .session import PendingRegeneration, Session, SetCookie
-from .stores.base import SIGNED_OUT, Change, Changed, ask
+from .stores.asking import ask
+from .stores.base import Change, Changed
 
 # How often a session is asked back to the token that its client has, once a second.
 _UNDO_TRIES: Final = 60

@@ -26,12 +26,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from quart_idle import Store
 from quart_idle.policy import Activity, Clocks, Limits, deadline, renewed
+from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
     PERMANENT,
     REASON_KEPT,
-    REGENERATED,
     Attributes,
     Change,
     Changed,

@@ -11,9 +11,11 @@ from hypercorn.typing import ASGISendCallable
 from .. import protocol
 from ..config import Settings
 from ..policy import Activity
+from ..reasons import REGENERATED, UNKNOWN
 from ..renewals import Renewals
 from ..servers import stopping
-from ..stores.base import REGENERATED, Ended, Live, Record, ask
+from ..stores.asking import ask
+from ..stores.base import Ended, Live, Record
 from .deadlines import Deadlines
 from .open_session import OpenSession, Page
 from .stored import StoredSessions
@@ -98,7 +100,7 @@ class Pages:
     def close_as(self, page: Page, ended: Ended | None) -> None:
         """Send a page away because its session is over; None: it is not known why."""
         if ended is None:
-            self.close(page, protocol.ENDED, "unknown")
+            self.close(page, protocol.ENDED, UNKNOWN)
         elif ended.superseded or (page.accepted and ended.reason == REGENERATED):
             # However late it hears of that: with the old cookie still, it is told at the door.
             self.close(page, protocol.TOKEN_CHANGED, ended.reason)

@@ -19,6 +19,7 @@ from ..config import Settings
 from ..exceptions import FrameError, StoreUnavailable
 from ..origins import from_own_page, user_mismatch
 from ..policy import Activity
+from ..reasons import UNKNOWN
 from ..renewals import Renewals
 from ..stores.base import Record
 from .activity import ACTIVE_NOW, SEEN_NOW, activity_of
@@ -88,7 +89,7 @@ class PageSocket:
 
     async def _join(self, scope: WebsocketScope, send: ASGISendCallable) -> Page:
         """The page, which counts from now on; or one that is to be told why it does not."""
-        id, refusal = None, (protocol.ENDED, "unknown")
+        id, refusal = None, (protocol.ENDED, UNKNOWN)
         try:
             id = await self._stored.id_in_cookies(scope)
         except StoreUnavailable:

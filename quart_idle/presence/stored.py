@@ -8,7 +8,8 @@ from ..config import Settings
 from ..cookies import first_living, named_in
 from ..policy import Left, time_left
 from ..renewals import Renewals
-from ..stores.base import Ended, Live, Record, ask
+from ..stores.asking import ask
+from ..stores.base import Ended, Live, Record
 
 
 class StoredSessions:

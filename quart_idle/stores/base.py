@@ -19,24 +19,14 @@ The contract, held by ``tests/store_contract.py``:
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from types import coroutine
-from typing import Any, Final, NamedTuple, Protocol, TypedDict, TypeVar, cast, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
 
-from ..exceptions import StoreUnavailable
 from ..policy import Activity, Clocks, Limits
-from ..told import Outage
+from ..reasons import REGENERATED, UNKNOWN
 
 #: How long the reason of an end is told, in seconds.
 REASON_KEPT: Final = 3600.0
-
-#: The reason of a session whose token was changed: it goes on under another id.
-REGENERATED: Final = "regenerated"
-
-#: The reason of an end that the user asked for.
-SIGNED_OUT: Final = "signed out"
 
 #: The field of Flask's `permanent`: how long the cookie lasts, and no data to have a session for.
 PERMANENT: Final = "_permanent"
@@ -54,14 +44,7 @@ MOST_DRAFTS: Final = 20
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
 
-# How often in a row the event loop is to be on time before a time-out counts; and how many times as
-# long as it that can take.
-_CHECKS: Final = 5
-_MOST_PATIENCE: Final = 10
-
-_T = TypeVar("_T")
 _V = TypeVar("_V")
-_log = logging.getLogger("quart_idle")
 
 
 class Ended(NamedTuple):
@@ -75,6 +58,11 @@ class Ended(NamedTuple):
     def superseded(self) -> bool:
         """Whether the token was changed so lately that its client may not know the new one yet."""
         return self.reason == REGENERATED and self.ago < _GRACE
+
+
+def reason_of(ended: Ended | None) -> str:
+    """Why a session is over; None: the store does not know (any more)."""
+    return UNKNOWN if ended is None else ended.reason
 
 
 class Live(NamedTuple):
@@ -251,103 +239,3 @@ class DraftStore(Protocol):
 
     async def drop_draft(self, box: str, name: str) -> None:
         """Forget a draft, if there is one."""
-
-
-@coroutine
-def resume(step: Generator[Any, None, _T], waits_for: object) -> Generator[Any, None, _T]:
-    """Go on with a call that was begun with ``next(call.__await__())``, and waits."""
-    try:
-        while True:
-            try:
-                yield waits_for
-            except BaseException as error:
-                waits_for = step.throw(error)
-            else:
-                waits_for = next(step)
-    except StopIteration as done:
-        return cast("_T", done.value)
-
-
-class Limit:
-    """Ends a wait for a store, by `TimeoutError`, when its time is up: ``async with limit.wait:``.
-
-    Where thousands of requests come at once, the event loop is busy for seconds, and an answer that
-    has come waits for its turn: that is no failure of the store's. So the time is up only if the
-    loop has been on time for the last of it, or is never.
-
-    Args:
-        timeout: the time, in seconds.
-    """
-
-    __slots__ = ("_due", "_latest", "_loop", "_on_time", "_step", "_timer", "wait")
-
-    def __init__(self, timeout: float) -> None:
-        self.wait = asyncio.timeout(None)
-        self._loop = asyncio.get_running_loop()
-        self._step = timeout / 20
-        self._on_time = 0
-        now = self._loop.time()
-        self._latest = now + _MOST_PATIENCE * timeout
-        self._due = now + timeout - (_CHECKS - 1) * self._step
-        self._timer = self._loop.call_at(self._due, self._check)
-
-    def _check(self) -> None:
-        now = self._loop.time()
-        self._on_time = self._on_time + 1 if now - self._due < self._step else 0
-        if self._on_time == _CHECKS or now > self._latest:
-            self.wait.reschedule(now)
-        else:
-            self._due = now + self._step
-            self._timer = self._loop.call_at(self._due, self._check)
-
-    def cancel(self) -> None:
-        """The wait is over."""
-        self._timer.cancel()
-
-
-class Patience(NamedTuple):
-    """How long to wait for a store, and what the log is told of it."""
-
-    #: In seconds; None: it keeps the time itself.
-    timeout: float | None
-    outage: Outage
-
-
-async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
-    """What a store's method answers in time; without a `Patience`, each failure is told.
-
-    Raises:
-        StoreUnavailable: the store failed, or did not answer in time; the log says which.
-    """
-    timeout, outage = patience if isinstance(patience, Patience) else Patience(patience, Outage())
-    step = call.__await__()
-    try:
-        try:
-            waits_for = next(step)
-        except StopIteration as done:  # it did not wait: a timer would be wasted
-            answer = cast("_T", done.value)
-        else:
-            answer = await _within(timeout, step, waits_for)
-    except TimeoutError:
-        outage.failed("it did not answer in time")
-    except StoreUnavailable as error:
-        cause = error.__cause__ or error
-        outage.failed("it did not answer in time" if isinstance(cause, TimeoutError) else cause)
-    except Exception as error:
-        # Whatever a store stumbles over, the session that it holds is not over.
-        outage.failed("it failed", error)
-    else:
-        outage.answered()
-        return answer
-    raise StoreUnavailable
-
-
-async def _within(timeout: float | None, step: Generator[Any, None, _T], waits_for: object) -> _T:
-    if timeout is None:
-        return await resume(step, waits_for)
-    limit = Limit(timeout)
-    try:
-        async with limit.wait:
-            return await resume(step, waits_for)
-    finally:
-        limit.cancel()

@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 from ..exceptions import ConfigError
 from ..policy import Activity, Clocks, Limits, deadline, renewed
+from ..reasons import REGENERATED, SIGNED_OUT
 from .agenda import Agenda
 from .base import (
     DRAFT_KEPT,
     MOST_DRAFTS,
     PERMANENT,
     REASON_KEPT,
-    REGENERATED,
-    SIGNED_OUT,
     Change,
     Changed,
     Ended,

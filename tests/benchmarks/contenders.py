@@ -26,7 +26,8 @@ from quart_idle.cookies import id_of, new_token
 from quart_idle.presence import Presence
 from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
-from quart_idle.stores.base import Change, Store, ask
+from quart_idle.stores.asking import ask
+from quart_idle.stores.base import Change, Store
 from quart_idle.stores.memory import MemoryStore
 from quart_idle.stores.redis import RedisStore
 

@@ -24,9 +24,9 @@ local function read(key)
 end
 
 local function deadline(began, active, seen, own, paged)
-  local at, why = active + (own > 0 and own or TIMEOUT), 'idle'
-  if paged == 1 and seen + CLOSED < at then at, why = seen + CLOSED, 'closed' end
-  if began + LIFETIME <= at then at, why = began + LIFETIME, 'lifetime' end
+  local at, why = active + (own > 0 and own or TIMEOUT), BY_IDLE
+  if paged == 1 and seen + CLOSED < at then at, why = seen + CLOSED, BY_CLOSED end
+  if began + LIFETIME <= at then at, why = began + LIFETIME, BY_LIFETIME end
   return at, why
 end
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from ...policy import Limits
-from ..base import DRAFT_KEPT, PERMANENT, REASON_KEPT, REGENERATED, SIGNED_OUT
+from ...reasons import BY_TIME, REGENERATED, SIGNED_OUT
+from ..base import DRAFT_KEPT, PERMANENT, REASON_KEPT
 from .packing import (
     CLEAR,
     CLOCKS,
@@ -82,6 +83,7 @@ def scripts(limits: Limits, channel: str) -> Mapping[str, Script]:
         "ABANDONED": _ABANDONED,
         "DRAFT_KEPT": DRAFT_KEPT,
         "MOST_DUE": MOST_DUE,
+        **{f"BY_{reason.upper()}": f"'{reason}'" for reason in BY_TIME},
         "REGENERATED": f"'{REGENERATED}'",
         "SIGNED_OUT": f"'{SIGNED_OUT}'",
         "PERMANENT": f"'{PERMANENT}'",

@@ -11,7 +11,8 @@ from redis import asyncio as aioredis
 
 from ...exceptions import ConfigError
 from ...policy import Activity, Clocks, Limits
-from ..base import REGENERATED, SIGNED_OUT, Change, Changed, Ended, Listener, Live, Record
+from ...reasons import REGENERATED, SIGNED_OUT
+from ..base import Change, Changed, Ended, Listener, Live, Record
 from .calls import Calls
 from .cluster import Cluster
 from .hearing import Hearing

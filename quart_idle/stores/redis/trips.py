@@ -12,7 +12,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError, NoScriptError, ReadOnlyError, RedisError
 
 from ...exceptions import StoreUnavailable
-from ..base import Limit
+from ..asking import Limit
 from .clock import ServerClock, seconds
 from .connection import Command, Connection, timeless
 from .keys import together

@@ -19,7 +19,8 @@ from quart.typing import TestClientProtocol as QuartClient
 
 from quart_idle import QuartIdle, StoreUnavailable
 from quart_idle.policy import Limits
-from quart_idle.stores.base import Changed, Ended, Live, Record, ask
+from quart_idle.stores.asking import ask
+from quart_idle.stores.base import Changed, Ended, Live, Record
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.handlers import session
 from tests.helpers.proxy import Link, Proxy, proxy_to

@@ -19,7 +19,9 @@ from redis.asyncio.sentinel import Sentinel
 
 from quart_idle import Store, StoreUnavailable
 from quart_idle.policy import Limits
-from quart_idle.stores.base import REGENERATED, Ended, Live, Record, ask
+from quart_idle.reasons import REGENERATED
+from quart_idle.stores.asking import ask
+from quart_idle.stores.base import Ended, Live, Record
 from quart_idle.stores.redis import RedisStore
 from quart_idle.stores.redis.check import wrong_with
 from tests.helpers.redis_servers import (

@@ -1,0 +1,43 @@
+"""Why a session ends: the reasons that mean something here, in one place. Pure.
+
+They are told to the application (``session.ended``), to pages, and to the stores that keep them; an
+application can give `Session.end` others, which then mean nothing more than they say.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+#: A clock that ends a session, and the reason of such an end: the idle timeout, the lifetime or the
+#: closed timeout. `quart_idle.policy` says when.
+Clock = Literal["idle", "lifetime", "closed"]
+IDLE: Final = "idle"
+LIFETIME: Final = "lifetime"
+CLOSED: Final = "closed"
+
+#: Ends by time: who is away may come back, and sign in again in place.
+BY_TIME: Final[tuple[Clock, ...]] = (IDLE, LIFETIME, CLOSED)
+
+#: The user asked for it, or the session was left with nothing.
+SIGNED_OUT: Final = "signed out"
+
+#: The token was changed: the session goes on under another id.
+REGENERATED: Final = "regenerated"
+
+#: Not known (any more). For a page that is as good as an end by time.
+UNKNOWN: Final = "unknown"
+
+#: Another user has the session now: what a page of the one before is told. No session ends by it.
+SWITCHED: Final = "switched"
+
+REASONS: Final = (*BY_TIME, SIGNED_OUT, SWITCHED, REGENERATED, UNKNOWN)
+
+
+def text_name(reason: str) -> str:
+    """The name of the text that the client says of an end."""
+    return f"by {reason}"
+
+
+def is_text_name(name: str) -> bool:
+    """Whether a text is what is said of an end, also for a reason of the application's own."""
+    return name.startswith(text_name(""))
