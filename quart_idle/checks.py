@@ -10,7 +10,9 @@ from quart import Quart
 from quart.sessions import SecureCookieSessionInterface, SessionInterface
 from quart.wrappers import BaseRequestWebsocket
 
-from .config import Settings
+from .config import DEFAULT_KEY_PREFIX, Settings
+from .stores.asking import ask
+from .stores.base import SharedStore
 
 # What Quart has where an application says nothing.
 _UNSET: Final = timedelta(days=31)
@@ -65,6 +67,31 @@ def check_start(
             *(name, path, domain),
         )
     _tell_times(app, settings)
+
+
+async def check_sharing(app: Quart, settings: Settings) -> None:
+    """Tell of another application that keeps its sessions under the same prefix by mistake.
+
+    Applications go by their import names: two that are both called ``app`` look like one. A prefix
+    that was chosen may be shared on purpose.
+
+    Raises:
+        StoreUnavailable: the store did not answer.
+    """
+    store, name = settings.store, app.import_name
+    if (
+        settings.key_prefix != DEFAULT_KEY_PREFIX
+        or name == "__main__"  # of any application that is run as a script
+        or not isinstance(store, SharedStore)
+    ):
+        return
+    if others := await ask(store.meet(name), settings.patience):
+        _log.warning(
+            "the application %r keeps its sessions under the key prefix %r, and so does %s: a "
+            "session of one is a session of the other, and users who are named alike become one; "
+            "set QUART_IDLE_KEY_PREFIX in each (to the same, if they are to share their users)",
+            *(name, settings.key_prefix, ", ".join(map(repr, sorted(others)))),
+        )
 
 
 def _tell_times(app: Quart, settings: Settings) -> None:

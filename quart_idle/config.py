@@ -56,6 +56,9 @@ class Options(TypedDict, total=False):
     store_timeout: timedelta | float
 
 
+#: The prefix of applications that say nothing.
+DEFAULT_KEY_PREFIX: Final = "quart-idle"
+
 _KNOWN: Final = tuple(Options.__annotations__)
 
 # Where None is a way to say "none", or "the default".
@@ -336,7 +339,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         or frozenset(),
         max_size=take("max_size", _size, "a number of bytes, more than 0") or 65_536,
         key_prefix=take("key_prefix", _like(_KEY_PREFIX), "letters, digits and . _ : -")
-        or "quart-idle",
+        or DEFAULT_KEY_PREFIX,
         store_timeout=duration("store_timeout") or 1.0,
         tags=_tags(config),
     )

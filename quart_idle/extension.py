@@ -16,7 +16,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
-from .checks import check_place, check_start
+from .checks import check_place, check_sharing, check_start
 from .client import CLIENT, INTEGRITY
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
@@ -113,6 +113,7 @@ class QuartIdle:
                 _warn_of_siblings(app)
             with suppress(StoreUnavailable):  # the log has it; it may come back
                 await ask(settings.store.open(), patient)
+                await check_sharing(app, settings)
 
         @app.after_serving
         async def close() -> None:

@@ -19,7 +19,7 @@ The contract, held by ``tests/store_contract.py``:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
 
 from ..policy import Activity, Clocks, Limits
@@ -40,6 +40,9 @@ DRAFT_KEPT: Final = 86_400.0
 
 #: How many drafts a box holds.
 MOST_DRAFTS: Final = 20
+
+#: For how long it is remembered that an application uses a store, in seconds.
+APPLICATION_KEPT: Final = 7 * 86_400.0
 
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
@@ -239,3 +242,14 @@ class DraftStore(Protocol):
 
     async def drop_draft(self, box: str, name: str) -> None:
         """Forget a draft, if there is one."""
+
+
+@runtime_checkable
+class SharedStore(Protocol):
+    """Who else keeps sessions here: what a `Store` is too, where applications may meet."""
+
+    async def meet(self, application: str) -> Collection[str]:
+        """Note that an application has started; the names of others that did under this prefix.
+
+        Each is remembered for `APPLICATION_KEPT` seconds.
+        """

@@ -320,7 +320,7 @@ def test_what_the_guide_lets_the_application_do_is_all_that_its_scripts_do() -> 
     scripts = (ROOT / "quart_idle" / "stores" / "redis" / "scripts.lua").read_text()
     used = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", scripts)}
     allowed = set(re.findall(r"\+(\w+)", " ".join(ACCESS)))
-    assert used == allowed - {"evalsha", "eval", "hgetall", "subscribe", "info"}
+    assert used | {"evalsha", "eval", "hgetall", "subscribe", "info"} == allowed
 
 
 # Several workers of a memory store.

@@ -14,6 +14,7 @@ from quart.sessions import SecureCookieSessionInterface
 from quart_idle import QuartIdle
 from tests.helpers.clock import Clock
 from tests.helpers.handlers import look, put
+from tests.helpers.redis_servers import RedisServer, redis_server
 from tests.helpers.site import Browser, MakeSite
 
 
@@ -72,6 +73,44 @@ async def test_a_timeout_that_was_chosen_is_not_called_the_default(log: Any) -> 
     await started(make())
     (line,) = told(log, logging.INFO)
     assert line.startswith("sessions end after 0:10:00 without activity; lifetime: None")
+
+
+# Other applications.
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+def sharing(server: RedisServer, name: str, **options: Any) -> Quart:
+    app = Quart(name, root_path=".")
+    QuartIdle(app, store=server.url, **options)
+    return app
+
+
+async def test_two_applications_with_the_default_key_prefix_are_told(
+    redis: RedisServer, log: Any
+) -> None:
+    with redis.client as client:
+        client.flushall()
+    for name in ("shop", "shop", "__main__", "blog"):
+        assert told(log) == []
+        await started(sharing(redis, name))
+    (line,) = told(log)
+    assert "application 'blog'" in line
+    assert "so does 'shop'" in line
+    assert "'quart-idle'" in line
+    assert "QUART_IDLE_KEY_PREFIX" in line
+
+
+async def test_applications_that_chose_their_prefix_may_share_it(
+    redis: RedisServer, log: Any
+) -> None:
+    for name in ("shop", "blog"):
+        await started(sharing(redis, name, key_prefix="accounts"))
+    assert told(log) == []
 
 
 # The cookie.

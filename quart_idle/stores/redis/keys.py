@@ -28,6 +28,8 @@ class Keys:
         self.heartbeat = f"{prefix}:beat:{worker}"
         #: Whose turn it is to sweep.
         self.turn = f"{prefix}:turn".encode()
+        #: Which applications have started, and when.
+        self.applications = f"{prefix}:applications".encode()
 
     def session(self, id: str) -> bytes:
         return f"{self._prefix}:{{{id[:TAG]}}}{id[TAG:]}".encode("utf-8", "surrogatepass")

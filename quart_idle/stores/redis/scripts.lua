@@ -231,6 +231,20 @@ for _, key in ipairs(KEYS) do
 end
 return 1
 
+--- meet flags=allow-oom
+-- KEYS: the applications. ARGV: the name of one that starts. Answers with the names of the others.
+local others, met = {}, redis.call('HGETALL', KEYS[1])
+for at = 1, #met, 2 do
+  if now - tonumber(met[at + 1]) >= APPLICATION_KEPT then
+    redis.call('HDEL', KEYS[1], met[at])
+  elseif met[at] ~= ARGV[1] then
+    others[#others + 1] = met[at]
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], exact(now))
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', (now + APPLICATION_KEPT) * 1000))
+return others
+
 --- beat flags=allow-oom
 -- ARGV: the worker's own channel.
 redis.pcall('PUBLISH', ARGV[1], '')

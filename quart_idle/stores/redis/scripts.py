@@ -11,7 +11,7 @@ from typing import Final
 
 from ...policy import Limits
 from ...reasons import BY_TIME, REGENERATED, SIGNED_OUT
-from ..base import DRAFT_KEPT, PERMANENT, REASON_KEPT
+from ..base import APPLICATION_KEPT, DRAFT_KEPT, PERMANENT, REASON_KEPT
 from .packing import (
     CLEAR,
     CLOCKS,
@@ -82,6 +82,7 @@ def scripts(limits: Limits, channel: str) -> Mapping[str, Script]:
         "KEPT": REASON_KEPT,
         "ABANDONED": _ABANDONED,
         "DRAFT_KEPT": DRAFT_KEPT,
+        "APPLICATION_KEPT": APPLICATION_KEPT,
         "MOST_DUE": MOST_DUE,
         **{f"BY_{reason.upper()}": f"'{reason}'" for reason in BY_TIME},
         "REGENERATED": f"'{REGENERATED}'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from redis import asyncio as aioredis
@@ -200,6 +200,12 @@ class RedisStore:
 
     async def drop_draft(self, box: str, name: str) -> None:
         await self._write("drop", self._keys.places(box), to_bytes(name))
+
+    # Others.
+
+    async def meet(self, application: str) -> Collection[str]:
+        found = await self._call("meet", [self._keys.applications], to_bytes(application))
+        return [to_text(name) for name in found]
 
     # Telling.
 

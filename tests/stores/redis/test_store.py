@@ -14,7 +14,7 @@ from redis.exceptions import AskError, ConnectionError, RedisClusterException
 
 from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
-from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, Listener
+from quart_idle.stores.base import APPLICATION_KEPT, DRAFT_KEPT, MOST_DRAFTS, Listener
 from quart_idle.stores.redis import RedisStore, hearing
 from quart_idle.stores.redis.cluster import NodeConnection
 from quart_idle.stores.redis.connection import Connection
@@ -83,6 +83,26 @@ async def test_redis_itself_throws_each_draft_away_when_its_day_is_over(
         for seconds, present in ((DRAFT_KEPT - 1001, 2), (2, 1), (1000, 0)):
             await clock.advance(seconds)
             assert client.exists(*keys) == present
+
+
+async def test_an_application_meets_the_others_that_started_within_a_week(
+    standing: tuple[RedisServer, StandingTime], store: RedisStore
+) -> None:
+    server, clock = standing
+    store.bind(LIMITS, lambda *_: None)
+    assert await store.meet("shop") == []
+    assert await store.meet("shop") == []
+    await clock.advance(APPLICATION_KEPT - 1)
+    assert await store.meet("blog") == ["shop"]
+    assert await store.meet("shop") == ["blog"]
+    await clock.advance(APPLICATION_KEPT - 1)
+    assert sorted(await store.meet("wiki")) == ["blog", "shop"]
+    await clock.advance(1)
+    assert await store.meet("shop") == ["wiki"]
+    await store.close()
+    await clock.advance(APPLICATION_KEPT + 1)
+    with server.client as client:
+        assert client.keys("*:applications") == []
 
 
 @pytest.mark.parametrize(

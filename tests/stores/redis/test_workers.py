@@ -162,6 +162,7 @@ async def test_a_user_of_redis_may_be_allowed_what_the_guide_says_and_no_more(
             await store.keep_draft("aabox", "name", b"%d" % at)
         assert await store.drafts("aabox")
         await store.drop_draft("aabox", "name")
+        assert await store.meet("shop") == []
         await until(lambda: ended[-2:] == ["aathree", "aafour"])
     finally:
         await store.close()
