@@ -36,6 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
         asyncio.set_event_loop_policy(EagerTasks())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two at a time, as tests wait more than they work; those of a file by themselves."""
+    return 0 if all(Path(name.partition("::")[0]).is_file() for name in config.args) else 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
