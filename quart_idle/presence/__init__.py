@@ -17,7 +17,7 @@ from .pages import Pages
 from .socket import PageSocket
 from .stored import StoredSessions
 
-__all__ = ["ACTIVE_NOW", "Presence", "StoredSessions", "activity_of"]
+__all__ = ["ACTIVE_NOW", "Presence", "activity_of"]
 
 
 class Presence:

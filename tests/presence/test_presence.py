@@ -68,8 +68,9 @@ async def test_pages_without_user_input_are_warned_and_ended_in_activity_mode(
     serve: Serve, client: NewClient
 ) -> None:
     server = serve({"timeout": 2, "warning": 1, "keepalive": "activity"})
+    before = time.monotonic()
     user = await signed_in(server, client)
-    began = time.monotonic()
+    began = time.monotonic()  # or a little earlier, on a busy machine
     async with presence(server, user) as page:
         idle = '{"type": "pong", "idle": 60000, "visible": true}'
         while True:
@@ -78,11 +79,13 @@ async def test_pages_without_user_input_are_warned_and_ended_in_activity_mode(
                 await page.send(idle)
             elif message["type"] == "warn":
                 break
-        assert 0.9 < time.monotonic() - began < 1.5
+        assert time.monotonic() - before > 0.9
+        assert time.monotonic() - began < 1.5
         assert message["extendable"] is True
         assert 500 < message["left"] <= 1000
         assert await goodbye(page) == (4401, "idle")
-        assert 1.9 < time.monotonic() - began < 2.6
+        assert time.monotonic() - before > 1.9
+        assert time.monotonic() - began < 2.6
 
 
 async def test_user_input_is_activity(serve: Serve, client: NewClient) -> None:
@@ -141,8 +144,9 @@ async def test_the_lifetime_ends_a_session_and_cannot_be_extended(
     serve: Serve, client: NewClient
 ) -> None:
     server = serve({"timeout": 2, "warning": 1, "lifetime": 3})
+    before = time.monotonic()
     user = await signed_in(server, client)
-    began = time.monotonic()
+    began = time.monotonic()  # or a little earlier, on a busy machine
     async with presence(server, user) as page:
         warning = await frame(page, "warn")
         assert warning["extendable"] is False
@@ -151,7 +155,8 @@ async def test_the_lifetime_ends_a_session_and_cannot_be_extended(
         assert state["left"] <= 1000
         assert state["left"] == state["total"]
         assert await goodbye(page) == (4401, "lifetime")
-    assert 2.9 < time.monotonic() - began < 3.6
+    assert time.monotonic() - before > 2.9
+    assert time.monotonic() - began < 3.6
     assert (await user.get("/peek")).json()["ended"] == "lifetime"
 
 
