@@ -1,22 +1,118 @@
-"""The browser client's file: where it is, what it hashes to, and how it is served."""
+"""The browser client: the tag that puts it into a page, and how its modules are served.
+
+They are served as they are written, below their version, so that what a page has is of one version
+and is kept for good. `quart-idle.js` without a version is for modules of the application's own.
+"""
 
 from __future__ import annotations
 
 import gzip
+import re
 from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from hashlib import sha256, sha384
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-_CLIENT: Final = (Path(__file__).parent / "static" / "quart-idle.js").read_bytes()
-_GZIPPED: Final = gzip.compress(_CLIENT, 9, mtime=0)
-_VERSION: Final = sha256(_CLIENT).hexdigest()[:12]
+from markupsafe import Markup
 
-#: Where it is, below the URL prefix.
-CLIENT: Final = f"/quart-idle.js?v={_VERSION}"
+_ENTRY: Final = "quart-idle.js"
 
-#: Its hash for the attribute ``integrity`` (Subresource Integrity, section 3.1).
-INTEGRITY: Final = f"sha384-{b64encode(sha384(_CLIENT).digest()).decode()}"
+_FILES: Final = {
+    path.name: path.read_bytes() for path in sorted((Path(__file__).parent / "static").glob("*.js"))
+}
+_VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
+# A page's client asks for these where a form is marked.
+_LATER: Final = ("drafts.js", "fields.js")
+# The parts that every page needs at once, and would ask for one after another.
+_PARTS: Final = tuple(name for name in _FILES if name not in (_ENTRY, *_LATER))
+
+# Another address of the same: the copy that a tag loads says that there is a tag.
+_SHARED: Final = (
+    "".join(f'import "./{_VERSION}/{name}";\n' for name in _PARTS)
+    + f'export * from "./{_VERSION}/{_ENTRY}?shared";\n'
+).encode()
+
+# What is served, plain and gzipped, by its route below the URL prefix.
+_BODIES: Final = {
+    route: (body, gzip.compress(body, 9, mtime=0))
+    for route, body in (
+        (f"/{_ENTRY}", _SHARED),
+        *((f"/{_VERSION}/{name}", body) for name, body in _FILES.items()),
+    )
+}
+_ROUTE: Final = re.compile(rf"/{re.escape(_ENTRY)}|/[0-9a-f]{{12}}/[a-z-]+\.js")
+
+#: The methods of the client's routes.
+CLIENT_METHODS: Final = ("GET", "HEAD")
+
+
+def tag(prefix: str, nonce: str | None, integrity: bool, data: Mapping[str, str | None]) -> Markup:
+    """What puts the client into a page.
+
+    Args:
+        prefix: the path of the extension's routes, with the application's root path.
+        nonce: for the page's content security policy.
+        integrity: whether each file is to be the very one that is here (Subresource Integrity,
+            section 3.1). Browsers check parts by the links alone, so that all of them have one.
+        data: its attributes ``data-…``, by their names; without those that are None or empty.
+    """
+    start = f"{prefix}/{_VERSION}/"
+
+    def common(name: str) -> dict[str, str | None]:
+        digest = b64encode(sha384(_FILES[name]).digest()).decode()
+        return {"nonce": nonce, "integrity": f"sha384-{digest}" if integrity else None}
+
+    def lines() -> Iterator[Markup]:
+        # Before the script: what it imports is checked only if its link was there first.
+        for name in (*_PARTS, *_LATER) if integrity else _PARTS:
+            link = {"rel": "modulepreload", "href": start + name, **common(name)}
+            yield Markup("<link{}>").format(_attributes(link))
+        script = {"type": "module", "src": start + _ENTRY, **common(_ENTRY)}
+        named = {f"data-{name}": value for name, value in data.items()}
+        # `async`: it runs while the page is still coming, which may wait for others' scripts.
+        yield Markup("<script{} async></script>").format(_attributes(script | named))
+
+    return Markup("").join(lines())
+
+
+def _attributes(attributes: Mapping[str, str | None]) -> Markup:
+    pairs = (Markup(' {}="{}"').format(*pair) for pair in attributes.items() if pair[1])
+    return Markup("").join(pairs)
+
+
+def is_client(route: str) -> bool:
+    """Whether a route below the URL prefix is the client's, of this version or another."""
+    return _ROUTE.fullmatch(route) is not None
+
+
+def serve(route: str, accepted: str | None) -> tuple[HTTPStatus, bytes, dict[str, str]]:
+    """The answer to a request for one of the client's files: status, body and headers.
+
+    Args:
+        route: below the URL prefix.
+        accepted: the request's ``Accept-Encoding``.
+    """
+    if route not in _BODIES:
+        # A page of another version's worker. The parts of a client are of one version.
+        headers = {"cache_control": "no-store"}
+        if not route.endswith(f"/{_ENTRY}"):
+            return HTTPStatus.NOT_FOUND, b"", headers
+        location = f"../{_VERSION}/{_ENTRY}"
+        return HTTPStatus.TEMPORARY_REDIRECT, b"", {**headers, "location": location}
+    headers = {
+        "content_type": "text/javascript; charset=utf-8",
+        "cache_control": "no-cache"
+        if route == f"/{_ENTRY}"
+        else "public, max-age=31536000, immutable",
+        "x_content_type_options": "nosniff",
+        "vary": "Accept-Encoding",
+    }
+    plain, gzipped = _BODIES[route]
+    if takes_gzip(accepted):
+        return HTTPStatus.OK, gzipped, {**headers, "content_encoding": "gzip"}
+    return HTTPStatus.OK, plain, headers
 
 
 def takes_gzip(accepted: str | None) -> bool:
@@ -31,24 +127,3 @@ def takes_gzip(accepted: str | None) -> bool:
             weights[coding] = 0.0
     gzipped = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
     return gzipped > 0.0 and gzipped >= weights.get("identity", 0.0)
-
-
-def client(version: str | None, accepted: str | None) -> tuple[dict[str, str], bytes]:
-    """The headers and the body of an answer that brings the client.
-
-    Args:
-        version: that was asked for.
-        accepted: the request's ``Accept-Encoding``.
-    """
-    headers = {
-        "content_type": "text/javascript; charset=utf-8",
-        # A page of another version's worker gets this version, and does not keep it.
-        "cache_control": "public, max-age=31536000, immutable"
-        if version == _VERSION
-        else "no-cache",
-        "x_content_type_options": "nosniff",
-        "vary": "Accept-Encoding",
-    }
-    if takes_gzip(accepted):
-        return {**headers, "content_encoding": "gzip"}, _GZIPPED
-    return headers, _CLIENT

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
 from .checks import check_place, check_sharing, check_start
-from .client import CLIENT, INTEGRITY
+from .client import tag
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
 from .exceptions import ConfigError, StoreUnavailable
@@ -167,8 +167,8 @@ def _script(
         interface: what knows whether it has.
         nonce: for the page's content security policy.
         texts: what the client says, in the page's language; what is left out is said in English.
-        integrity: whether the browser is to run this very client only. While workers of another
-            version still run, a page may be without a client.
+        integrity: whether the browser is to run this very client only, as far as browsers check
+            modules. While workers of another version still run, a page may be without a client.
 
     Raises:
         ValueError: a text has a name that there is not.
@@ -183,22 +183,15 @@ def _script(
         if interface.knows_users:
             return Markup("")
         interface.miss_users()
-    attributes = {
-        "src": f"{request.root_path}{settings.url_prefix}{CLIENT}",
-        "nonce": nonce,
-        "integrity": INTEGRITY if integrity else None,
-        "data-user": None if session.user_id is None else settings.tags.of(session.user_id),
-        "data-drafts": settings.drafts and session.user_id and "1",
-        "data-texts": json.dumps({name: str(text) for name, text in texts.items()})
-        if texts
-        else None,
-        "data-expired-url": settings.expired_url,
-        "data-sign-out-url": settings.sign_out_url,
-        "data-sign-in-url": settings.sign_in_url,
+    data = {
+        "user": None if session.user_id is None else settings.tags.of(session.user_id),
+        "drafts": "1" if settings.drafts and session.user_id else None,
+        "texts": json.dumps({name: str(text) for name, text in texts.items()}) if texts else None,
+        "expired-url": settings.expired_url,
+        "sign-out-url": settings.sign_out_url,
+        "sign-in-url": settings.sign_in_url,
     }
-    pairs = (Markup(' {}="{}"').format(*pair) for pair in attributes.items() if pair[1])
-    # `async`: it runs while the page is still coming, which may wait for others' scripts.
-    return Markup('<script type="module"{} async></script>').format(Markup("").join(pairs))
+    return tag(f"{request.root_path}{settings.url_prefix}", nonce, integrity, data)
 
 
 def _answer_routes(

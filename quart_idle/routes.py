@@ -15,7 +15,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
 from . import protocol
 from .bodies import Body
-from .client import client
+from .client import CLIENT_METHODS, is_client, serve
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .origins import cors_headers, header, may_change, user_mismatch
@@ -63,7 +63,6 @@ class Routes:
             "/state": ("GET", "HEAD"),
             "/extend": ("POST",),
             "/presence": ("POST",),
-            "/quart-idle.js": ("GET", "HEAD"),
         }
         if settings.drafts is not None:
             self._methods["/drafts"] = DRAFT_METHODS
@@ -73,7 +72,9 @@ class Routes:
 
         Of drafts, that is only what a browser may do there, as it asks without a cookie.
         """
-        return route in self._methods and (route != "/drafts" or method == "OPTIONS")
+        return is_client(route) or (
+            route in self._methods and (route != "/drafts" or method == "OPTIONS")
+        )
 
     async def __call__(
         self, route: str, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -89,16 +90,14 @@ class Routes:
         await _send(send, status, content, {**headers, **cors})
 
     async def _dispatch(self, route: str, scope: HTTPScope, body: Body) -> _Response:
-        methods = self._methods[route]
+        methods = CLIENT_METHODS if is_client(route) else self._methods[route]
         if scope["method"] == "OPTIONS":
             return self._preflight(scope, methods)
         if scope["method"] not in methods:
             allow = ", ".join(methods)
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"use {allow}", allow=allow)
-        if route == "/quart-idle.js":
-            version = parse_qs(scope["query_string"].decode("latin-1")).get("v", [None])[0]
-            headers, content = client(version, header(scope, b"accept-encoding"))
-            return HTTPStatus.OK, content, headers
+        if is_client(route):
+            return serve(route, header(scope, b"accept-encoding"))
         try:
             return _respond(*await self._answer(route, scope, body))
         except _Refused as refused:

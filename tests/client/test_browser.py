@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import re
 import signal
 import time
@@ -12,7 +11,6 @@ from contextlib import suppress
 import pytest
 from playwright.async_api import Page, Route, expect
 
-import quart_idle
 from tests.helpers.browser import Browser
 from tests.helpers.line import line_to
 from tests.helpers.listings import blocks
@@ -815,10 +813,3 @@ async def test_the_minimal_example_signs_in_and_stays_open(serve: Serve, browser
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("heading")).to_have_text("Hello Ada")
     await until(lambda: heard(page, "state"))
-
-
-def test_the_client_is_small() -> None:
-    package = quart_idle.__file__
-    assert package
-    with open(package.replace("__init__.py", "static/quart-idle.js"), "rb") as file:
-        assert len(gzip.compress(file.read(), 9)) <= 8192

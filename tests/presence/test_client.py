@@ -22,13 +22,14 @@ from tests.helpers.site import Browser, MakeSite, tag
 from tests.helpers.sockets import Closed, open_socket
 
 _ROOT = Path(__file__).parent.parent.parent
-CLIENT = (_ROOT / "quart_idle" / "static" / "quart-idle.js").read_text()
+STATIC = _ROOT / "quart_idle" / "static"
 ORIGIN = {"Origin": "http://localhost"}
 
 
 def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
-    start = CLIENT.index("const texts = {")
-    said = CLIENT[start : CLIENT.index("};", start)]
+    text = (STATIC / "dialogs.js").read_text()
+    start = text.index("const texts = {")
+    said = text[start : text.index("};", start)]
     names = re.findall(r'^  (?:"([^"]+)"|(\w+)):', said, re.MULTILINE)
     assert {quoted or bare for quoted, bare in names} == set(TEXTS)
 
@@ -73,13 +74,27 @@ async def test_a_text_with_an_unknown_name_is_an_error_that_names_those_there_ar
     assert (await (await site().signed_in()).visit(render)).status == 200
 
 
-async def test_integrity_is_the_hash_of_what_is_served(site: MakeSite) -> None:
+async def test_integrity_is_the_hash_of_each_file_that_is_served(site: MakeSite) -> None:
     browser = await site().signed_in()
-    attributes = await tag(browser, "integrity=True, nonce='n'")
-    served = await (await browser.client.get(attributes["src"])).get_data()
-    assert served == CLIENT.encode()
-    assert attributes["integrity"] == f"sha384-{b64encode(sha384(served).digest()).decode()}"
-    assert attributes["nonce"] == "n"
+    text = (
+        await browser.visit(
+            lambda _: render_template_string("{{ quart_idle(integrity=True, nonce='n') }}")
+        )
+    ).value
+    elements = [
+        {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', element)}
+        for element in re.findall("<(?:link|script) [^>]*>", text)
+    ]
+    names = set()
+    for element in elements:
+        path = element["href"] if "href" in element else element["src"]
+        served = await (await browser.client.get(path)).get_data(as_text=False)
+        assert element["integrity"] == f"sha384-{b64encode(sha384(served).digest()).decode()}"
+        assert element["nonce"] == "n"
+        names.add(path.rpartition("/")[2])
+    # Also of what is loaded later: browsers check it by the link alone, if that is there first.
+    assert names == {path.name for path in STATIC.glob("*.js")}
+    assert "src" in elements[-1]
     assert "integrity" not in await tag(browser)
 
 
@@ -153,7 +168,11 @@ async def test_the_client_runs_before_the_page_is_parsed(site: MakeSite) -> None
             lambda _: render_template_string("{{ quart_idle() }}")
         )
     ).value
-    assert re.fullmatch(r'<script type="module" src="[^"]+"[^>]* async></script>', text)
+    assert re.fullmatch(
+        r'(<link rel="modulepreload" href="[^"]+">)+'
+        r'<script type="module" src="[^"]+"[^>]* async></script>',
+        text,
+    )
 
 
 async def test_a_page_of_nobody_s_goes_on_whoever_signs_in(site: MakeSite) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-
 import pytest
 
-from quart_idle.client import CLIENT, takes_gzip
 from tests.helpers.handlers import end
 from tests.helpers.site import KEY, OWN, MakeSite, ask
 from tests.helpers.wire import PONG
@@ -120,35 +117,3 @@ async def test_an_allowed_origin_s_page_may_ask_first_what_it_may_do(site: MakeS
     assert answer.headers["Access-Control-Allow-Headers"] == "Content-Type"
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert here.store.calls == []
-
-
-# The client.
-
-
-@pytest.mark.parametrize(
-    ("accepted", "takes"),
-    [
-        *((None, False), ("", False), ("identity", False), ("br", False), ("gzip", True)),
-        *(("gzip, deflate, br, zstd", True), ("br;q=1.0, GZIP ; q=0.8", True), ("*", True)),
-        *(("gzip;q=0", False), ("gzip;q=0.000", False), ("*;q=0", False), ("x-gzip", True)),
-        *(("gzip;q=0, *", False), ("identity, gzip;q=0.5", False), ("gzip;q=x", False)),
-        ("gzip;level=9;q=1", True),
-    ],
-)
-def test_what_a_request_accepts_is_read_with_its_weights(accepted: str | None, takes: bool) -> None:
-    assert takes_gzip(accepted) is takes
-
-
-async def test_the_client_is_sent_gzipped_to_whom_takes_it(site: MakeSite) -> None:
-    browser = site().browser()
-    plain = await browser.client.get(f"/_idle{CLIENT}")
-    packed = await browser.client.get(f"/_idle{CLIENT}", headers={"Accept-Encoding": "br, gzip"})
-    assert "Content-Encoding" not in plain.headers
-    assert packed.headers["Content-Encoding"] == "gzip"
-    body = bytes(await packed.get_data(as_text=False))
-    assert int(packed.headers["Content-Length"]) == len(body) < 9000
-    assert gzip.decompress(body) == await plain.get_data()
-    for answer in (plain, packed):
-        # So a proxy keeps both, and gzips none again.
-        assert answer.headers["Vary"] == "Accept-Encoding"
-        assert "immutable" in answer.headers["Cache-Control"]

@@ -1,0 +1,67 @@
+// The browser as it made itself, and input.
+
+// Names of forms and fields hide properties of `document` and of forms.
+/** @type {Native} */
+export const native = (object) =>
+  new Proxy(/** @type {any} */ ({}), {
+    get(_, name) {
+      const found = Reflect.get(Object.getPrototypeOf(object), name, object);
+      return typeof found === "function" ? found.bind(object) : found;
+    },
+  });
+
+export const page = native(document);
+export const html = page.documentElement;
+
+export function on(target, types, act, options = /** @type {any} */ (true)) {
+  for (const type of types.split(" ")) target.addEventListener(type, act, options);
+}
+
+// The client is `async`: the page may still be coming.
+export function whenParsed(act) {
+  if (page.readyState === "loading") on(page, "DOMContentLoaded", () => act());
+  else act();
+}
+
+// Without `new`: applications have an `Event` of their own.
+export function fire(target, type, detail = null, cancelable = false) {
+  const event = page.createEvent("CustomEvent");
+  event.initCustomEvent(type, true, cancelable, detail);
+  return target.dispatchEvent(event);
+}
+
+// One clock stops while the machine sleeps, the other may be set.
+let lastInput = performance.now();
+let lastInputDate = Date.now();
+
+function noteInput({ isTrusted, type, movementX, movementY, inputType }) {
+  // A choice that a script makes has no `inputType`; dictated text has one, and no keys.
+  if (!isTrusted || (type === "input" && !inputType)) return;
+  // The layout may move under a pointer.
+  if (type === "pointermove" && !movementX && !movementY) return;
+  lastInput = performance.now();
+  lastInputDate = Date.now();
+}
+
+export function watch(target) {
+  const types = "pointerdown pointermove keydown input wheel touchstart touchmove";
+  on(target, types, noteInput, { capture: true, passive: true });
+}
+
+export const idleFor = () =>
+  Math.round(Math.max(performance.now() - lastInput, Date.now() - lastInputDate));
+
+/** @returns {any} */
+export const arrival = () => performance.getEntriesByType("navigation")[0];
+
+// By GET: a reload repeats what the page came by.
+export async function loadAnew() {
+  const { href } = location;
+  const [address] = href.split("#");
+  const { state, replaceState } = native(history);
+  if (arrival()?.transferSize === 0) await fetch(address, { cache: "reload" }).catch(() => {});
+  // From a hash one would only scroll.
+  if (address !== href) replaceState(state, "", address + "?");
+  location.replace(href);
+  if (address !== href) replaceState(state, "", href);
+}

@@ -1,0 +1,164 @@
+// The line to the server: a socket, or requests where sockets are blocked.
+
+import { idleFor, page } from "./browser.js";
+
+export const PATIENCE = 5000; // ms for an answer
+
+/** @type {Session} */
+let session;
+/** @type {WebSocket | undefined} */
+let socket;
+let inquiry; // whose page this is
+let losses = 0; // since the server was heard
+let pollEvery; // ms, where sockets are blocked
+let askedAt = -Infinity;
+let retryTimer, answerTimer;
+
+export const listen = (delegate) => (session = delegate);
+export const isOpen = () => socket?.readyState === 1;
+export const isPolling = () => pollEvery > 0;
+
+const url = (route, query) =>
+  new URL(`../${route}?${new URLSearchParams(query)}`, import.meta.url).href;
+const whose = () => session.user && { user: session.user };
+const pong = () => ({ type: "pong", idle: idleFor(), visible: !page.hidden });
+
+export function send(method, route, query, body) {
+  return fetch(url(route, query), {
+    method,
+    body: body && JSON.stringify(body),
+    credentials: "include",
+    keepalive: true,
+    signal: AbortSignal.timeout(PATIENCE),
+  });
+}
+
+// Gateways and portals answer, too.
+export const isOurs = ({ headers }) => headers.get("Quart-Idle") === "1";
+
+// Only a 401 says that a session is over.
+export async function request(...what) {
+  try {
+    const response = await send(...what);
+    const answer = isOurs(response) ? await response.json() : {};
+    if (response.status !== 401) delete answer.reason;
+    return answer;
+  } catch {
+    return {};
+  }
+}
+
+async function post(route) {
+  const answer = await request("POST", route, whose(), pong());
+  if (session.isAway || session.isOverForGood) return;
+  const { left, reason } = answer;
+  if (left != null) {
+    session.wantsToStay = false;
+    if (!isOpen()) openAfter((pollEvery = Math.max(1000, Math.min(25000, left / 4))));
+    session.hear({ ...answer, type: "state" });
+  } else if (reason && (reason !== "regenerated" || losses > 5)) {
+    session.end(reason);
+  } else {
+    pollEvery = 0;
+    session.fail();
+  }
+}
+
+async function inquire() {
+  const mine = (inquiry = {});
+  const answer = await request("GET", "state", { tag: "" });
+  if (mine !== inquiry) return;
+  if (answer.left != null) session.identify(answer);
+  else if (answer.reason) session.end(answer.reason);
+  else lose();
+}
+
+// All comes together here.
+export function open() {
+  close();
+  if (session.isAway || session.isOverForGood) return;
+  if (!session.isIdentified) return inquire();
+  if (session.wantsToStay) post("extend");
+  else if (losses > 1) post("presence");
+  try {
+    socket = new WebSocket(url("presence", whose()).replace("http", "ws"));
+  } catch {
+    return lose();
+  }
+  answerTimer = setTimeout(giveUp, 2 * PATIENCE);
+  socket.onmessage = ({ data }) => hear(JSON.parse(data));
+  socket.onclose = ({ code, reason }) => {
+    if (code === 4401) session.end(reason);
+    else lose(code === 4409 ? 1000 : undefined); // the token has changed
+  };
+  socket.onerror = () => lose();
+}
+
+export function openAfter(wait) {
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(open, wait);
+}
+
+export function close() {
+  const old = socket;
+  socket = inquiry = undefined;
+  clearTimeout(retryTimer);
+  stopWaiting();
+  if (!old) return;
+  old.onmessage = old.onclose = old.onerror = null;
+  // To close it while it connects is an error in the console.
+  if (old.readyState) old.close(1000);
+  else old.onopen = () => old.close(1000);
+}
+
+function hear(frame) {
+  // At once: only the timers of hidden pages are held back.
+  if (frame.type === "ping") socket?.send(JSON.stringify(pong()));
+  if (frame.type === "state") {
+    clearTimeout(retryTimer);
+    stopWaiting();
+    if (session.wantsToStay && losses) say("extend");
+    else session.wantsToStay = false;
+    losses = pollEvery = 0;
+  }
+  session.hear(frame);
+}
+
+// With full jitter: over `span` ms, then over twice as many each time.
+function lose(span = session.told.retry) {
+  close();
+  if (losses++) span = Math.min(30000, 500 * 2 ** losses);
+  openAfter(pollEvery || Math.random() * span);
+  session.fail();
+}
+
+// The first time, another socket is tried at once.
+function giveUp() {
+  socket?.close();
+  lose(0);
+}
+
+function say(type) {
+  socket?.send(JSON.stringify({ type }));
+  answerTimer ??= setTimeout(giveUp, PATIENCE);
+}
+
+function stopWaiting() {
+  answerTimer = clearTimeout(answerTimer);
+}
+
+export function ask() {
+  if (!isOpen() || performance.now() - askedAt < 1000) return;
+  askedAt = performance.now();
+  say("ask");
+}
+
+export function extend() {
+  if (isOpen()) say("extend");
+  else open();
+}
+
+export function hurry() {
+  if (socket || inquiry) ask();
+  else openAfter(Math.random() * 250);
+}

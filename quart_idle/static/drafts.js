@@ -1,0 +1,174 @@
+// What is typed into marked forms: kept by the server, offered and discarded; asked about before a
+// page is left with text that nobody keeps.
+
+import { native, on, whenParsed } from "./browser.js";
+import { isOurs, request, send } from "./connection.js";
+import { add, addBar, removeBars, texts } from "./dialogs.js";
+import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
+import { markedForms, nameOf, onEvent as onFormEvent } from "./forms.js";
+import { session } from "./session.js";
+
+/** Forms with text that the server was not sent. @type {Set<HTMLFormElement>} */
+const unsaved = new Set();
+/** Forms with text that cannot be kept. @type {Set<HTMLFormElement>} */
+const unkept = new Set();
+/** The addresses at which a form was typed into. @type {WeakMap<HTMLFormElement, Set<string>>} */
+const addresses = new WeakMap();
+/** Where a form's drafts were asked for last. @type {WeakMap<HTMLFormElement, string>} */
+const offeredAt = new WeakMap();
+let hasFailed = false; // the server, to keep some
+
+const address = () => location.pathname + location.search;
+/** Whose page it is, and where. */
+const here = () => session.lastUser + address();
+let place = here();
+
+const query = (more = {}) => ({ user: session.user, ...more });
+
+/** @param {Parameters<typeof onEvent>[]} early events that came before this module */
+export function start(early) {
+  whenParsed(offer);
+  for (const event of early) onEvent(...event);
+}
+
+// --- Keeping
+
+export function keep() {
+  for (const form of session.keepsDrafts ? unsaved : []) {
+    // First: what is typed before the answer puts it there again.
+    unsaved.delete(form);
+    keepOne(form).catch(() => {
+      hasFailed = true;
+      unsaved.add(form);
+    });
+  }
+}
+
+/** @param {HTMLFormElement} form */
+async function keepOne(form) {
+  const page = [...(addresses.get(form) ?? [])].pop();
+  const draft = { form: nameOf(form), page, fields: contentOf(form) };
+  const response = await send("POST", "drafts", query(), draft);
+  if (!response.ok || !isOurs(response)) throw response;
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {Iterable<string>} pages addresses at which something may have been kept
+ */
+function drop(form, pages) {
+  for (const page of session.keepsDrafts ? pages : []) {
+    send("DELETE", "drafts", query({ page, form: nameOf(form) })).catch(() => {});
+  }
+}
+
+/** The page is another user's. */
+export function forget() {
+  unsaved.clear();
+  unkept.clear();
+}
+
+export function hasUnsent() {
+  const isAnyHere = (forms) => [...forms].some((form) => native(form).isConnected);
+  return isAnyHere(unkept) || ((hasFailed || session.isOver) && isAnyHere(unsaved));
+}
+
+// --- Offering
+
+async function offer(asked = /** @type {HTMLFormElement[]} */ ([...markedForms()])) {
+  const askedAt = here();
+  const fresh = asked.filter((form) => nameOf(form) && offeredAt.get(form) !== askedAt);
+  if (!session.keepsDrafts || !fresh.length) return;
+  for (const form of fresh) offeredAt.set(form, askedAt);
+  const answer = await request("GET", "drafts", query({ page: address() }));
+  if (askedAt !== here()) return;
+  for (const draft of /** @type {Draft[]} */ (answer.drafts ?? [])) {
+    const form = fresh.find((one) => nameOf(one) === draft.form);
+    if (form && `${contentOf(form)}` !== `${draft.fields}`) show(form, draft);
+  }
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {Draft} draft
+ */
+function show(form, draft) {
+  const bar = addBar(texts.draft);
+  const choose = (textContent, act) => {
+    const button = add(bar, "button", { textContent });
+    button.onclick = () => {
+      act();
+      bar.remove();
+    };
+  };
+  choose(texts.restore, () => restore(form, draft.fields));
+  choose(texts.discard, () => drop(form, [draft.page]));
+}
+
+/** Whether there is another address or user: htmx and Turbo change it without a load. */
+export function look() {
+  if (place === here()) return;
+  place = here();
+  removeBars();
+  keep();
+  offer();
+}
+
+// --- Typing and sending
+
+/**
+ * @param {any[]} path of an event
+ * @returns {HTMLFormElement | undefined} the marked form that it is about
+ */
+function formIn(path) {
+  for (const node of path) {
+    const { nodeType, localName, form } = native(node);
+    const found = localName === "form" ? node : form;
+    if (nodeType === 1 && found && nameOf(found)) return found;
+  }
+}
+
+/**
+ * @param {"input" | "submit" | "focusin"} type
+ * @param {any[]} path
+ */
+export function onEvent(type, path) {
+  const form = formIn(type === "submit" ? path.slice(0, 1) : path);
+  if (!form) return;
+  if (type === "input") onInput(form, path);
+  else if (type === "submit") onSubmit(form);
+  else offer([form]);
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {any[]} path
+ */
+function onInput(form, path) {
+  look();
+  // Those in a shadow do not leave it.
+  on(native(native(form).getRootNode()), "submit", onFormEvent);
+  const typedAt = addresses.get(form) ?? new Set();
+  typedAt.delete(address()); // the last one is the latest
+  addresses.set(form, typedAt.add(address()));
+  unsaved.add(form);
+  if (!session.keepsDrafts || !canKeep(form, path)) unkept.add(form);
+}
+
+/**
+ * Whether what was typed is some field's, and not what nobody can get at.
+ * @param {HTMLFormElement} form
+ * @param {any[]} path
+ */
+function canKeep(form, path) {
+  const [field] = path;
+  const isPlain = native(field).form === form && !isCustom(field);
+  return isSecret(field) || isPlain || fieldsOf(form).some((one) => path.includes(one));
+}
+
+/** @param {HTMLFormElement} form */
+function onSubmit(form) {
+  unsaved.delete(form);
+  unkept.delete(form);
+  drop(form, addresses.get(form) ?? [address()]);
+}

@@ -1,0 +1,60 @@
+// Forms marked by `data-quart-idle-draft`; where there is one, drafts.js is loaded.
+
+import { native, on, page, whenParsed } from "./browser.js";
+
+const MARK = "data-quart-idle-draft";
+
+// As it is written.
+export const attribute = (element, name) => native(element).getAttribute?.(name) ?? "";
+export const nameOf = (form) => attribute(form, MARK);
+export const markedForms = () => page.querySelectorAll(`form[${MARK}]`);
+
+// Fields, and what is around them: they stay that when they are shown.
+export const passwords = new WeakSet();
+/** @type {Drafts} */
+export let drafts;
+let isLoading = false;
+let early = []; // what happened before drafts.js came
+
+async function load() {
+  if (isLoading) return;
+  isLoading = true;
+  try {
+    drafts = await import("./drafts.js");
+    drafts.start(early);
+  } catch {
+    isLoading = false;
+  }
+}
+
+// There may be another address, user or form.
+export function look() {
+  for (const field of page.querySelectorAll("[type=password]")) passwords.add(field);
+  if (drafts) drafts.look();
+  else if (markedForms()[0]) load();
+}
+
+export function forget() {
+  early = [];
+  drafts?.forget();
+}
+
+export const hasUnsent = () => (drafts ? drafts.hasUnsent() : early.at(-1)?.[0] === "input");
+
+export function onEvent(event) {
+  const { type } = event;
+  const path = event.composedPath();
+  if (type === "focusin") look();
+  if (path[0].type === "password") for (const node of path) passwords.add(node);
+  if (drafts) drafts.onEvent(type, path);
+  else if (path.some((node) => nameOf(native(node).form ?? node))) {
+    early.push([type, path]);
+    load();
+  }
+}
+
+export function start() {
+  on(page, "input submit focusin", onEvent);
+  look();
+  whenParsed(look);
+}

@@ -1,0 +1,291 @@
+// The session of this page: what is heard becomes what is seen.
+
+import { arrival, fire, loadAnew, on, page, watch } from "./browser.js";
+import * as connection from "./connection.js";
+import { attach, cover, prompt, start as startDialogs } from "./dialogs.js";
+import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
+
+/** @type {Session} */
+export const session = {
+  phase: "checking",
+  endReason: "",
+  extendable: false,
+  wantsToStay: false,
+  isUnreachable: false,
+  isAway: false,
+  isIdentified: true,
+  keepsDrafts: false,
+  deadline: Infinity,
+  lifetimeEnd: null,
+  told: { retry: 1000 },
+
+  get left() {
+    return Math.max(0, this.deadline - performance.now());
+  },
+
+  get isOver() {
+    return this.phase === "ended";
+  },
+
+  get isOverForGood() {
+    const isByTime = /^(idle|lifetime|closed|unknown)$/.test(this.endReason);
+    return this.isOver && !(this.user && isByTime);
+  },
+
+  hear,
+  end,
+  identify,
+  fail,
+};
+
+const KEY = "quart-idle"; // in the tab's storage
+
+let popup; // for signing in
+let tickTimer, announceTimer;
+let clockGap;
+let leftAt = -Infinity; // or a download began
+let mailedAt = -Infinity;
+
+const emit = (type, detail, cancelable = true) =>
+  fire(page, "quart-idle:" + type, detail, cancelable);
+
+/** @param {Tag} tag */
+export function start(tag, isIdentified = true) {
+  session.tag = tag;
+  session.user = session.lastUser = tag.user;
+  session.isIdentified = isIdentified;
+  session.keepsDrafts = Boolean(tag.drafts);
+  startDialogs(tag);
+  prompt.button.onclick = () => (session.extendable ? extend() : prompt.hide());
+  cover.button.onclick = signIn;
+  connection.listen(session);
+
+  watch(window);
+  on(window, "keydown", onEscape);
+  on(window, "focus online pageshow", wake, false);
+  on(window, "pagehide", leave);
+  on(window, "beforeprint", attach);
+  on(window, "beforeunload", onLeaving);
+  on(page, "visibilitychange", (event) => (page.hidden ? drafts?.keep() : wake(event)));
+  on(page, "resume", wake);
+  on(page, "freeze", leave);
+  on(page, "toggle", stayOnTop);
+  on(page, "click", onClick);
+
+  const way = arrival()?.type;
+  if (way === "back_forward") cover.showChecking();
+  if (isIdentified && hadOthers() && way !== "navigate") loadAnew();
+  else connection.open();
+  // Last, as everywhere: what goes wrong there is theirs alone.
+  startForms();
+}
+
+export function extend() {
+  if (session.wantsToStay || session.isOver || !session.tag) return;
+  session.wantsToStay = true;
+  connection.extend();
+  tick();
+}
+
+export function restart() {
+  connection.close();
+  clearTimeout(announceTimer);
+  closePopup();
+  session.phase = "checking";
+  session.user = undefined;
+  session.isIdentified = false;
+  session.deadline = Infinity;
+  prompt.hide();
+  cover.hide();
+  connection.open();
+}
+
+// --- What the server says
+
+function identify(answer) {
+  session.isIdentified = true;
+  session.user = answer.user ?? undefined;
+  session.keepsDrafts = answer.drafts;
+  hadOthers();
+  if (session.lastUser !== session.user) forget();
+  session.lastUser = session.user;
+  connection.open();
+  look();
+}
+
+/** @param {Frame} frame */
+function hear({ extendable, ...frame }) {
+  const { type, left, total } = frame;
+  if (!(left >= 0)) return;
+  const now = performance.now();
+  session.deadline = now + left;
+  if (total !== undefined) session.lifetimeEnd = total && now + total;
+  const { lifetimeEnd } = session;
+  session.told = { ...session.told, ...frame, total: lifetimeEnd && Math.round(lifetimeEnd - now) };
+  const warning = (session.told.warning ??= Math.min(120000, left / 2));
+  session.isUnreachable = false;
+  if (session.phase !== "warned") session.phase = "live";
+  closePopup();
+  if (left > 0) cover.hide();
+  if (type === "warn") warn(Boolean(extendable));
+  else if (left > warning) {
+    session.phase = "live";
+    session.wantsToStay = false;
+    prompt.hide();
+  } else if (type === "state" && (connection.isPolling() || session.phase === "warned")) {
+    warn(total == null || left < total);
+  }
+  if (type !== "warn") emit("state", session.told, false);
+  tick();
+}
+
+function warn(extendable) {
+  if (session.phase === "warned" && session.extendable === extendable) return;
+  session.phase = "warned";
+  session.extendable = extendable;
+  session.wantsToStay = false;
+  if (emit("warning", { left: session.told.left, extendable })) prompt.open(session);
+  drafts?.keep();
+}
+
+function end(reason) {
+  connection.close();
+  if (session.isOver) {
+    if (reason !== "switched") return awaitSignIn();
+    closePopup();
+    return loadAnew();
+  }
+  session.phase = "ended";
+  session.endReason = reason || "unknown";
+  // Nobody is signed out.
+  if (!session.isIdentified && !session.lastUser) return;
+  prompt.hide();
+  cover.hide();
+  cover.sayEnded(session.endReason);
+  // It may be left by a sign-out, which another navigation would abort.
+  const wait = leftAt + connection.PATIENCE - performance.now();
+  leftAt = -Infinity;
+  if (wait <= 0) return announceEnd();
+  announceTimer = setTimeout(announceEnd, wait);
+  cover.show();
+}
+
+function announceEnd() {
+  if (!emit("ended", { reason: session.endReason })) return cover.hide();
+  cover.show();
+  const url = session.tag?.expiredUrl;
+  if (url) location.replace(url);
+}
+
+function fail() {
+  session.isUnreachable = session.wantsToStay;
+  tick();
+}
+
+// --- Signing in again
+
+function signIn() {
+  const url = session.tag?.signInUrl;
+  if (session.endReason === "switched" || !url) return loadAnew();
+  if (!session.isOverForGood) {
+    try {
+      popup = open(url, "quart-idle", "width=480,height=640");
+      if (awaitSignIn()) return;
+    } catch {}
+    popup = undefined;
+  }
+  location.assign(url);
+}
+
+function awaitSignIn() {
+  const isOpen = popup?.closed === false;
+  if (isOpen) connection.openAfter(2000);
+  return isOpen;
+}
+
+function closePopup() {
+  popup?.close();
+  popup = undefined;
+}
+
+function tick() {
+  if (session.isAway || session.isOver) return;
+  clearTimeout(tickTimer);
+  const now = performance.now();
+  const left = session.deadline - now;
+  // Sleep, or a clock that was set.
+  const gap = Date.now() - now;
+  if (Math.abs(gap - clockGap) > 2000) connection.ask();
+  clockGap = gap;
+  let wait = Math.min(left, 10000, Math.max(1000, left - 3000));
+  if (prompt.isOpen) {
+    prompt.paint(session);
+    if (left > 100) wait = (left - 100) % 1000;
+  }
+  if (left <= 0) {
+    connection.ask();
+    if (left < -900 || !connection.isOpen()) cover.showChecking();
+    wait = 1000;
+  }
+  tickTimer = setTimeout(tick, wait);
+  look();
+  if (left < 3000) drafts?.keep();
+}
+
+// --- Coming and going
+
+// Browsers put back what was in the fields of others' pages.
+function hadOthers() {
+  const { user } = session;
+  try {
+    const former = sessionStorage[KEY];
+    const had = former && former !== user;
+    if (user) sessionStorage[KEY] = had ? "others" : user;
+    return had;
+  } catch {}
+}
+
+function leave() {
+  session.isAway = true;
+  connection.close();
+  clearTimeout(announceTimer);
+  // Until the server has answered on the way back.
+  if (!session.isOver) cover.showChecking();
+}
+
+function wake({ type }) {
+  const comesBack = type === "pageshow" || type === "resume";
+  if (session.isAway) {
+    if (!comesBack) return;
+    session.isAway = false;
+    connection.open();
+    tick();
+  } else if (type === "pageshow") return;
+  else if (session.isOver) connection.open();
+  else connection.hurry();
+}
+
+function onClick(event) {
+  const link = event.composedPath().find(({ protocol }) => protocol);
+  if (link && !/^http/.test(link.protocol)) mailedAt = performance.now();
+}
+
+function onLeaving(event) {
+  const now = performance.now();
+  if (now - mailedAt > 1000) leftAt = now;
+  if (hasUnsent()) event.preventDefault();
+  drafts?.keep();
+}
+
+function onEscape(event) {
+  const isCovered = cover.isOpen;
+  if (event.key !== "Escape" || !(prompt.isOpen || isCovered)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (!isCovered) prompt.button.click();
+}
+
+// The application has opened something.
+function stayOnTop() {
+  for (const dialog of [prompt, cover]) if (dialog.isOpen) dialog.show();
+}

@@ -1,0 +1,129 @@
+"""How the client's files are served: small, kept for good, and all of one version."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from quart import Response, render_template_string
+
+import quart_idle
+from quart_idle.client import takes_gzip
+from tests.helpers.site import Browser, MakeSite, tag
+
+PACKED = {"Accept-Encoding": "br, gzip"}
+MODULES = {path.name for path in Path(quart_idle.__file__ or "").parent.glob("static/*.js")}
+# What is loaded where a form is marked.
+LATER = {"drafts.js", "fields.js"}
+
+
+async def files(browser: Browser, arguments: str = "") -> list[str]:
+    """The addresses of the files that a page loads at once."""
+    text = (
+        await browser.visit(
+            lambda _: render_template_string(f"{{{{ quart_idle({arguments}) }}}}"),
+        )
+    ).value
+    return [unescape(path) for path in re.findall(r' (?:src|href)="([^"]+)"', text)]
+
+
+async def get(browser: Browser, path: str, **headers: str) -> Response:
+    return await browser.client.get(path, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [
+        *((None, False), ("", False), ("identity", False), ("br", False), ("gzip", True)),
+        *(("gzip, deflate, br, zstd", True), ("br;q=1.0, GZIP ; q=0.8", True), ("*", True)),
+        *(("gzip;q=0", False), ("gzip;q=0.000", False), ("*;q=0", False), ("x-gzip", True)),
+        *(("gzip;q=0, *", False), ("identity, gzip;q=0.5", False), ("gzip;q=x", False)),
+        ("gzip;level=9;q=1", True),
+    ],
+)
+def test_what_a_request_accepts_is_read_with_its_weights(accepted: str | None, takes: bool) -> None:
+    assert takes_gzip(accepted) is takes
+
+
+async def test_each_file_is_sent_gzipped_to_whom_takes_it_and_kept_for_good(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    first, *_ = await files(browser)
+    folder = first.rpartition("/")[0]
+    for name in MODULES:
+        plain = await browser.client.get(f"{folder}/{name}")
+        packed = await browser.client.get(f"{folder}/{name}", headers=PACKED)
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Content-Encoding"] == "gzip"
+        body = bytes(await packed.get_data(as_text=False))
+        assert int(packed.headers["Content-Length"]) == len(body)
+        assert gzip.decompress(body) == await plain.get_data()
+        for answer in (plain, packed):
+            # So a proxy keeps both, and gzips none again.
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert answer.headers["Content-Type"].startswith("text/javascript")
+            assert "immutable" in answer.headers["Cache-Control"]
+        head = await browser.client.head(f"{folder}/{name}")
+        assert head.status_code == 200
+
+
+async def test_a_page_without_drafts_loads_ten_kilobytes_at_most(site: MakeSite) -> None:
+    browser = await site().signed_in()
+    paths = await files(browser)
+    size = 0
+    for path in paths:
+        size += len(bytes(await (await browser.client.get(path, headers=PACKED)).get_data(False)))
+    assert size <= 10_240
+    # And these are all but what only drafts need.
+    assert {path.rpartition("/")[2] for path in paths} == MODULES - LATER
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+async def test_a_module_imports_only_what_a_page_has_by_then(site: MakeSite, name: str) -> None:
+    here = site()
+    at_once = {path.rpartition("/")[2] for path in await files(await here.signed_in())}
+    source = (Path(quart_idle.__file__ or "").parent / "static" / name).read_text()
+    imported = set(re.findall(r'^(?:import|export) .*?"\./([^"]+\.js)";', source, re.MULTILINE))
+    assert imported <= (MODULES if name in LATER else at_once)
+
+
+async def test_the_client_has_an_address_without_a_version_for_modules_of_one_s_own(
+    site: MakeSite,
+) -> None:
+    browser = await site().signed_in()
+    *_, entry = await files(browser)
+    for path in ("/_idle/quart-idle.js", "/_idle/quart-idle.js?v=0123456789ab"):
+        answer = await browser.client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        text = str(await answer.get_data(as_text=True))
+        assert f'export * from ".{entry.removeprefix("/_idle")}?' in text
+        for imported in re.findall(r'"\.(/[^"]+)"', text):
+            assert (await browser.client.get(f"/_idle{imported}")).status_code == 200
+
+
+async def test_a_page_of_another_version_gets_this_client_whole_and_keeps_none_of_it(
+    site: MakeSite,
+) -> None:
+    browser = await site().signed_in()
+    *_, entry = await files(browser)
+    other = "/_idle/0123456789ab"
+    answer = await browser.client.get(f"{other}/quart-idle.js")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (307, "no-store")
+    assert answer.headers["Location"] == f"..{entry.removeprefix('/_idle')}"
+    # Never a part of this one beside parts of that one.
+    answer = await browser.client.get(f"{other}/session.js")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
+    assert answer.headers["Quart-Idle"] == "1"
+    assert (await browser.client.get(f"{entry.rpartition('/')[0]}/none.js")).status_code == 404
+
+
+async def test_below_a_prefix_of_one_s_own_the_files_are_found_too(site: MakeSite) -> None:
+    browser = await site(url_prefix="/alive/still").signed_in()
+    for path in await files(browser):
+        assert path.startswith("/alive/still/")
+        assert (await browser.client.get(path)).status_code == 200
+    assert "integrity" not in await tag(browser)
