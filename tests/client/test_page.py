@@ -264,7 +264,7 @@ async def test_a_page_does_not_go_on_as_that_of_somebody_else_who_signed_in(
 ) -> None:
     browser.provoke(AWAY)
     browser.provoke(OVER)
-    server = serve_pages({"timeout": 4, "warning": 1})
+    server = serve_pages({"timeout": 12, "warning": 1})
     async with line_to(server.port) as line:
         line.sockets_pass = sockets_pass
         page = await open_letter(browser, line.url)

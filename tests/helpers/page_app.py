@@ -69,6 +69,7 @@ SIGN_IN = """<!doctype html>
 # What is foreign takes its time, and so does the rest of the page.
 SLOW = """<!doctype html>
 <html lang="en"><head><title>Slow</title><link rel="stylesheet" href="/slow.css">
+{% if own %}<script type="module" src="/own.js" async></script>{% endif %}
 {{ quart_idle() }}<script src="/slow.js"></script></head><body>
 """
 
@@ -78,7 +79,7 @@ BARE = """<!doctype html>
 """
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src {scripts}; style-src 'self'; connect-src 'self'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
@@ -96,7 +97,9 @@ async def letter() -> Response:
     )
     response = Response(text, mimetype="text/html")
     if "csp" in asked:
-        response.headers["Content-Security-Policy"] = POLICY
+        nonce = asked.get("nonce")
+        scripts = f"'nonce-{nonce}'" if nonce else "'self'"
+        response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     if "cached" in asked:
         response.headers["Cache-Control"] = "private, max-age=60"
     return response
@@ -116,7 +119,7 @@ async def transfer() -> str:
 @app.get("/slow")
 async def slow() -> Response:
     """A page that comes in two parts, and waits for others meanwhile."""
-    head = await render_template_string(SLOW)
+    head = await render_template_string(SLOW, own="own" in request.args)
 
     async def body() -> AsyncIterator[str]:
         yield head
