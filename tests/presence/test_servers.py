@@ -208,7 +208,7 @@ async def test_a_worker_that_is_killed_takes_no_more_with_it_than_an_eighth_of_t
 def last_activity(redis: RedisServer) -> tuple[float, float]:
     """That of the only session, as Redis knows it, and what time it is there."""
     with redis.client as client:
-        (key,) = (key for key in client.keys("quart-idle:*") if client.type(key) == b"hash")
+        (key,) = (key for key in client.keys("quart-idle:{*") if client.type(key) == b"hash")
         _, active = struct.unpack_from("<dd", client.hget(key, b"\xff"))
         now, micro = client.time()
     return active, now + micro / 1e6
