@@ -20,6 +20,8 @@ from tests.helpers.tampered_store import Gate, Tampered
 
 # Headers of a request by a page of the application's own.
 OWN = {"Origin": "http://localhost"}
+# A view whose requests are no activity.
+PASSIVE = "/passive/above"
 # What drafts need.
 KEY = {"SECRET_KEY": "a secret of the tests' own"}
 

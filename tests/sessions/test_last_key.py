@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -108,19 +107,3 @@ async def test_a_background_task_may_take_the_last_key(site: MakeSite) -> None:
     gate.open()
     await tasks[0]
     assert (await browser.visit(why)).value == "signed out"
-
-
-async def test_the_lifetime_counts_from_the_sign_in(site: MakeSite, clock: Any) -> None:
-    here = site(lifetime=1000, timeout=10_000, warning=20)
-    browser = here.browser()
-    await browser.visit(put(csrf="token"))
-    await clock.advance(900)
-    await browser.visit(sign_in())
-    await clock.advance(900)
-    assert (await browser.visit(lambda s: (s.user_id, s.remaining))).value == (
-        "ada",
-        timedelta(seconds=100),
-    )
-    await browser.visit(regenerate)
-    await clock.advance(101)
-    assert (await browser.visit(why)).value == "lifetime"
