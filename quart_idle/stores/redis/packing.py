@@ -54,8 +54,8 @@ def to_text(raw: bytes) -> str:
 def unpack_clocks(raw: bytes) -> Clocks:
     """A session's clocks."""
     created, active, seen, own, paged = _CLOCKS.unpack_from(raw)
-    began = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else None
-    return Clocks(created, active, seen, bool(paged), own or None, began)
+    anew = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else None
+    return Clocks(created, active, seen, bool(paged), own or None, anew)
 
 
 def unpack_end(reason: bytes | None, at: bytes | float | None, now: float) -> Ended | None:

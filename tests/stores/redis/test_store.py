@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, cast
-from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import settings
-from redis.exceptions import AskError, ConnectionError, RedisClusterException
 
 from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
 from quart_idle.stores.base import APPLICATION_KEPT, DRAFT_KEPT, MOST_DRAFTS, Listener
-from quart_idle.stores.redis import RedisStore, hearing
-from quart_idle.stores.redis.cluster import NodeConnection
-from quart_idle.stores.redis.connection import Connection
-from quart_idle.stores.redis.hearing import Hearing
-from quart_idle.stores.redis.keys import Keys
-from quart_idle.stores.redis.scripts import Script
-from quart_idle.stores.redis.trips import Trips
+from quart_idle.stores.redis import RedisStore
 from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime, redis_server
 from tests.store_contract import LIMITS, DraftStoreContract, StoreModel, Told
 
@@ -188,92 +178,3 @@ def for_the_model(standing: tuple[RedisServer, StandingTime]) -> None:
 
 
 TestRedisBesideMemory = Model.TestCase
-
-
-class _Stream:
-    """A subscription's connection with messages that have come already."""
-
-    def __init__(self, messages: int, *, pause: float = 0.0) -> None:
-        self.left = messages
-        self.pause = pause
-
-    async def read_response(self, *, timeout: float, **_: Any) -> list[bytes] | None:
-        if self.left:
-            self.left -= 1
-            if self.pause:
-                await asyncio.sleep(self.pause)
-            return [b"message", b"quart-idle:told", b"ended\nid\n0.0\nidle"]
-        await asyncio.sleep(timeout)
-        return None
-
-
-def _hearing() -> Hearing:
-    way = cast(Any, None)  # nothing is asked
-    return Hearing(way, Keys("quart-idle", "worker"), lambda *_: None, 1.0)
-
-
-async def test_messages_that_came_at_once_do_not_hold_up_the_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(hearing, "_DEAF", 0.1)
-    monkeypatch.setattr(hearing, "_WAIT", 0.05)
-    monkeypatch.setattr(hearing, "_TURN", 0.001)
-    stream = _Stream(20_000)
-    passing_on = asyncio.get_running_loop().create_task(_hearing().pass_on(stream))
-    turns = 0
-    while stream.left:
-        turns += 1
-        await asyncio.sleep(0)
-    await passing_on
-    assert turns > 10
-
-
-async def test_a_subscription_that_is_behind_thousands_of_messages_is_not_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(hearing, "_DEAF", 0.1)
-    monkeypatch.setattr(hearing, "_WAIT", 0.05)
-    stream = _Stream(30, pause=0.02)
-    await _hearing().pass_on(stream)
-    assert stream.left == 0
-    monkeypatch.setattr(hearing, "_DEAF_WHILE_BUSY", 0.2)
-    stream = _Stream(1000, pause=0.02)
-    await _hearing().pass_on(stream)
-    assert stream.left > 900
-
-
-class _Losing(Connection):
-    """A connection on which a cancellation is lost, as under Python 3.11 `asyncio.wait_for` can."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: None)
-        self.reached = asyncio.Event()
-
-    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        self.reached.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(60)
-        return [b""] * len(commands)
-
-
-async def test_a_store_closes_though_a_cancellation_is_lost() -> None:
-    connection = _Losing()
-    trips = Trips(lambda: connection, 60)
-    call = asyncio.get_running_loop().create_task(trips.call(Script("return 1"), []))
-    await connection.reached.wait()
-    async with asyncio.timeout(10):
-        await trips.close()
-    assert await call == b""
-
-
-@pytest.mark.parametrize("error", [AttributeError(), TypeError(), RedisClusterException()])
-async def test_a_node_that_is_lost_on_the_way_there_is_an_error_of_its_command(
-    error: Exception,
-) -> None:
-    node = AsyncMock()
-    node.read_response.side_effect = AskError("0 127.0.0.1:1")
-    node.execute_command.side_effect = error
-    connection = NodeConnection(node, node)
-    connection._make = lambda: node
-    (answer,) = await connection.trip([("GET", "key")])
-    assert isinstance(answer, ConnectionError)
