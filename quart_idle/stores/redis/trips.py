@@ -1,4 +1,7 @@
-"""Trips to a server: what is asked for in one turn of the event loop goes there together."""
+"""Trips to a server: what is asked for in one turn of the event loop goes there together.
+
+That is what makes many requests at once cheap: `connection` has the figures.
+"""
 
 from __future__ import annotations
 
