@@ -69,7 +69,6 @@ SIGN_IN = """<!doctype html>
 # What is foreign takes its time, and so does the rest of the page.
 SLOW = """<!doctype html>
 <html lang="en"><head><title>Slow</title><link rel="stylesheet" href="/slow.css">
-{% if own %}<script type="module" src="/own.js" async></script>{% endif %}
 {{ quart_idle() }}<script src="/slow.js"></script></head><body>
 """
 
@@ -119,9 +118,13 @@ async def transfer() -> str:
 @app.get("/slow")
 async def slow() -> Response:
     """A page that comes in two parts, and waits for others meanwhile."""
-    head = await render_template_string(SLOW, own="own" in request.args)
+    head = await render_template_string(SLOW)
+    own = '<script type="module" src="/own.js" async></script>' if "own" in request.args else ""
 
     async def body() -> AsyncIterator[str]:
+        if own:
+            yield "<!doctype html>" + own
+            await asyncio.sleep(2)
         yield head
         await asyncio.sleep(4)
         yield "<h1>Here at last</h1></body></html>"
