@@ -14,7 +14,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 MODULES = sorted((ROOT / "tests").rglob("*.py"))
 HELPERS = [path for path in MODULES if path.parent.name == "helpers"]
 # Not a module of tests, but what those of a store inherit.
-SHARED = {"tests.helpers", "tests.store_contract"}
+SHARED = {"tests.contract", "tests.helpers", "tests.store_contract"}
 
 
 def own_imports(path: Path) -> Iterator[str]:

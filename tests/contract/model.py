@@ -1,0 +1,225 @@
+"""The contract, but for drafts, as a state machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from quart_idle import Store
+from quart_idle.policy import Activity, Clocks, Limits, deadline, renewed
+from quart_idle.reasons import REGENERATED
+from quart_idle.stores.base import (
+    REASON_KEPT,
+    Change,
+    Live,
+    Record,
+)
+from tests.contract.common import (
+    LIMITS,
+)
+
+
+@dataclass
+class _Session:
+    data: dict[str, bytes]
+    user_id: str | None
+    clocks: Clocks
+
+    def apply(self, change: Change, now: float) -> bool:
+        """Change it; whether it has something still."""
+        if change.clear:
+            self.data = {}
+        for key, value in change.fields.items():
+            self.data.pop(key, None)
+            if value is not None:
+                self.data[key] = value
+        self.user_id = change.attributes.get("user_id", self.user_id)
+        own = change.attributes.get("timeout", self.clocks.timeout)
+        self.clocks = self.clocks._replace(timeout=own)
+        if change.clear or "user_id" in change.attributes:
+            self.clocks = self.clocks._replace(anew=None if now == self.clocks.created else now)
+        return bool(self.data or self.user_id or not change.takes)
+
+
+@dataclass
+class _Model:
+    """The contract, the simple way: everything is looked at at every step."""
+
+    limits: Limits
+    now: float = 0.0
+    live: dict[str, _Session] = field(default_factory=dict)
+    over: dict[str, tuple[str, float]] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
+
+    def look(self) -> None:
+        for id, session in tuple(self.live.items()):
+            end, why = deadline(session.clocks, self.limits)
+            if end <= self.now:
+                self.finish(id, why, end)
+        for id, (_, at) in tuple(self.over.items()):
+            if self.now - at >= REASON_KEPT:
+                del self.over[id]
+                self.moved.pop(id, None)
+
+    def finish(self, id: str, why: str, at: float) -> None:
+        del self.live[id]
+        self.over[id] = why, at
+
+    def current(self, id: str) -> str:
+        while id in self.moved:
+            id = self.moved[id]
+        return id
+
+
+IDS = st.sampled_from([f"id{number}" for number in range(4)])
+CHANGES = st.builds(
+    Change,
+    st.dictionaries(st.sampled_from("abc"), st.none() | st.binary(max_size=2), max_size=3),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "user_id": st.none() | st.sampled_from(["ada", "bob"]),
+            "timeout": st.none() | st.sampled_from([5.0, 600.0]),
+        },
+    ),
+    st.booleans(),
+)
+AGES = st.sampled_from([0.0, 1.0, 20.0, 100.0])
+
+
+class StoreModel(RuleBasedStateMachine):
+    """Any calls in any order at any time, beside a simple model of them.
+
+    Times are whole seconds, so that every store reckons them exactly.
+    """
+
+    limits = LIMITS
+
+    def make_store(self) -> Store:
+        raise NotImplementedError
+
+    def pass_time(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.model = _Model(self.limits)
+        self.store = self.make_store()
+        self.store.bind(self.limits, lambda *_: None)
+        self.ids = 0
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.runner.close()
+
+    def ask(self, call: Coroutine[Any, Any, Any]) -> Any:
+        self.model.look()
+        return self.runner.run(call)
+
+    @rule(seconds=st.sampled_from([1.0, 10.0, 29.0, 31.0, 59.0, 300.0, 3500.0]))
+    def wait(self, seconds: float) -> None:
+        self.pass_time(seconds)
+        self.model.now += seconds
+
+    @rule(change=CHANGES)
+    def create(self, change: Change) -> None:
+        id = f"id{self.ids}"
+        self.ids += 1
+        now = self.model.now
+        session = self.model.live[id] = _Session({}, None, Clocks(now, now, now))
+        session.apply(change, now)
+        self.ask(self.store.create(id, change))
+
+    @rule(id=IDS, change=CHANGES)
+    def save(self, id: str, change: Change) -> None:
+        changed = self.ask(self.store.save(id, change))
+        while id in self.model.moved and id not in self.model.anew:
+            id = self.model.moved[id]
+        if id not in self.model.live:
+            assert changed is None
+        elif self.model.live[id].apply(change, self.model.now):
+            assert changed == (id, False)
+        else:
+            assert changed == (id, True)
+            self.model.finish(id, "signed out", self.model.now)
+
+    @rule(id=IDS, change=CHANGES)
+    def regenerate(self, id: str, change: Change) -> None:
+        new_id = f"id{self.ids}"
+        self.ids += 1  # no id is made twice
+        changed = self.ask(self.store.regenerate(id, new_id, change))
+        session = self.model.live.get(id)
+        if session is None:
+            assert changed is None
+        elif session.apply(change, self.model.now):
+            assert changed == (new_id, False)
+            self.model.live[new_id] = session
+            self.model.finish(id, REGENERATED, self.model.now)
+            self.model.moved[id] = new_id
+            if change.anew:
+                self.model.anew.add(id)
+        else:
+            assert changed == (id, True)
+            self.model.finish(id, "signed out", self.model.now)
+
+    @rule(id=IDS, why=st.sampled_from(["signed out", "reset"]))
+    def end(self, id: str, why: str) -> None:
+        ended = self.ask(self.store.end(id, why))
+        current = self.model.current(id)
+        assert ended == (current if current in self.model.live else None)
+        if ended:
+            self.model.finish(current, why, self.model.now)
+
+    @rule(
+        activities=st.dictionaries(
+            IDS, st.builds(Activity, AGES, st.none() | AGES, st.booleans()), max_size=4
+        )
+    )
+    def renew(self, activities: dict[str, Activity]) -> None:
+        outcomes = self.ask(self.store.renew(activities))
+        for id, activity in activities.items():
+            if id in self.model.live:
+                session = self.model.live[id]
+                session.clocks = renewed(session.clocks, activity, self.model.now)
+                assert isinstance(outcomes[id], Live)
+            elif id in self.model.over:
+                assert outcomes[id].reason == self.model.over[id][0]
+            else:
+                assert outcomes[id] is None
+
+    @invariant()
+    def tells_what_the_model_tells(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        for id in (f"id{number}" for number in range(self.ids)):
+            found = self.ask(self.store.load(id))
+            if id in self.model.live:
+                session = self.model.live[id]
+                assert isinstance(found, Record), f"{id} is alive"
+                assert dict(found.data) == session.data
+                assert found.user_id == session.user_id
+                told, model = (
+                    tuple(end - created for end in clocks)
+                    for created, clocks in (
+                        (found.clocks.created, found.clocks[:3]),
+                        (session.clocks.created, session.clocks[:3]),
+                    )
+                )
+                assert told == pytest.approx(model)
+                assert found.clocks[3:5] == session.clocks[3:5]
+                assert found.clocks.began - found.clocks.created == pytest.approx(
+                    session.clocks.began - session.clocks.created
+                )
+            elif id in self.model.over:
+                why, at = self.model.over[id]
+                assert found == (why, pytest.approx(self.model.now - at))
+            else:
+                assert found is None
