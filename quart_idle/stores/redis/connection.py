@@ -1,7 +1,8 @@
 """A connection to Redis: commands go out together, and their answers come back in order.
 
 It is a connection of redis-py's, without redis-py's pipelines and pool. What a load costs this
-process (microseconds of CPU, redis-py 8.1 on Python 3.11), with 64 at once and alone:
+process (microseconds of CPU, redis-py 8.1 on Python 3.11; `ways` of tests/benchmarks), with 64 at
+once and alone:
 
 - this, and what `trips` does: 24 and 134;
 - a pipeline of redis-py's for each trip, over a pool of its own: 34 and 242;

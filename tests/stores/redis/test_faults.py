@@ -32,9 +32,10 @@ from tests.store_contract import HERE, change, reason, record
 
 LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
 TIMEOUT = 0.5
-# A worker's connections: its lanes, the subscription, and that by which it looked at the server.
+# A worker's connections: those that carry calls, the subscription, and that by which it looked at
+# the server.
 MOST_CONNECTIONS = 5
-LANES = 3
+CARRYING = 3
 
 Stores = Callable[..., Awaitable[RedisStore]]
 NewUser = Callable[[], QuartClient]
@@ -215,7 +216,7 @@ async def test_connections_that_died_without_a_word_are_replaced(
     store = await stores(proxy.port)
     await store.create("id", change({"a": b"1"}))
     proxy.to.stall()
-    for _ in range(4):  # one more than there are lanes
+    for _ in range(4):  # one more than carry calls
         with pytest.raises(StoreUnavailable):
             await ask(store.load("id"), TIMEOUT)
     # What was there stays dead; what is new lives.
@@ -242,9 +243,9 @@ async def test_a_write_that_comes_later_than_its_caller_waits_is_not_made_and_an
     for call in CALLS.values():  # a script that Redis does not know is sent once it has said so
         await call(store)
     proxy.back.delay = 0.1
-    while sum(not link.subscribed for link in proxy.links) < LANES:
-        # So that each lane has its connection, and all calls are sent.
-        await asyncio.gather(*(load_later(store, turn) for turn in range(LANES)))
+    while sum(not link.subscribed for link in proxy.links) < CARRYING:
+        # So that each of them is there, and all calls are sent.
+        await asyncio.gather(*(load_later(store, turn) for turn in range(CARRYING)))
     proxy.back.delay = 0.0
     with server.client as client:
         client.flushdb()
@@ -901,7 +902,7 @@ async def test_an_end_that_waits_for_its_turn_is_made_though_its_caller_has_gone
     await prepare(store)
     proxy.back.stall()
     loads = []
-    for _ in range(MOST_CONNECTIONS):  # more than there are lanes
+    for _ in range(MOST_CONNECTIONS):  # more than carry calls
         loads.append(asyncio.create_task(store.load("aaload")))
         await asyncio.sleep(0.05)
     end = asyncio.create_task(store.end("aaend", "signed out"))
