@@ -148,8 +148,10 @@ class SessionWriter:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        if session._life.regeneration is not None:
-            await self._undo(session._life.regeneration)
+        pending = session._life.regeneration
+        if pending is not None and pending.undo is not None:
+            await self._undo(pending)
+            session._life.taken_back()
 
     async def _undo_later(self, session: Session, pending: PendingRegeneration) -> None:
         """Have a session go back to the token that its client has, lest it be signed out."""

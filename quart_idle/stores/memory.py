@@ -253,10 +253,10 @@ class MemoryStore:
                 return Changed(id, ended=True)
             return None if self._alive(new_id, now) is None else Changed(new_id)
         entry.apply(change, now)
+        self._over.pop(new_id, None)  # it may go back to an id that it had
         if entry.is_left_with_nothing(change):
             self._finish(id, SIGNED_OUT, now, now, new_id)
             return Changed(id, ended=True)
-        self._over.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
         self._watch(new_id, entry, now)
         self._finish(id, REGENERATED, now, now, new_id, same=not change.anew)

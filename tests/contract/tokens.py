@@ -85,6 +85,17 @@ class Tokens(Bound):
         assert await bound.end("id-new", "signed out") == "id"
         assert await reason(bound) == "signed out"
 
+    async def test_one_that_went_back_and_is_left_with_nothing_the_next_time_is_over(
+        self, bound: Store
+    ) -> None:
+        await bound.create("id", change({"a": b"1"}))
+        assert await bound.regenerate("id", "id-new", change())
+        assert await bound.regenerate("id-new", "id", change())
+        assert await bound.regenerate("id", "id-new", change({"a": None})) == Changed("id", True)
+        assert await bound.end("id", "bye") is None
+        assert await bound.save("id", change({"b": b"1"})) is None
+        assert await reason(bound) == "signed out"
+
     async def test_a_regeneration_that_is_asked_for_again_has_happened_once(
         self, bound: Store
     ) -> None:
