@@ -119,7 +119,6 @@ class QuartIdle:
         async def close() -> None:
             interface.close()
             presence.close()
-            renewals.release_all()
             with suppress(StoreUnavailable):  # the log has it
                 await renewals.flush()
             with suppress(StoreUnavailable):

@@ -1,4 +1,8 @@
-"""Requests for static files, which need no session."""
+"""Requests for static files, which need no session.
+
+Quart opens a session before it routes, and for each request: nothing tells it that a file is asked
+for. Without this each file of a page would be a trip to the store.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Renewals:
         elif hold:
             self._held[id] = _Sign(seen, active, paged)
         else:
-            self._ready(id, _Sign(seen, active, paged))
+            self._queue(id, _Sign(seen, active, paged))
             self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
 
     def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> Arrival:
@@ -135,18 +135,13 @@ class Renewals:
         if (sign := self._signs.get(arrival.id)) is not None:
             sign.merge(arrival.moment, active, False)
         else:
-            self._ready(arrival.id, _Sign(arrival.moment, active, False))
+            self._queue(arrival.id, _Sign(arrival.moment, active, False))
 
     def release(self, id: str) -> None:
         """Have what is held of a session written with the next flush."""
         if (sign := self._held.pop(id, None)) is not None:
-            self._ready(id, sign)
+            self._queue(id, sign)
             self._schedule(0.0)
-
-    def release_all(self) -> None:
-        """Have everything that is held written with the next flush."""
-        for id in tuple(self._held):
-            self.release(id)
 
     def forget(self, id: str) -> None:
         """Nothing is to be written of a session any more: it is over."""
@@ -196,13 +191,13 @@ class Renewals:
             self._writing = {}
             missing = signs.keys() - outcomes.keys()
             for id in missing:
-                self._ready(id, signs[id])
+                self._queue(id, signs[id])
         for id, outcome in outcomes.items():
             self._tell(id, outcome)
         if missing:
             raise StoreUnavailable
 
-    def _ready(self, id: str, sign: _Sign) -> None:
+    def _queue(self, id: str, sign: _Sign) -> None:
         if (held := self._held.pop(id, None)) is not None:
             sign.merge(held.seen, held.active, held.paged)
         _merge(self._signs, id, sign)

@@ -1,4 +1,7 @@
-"""What the log is told: once, or as often as it helps, however often it happens."""
+"""What the log is told: once, or as often as it helps, however often it happens.
+
+(`logging` has no limit for that, and `warnings` tells once in a process, whichever application.)
+"""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ async def test_what_is_held_is_written_with_the_next_that_is_not_or_when_release
     writer.renewals.release("three")
     await clock.advance(1)
     assert set(writer.batches[1]) == {"three"}
-    writer.renewals.release_all()
+    writer.renewals.release("four")
     await writer.renewals.flush()
     assert set(writer.batches[2]) == {"four"}
     await clock.advance(10)
@@ -226,7 +226,6 @@ async def test_what_is_held_is_written_with_the_next_that_is_not_or_when_release
 
 async def test_releasing_what_is_not_held_does_nothing(writer: Writer, clock: Clock) -> None:
     writer.renewals.release("id")
-    writer.renewals.release_all()
     await clock.advance(5)
     assert writer.written == []
 
@@ -399,7 +398,8 @@ async def test_whatever_happens_the_store_learns_the_same_as_if_each_sign_were_w
                 writer.renewals.note(id, activity, left=HOUR, hold=hold)
                 clocks[id] = renewed(clocks[id], activity, now())
     writer.fails, writer.takes = False, 0.0
-    writer.renewals.release_all()
+    for id in clocks:
+        writer.renewals.release(id)
     await clock.advance(10)
     for id, expected in clocks.items():
         found = Clocks(0.0, 0.0, 0.0)
@@ -470,6 +470,7 @@ async def test_what_is_over_is_not_written(writer: Writer, clock: Clock) -> None
     writer.renewals.note("alive", PAGE, left=HOUR)
     for id in ("held", "ready", "unknown"):
         writer.renewals.forget(id)
-    writer.renewals.release_all()
+    for id in ("held", "ready", "alive"):
+        writer.renewals.release(id)
     await clock.advance(2)
     assert [set(batch) for batch in writer.batches] == [{"alive"}]
