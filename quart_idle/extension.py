@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from multiprocessing import parent_process
 from typing import Any, TypeVar, Unpack
 
 import quart
@@ -29,9 +26,10 @@ from .reasons import REASONS, is_text_name, text_name
 from .renewals import Renewals
 from .routes import Routes
 from .session import Session
+from .siblings import warn_of_siblings
 from .stores.asking import Patience, ask
 from .stores.base import Ended, Live
-from .stores.memory import MemoryStore, claim
+from .stores.memory import MemoryStore
 from .templates import put_keys_first
 
 _NAME = "quart_idle"
@@ -45,8 +43,6 @@ TEXTS = (
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
-
-_log = logging.getLogger("quart_idle")
 
 
 class QuartIdle:
@@ -110,7 +106,7 @@ class QuartIdle:
         async def open() -> None:
             check_start(app, settings, interface, answering)
             if isinstance(settings.store, MemoryStore):
-                _warn_of_siblings(app)
+                warn_of_siblings(app)
             with suppress(StoreUnavailable):  # the log has it; it may come back
                 await ask(settings.store.open(), patient)
                 await check_sharing(app, settings)
@@ -132,22 +128,6 @@ class QuartIdle:
         """
         setattr(view, PASSIVE, True)
         return view
-
-
-def _warn_of_siblings(app: Quart) -> None:
-    """Say so if another worker of the same server has sessions of the same application.
-
-    A server's workers are processes that one parent started by `multiprocessing`. Servers that were
-    started one by one, to serve apart, have no such parent, or not the same one.
-    """
-    server = parent_process()
-    if server is not None and not claim(f"{server.pid} {app.import_name} {app.root_path}"):
-        _log.error(
-            "this is another worker (process %d) of this application, and it keeps sessions of its "
-            "own in memory; users will seem to be signed out at random: set QUART_IDLE_STORE to "
-            "redis://…, or run one worker",
-            os.getpid(),
-        )
 
 
 def _script(

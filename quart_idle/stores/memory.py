@@ -6,16 +6,10 @@ and at no others: what is due is ended by an `Agenda`, a few at a time.
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from errno import EADDRINUSE
 from functools import partial
-from hashlib import sha256
 from typing import NamedTuple
 
 from ..exceptions import ConfigError
@@ -47,30 +41,6 @@ _EPOCH = time.time() - _ticks()
 def steady_time() -> float:
     """Seconds since the epoch, as the wall clock had it at the start, and counted from there."""
     return _EPOCH + _ticks()
-
-
-# Names that this process has claimed.
-_claimed: set[str] = set()
-
-
-def claim(name: str) -> bool:
-    """Whether no other process of this host has the name; it is this one's until it ends.
-
-    Only Linux has such names (of sockets that are no files, and go with their process): elsewhere,
-    and where a socket cannot be had, no other process is known to have it.
-    """
-    if name in _claimed or sys.platform != "linux":
-        return True
-    with suppress(OSError):
-        mine = socket.socket(socket.AF_UNIX)
-        try:
-            mine.bind(b"\0quart-idle-" + sha256(os.fsencode(name)).hexdigest().encode())
-        except OSError as error:
-            mine.close()
-            return error.errno != EADDRINUSE
-        mine.detach()  # open from now on
-        _claimed.add(name)
-    return True
 
 
 @dataclass(slots=True, repr=False)

@@ -23,7 +23,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from quart_idle.stores.memory import claim
+from quart_idle.siblings import claim
 from tests.helpers.redis_servers import free_port, need, redis_server
 from tests.helpers.servers import Server, start
 from tests.helpers.wire import frame

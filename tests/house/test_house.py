@@ -33,6 +33,7 @@ FLOORS = [
         "quarts",
         "files",
         "told",
+        "siblings",
         "client",
     ],
     [
@@ -99,7 +100,16 @@ PURE = [
     "reasons",
     *(f"stores.redis.{it}" for it in ("packing", "keys", "clock")),
 ]
-KNOW_QUART = {"checks", "interface", "extension", "quarts", "draft_view", "files", "templates"}
+KNOW_QUART = {
+    "checks",
+    "interface",
+    "extension",
+    "quarts",
+    "draft_view",
+    "files",
+    "siblings",
+    "templates",
+}
 KNOW_REDIS = {
     f"stores.redis.{name}" for name in ("connection", "trips", "cluster", "check", "urls", "store")
 }
