@@ -87,7 +87,7 @@ class Tags:
         return hmac.digest(key, message, "sha256").hex()[:16]
 
 
-def named_in(scope: WWWScope, cookie_name: str) -> dict[str, Token]:
+def tokens_in(scope: WWWScope, cookie_name: str) -> dict[str, Token]:
     """The tokens that a request's cookies bring, by id; those that could be one.
 
     A browser sends several cookies of one name where they have other paths or domains: the closest

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .checks import check_cookie, check_path
 from .config import Settings
-from .cookies import first_living, max_age, named_in
+from .cookies import first_living, max_age, tokens_in
 from .exceptions import SessionEnded, StoreUnavailable
 from .files import StaticFiles
 from .life import Sight
@@ -80,7 +80,7 @@ class QuartIdleSessionInterface(SessionInterface):
         session = Session(self)
         session._secure = request.is_secure
         session._can_set_cookie = not isinstance(request, Websocket)
-        session._cookie_tokens = named_in(request.scope, self._cookie_name)
+        session._cookie_tokens = tokens_in(request.scope, self._cookie_name)
         if not session._cookie_tokens:
             session._life.none_named()
             return session

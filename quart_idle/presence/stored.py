@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypercorn.typing import WWWScope
 
 from ..config import Settings
-from ..cookies import first_living, named_in
+from ..cookies import first_living, tokens_in
 from ..policy import Left, time_left
 from ..renewals import Renewals
 from ..stores.asking import ask
@@ -32,7 +32,7 @@ class StoredSessions:
         Raises:
             StoreUnavailable: there are several, and the store did not answer.
         """
-        ids = named_in(scope, self._cookie_name)
+        ids = tokens_in(scope, self._cookie_name)
         if len(ids) < 2:
             return next(iter(ids), None)
         return (await first_living(ids, self.load_session))[0]
