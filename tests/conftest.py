@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The processes that run tests have to agree on their names, in which there may be sets.
+    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
     if config.getoption("--eager-tasks"):
         asyncio.set_event_loop_policy(EagerTasks())
 
