@@ -791,7 +791,7 @@ async def test_anonymous_requests_take_no_trip_a_read_one_and_a_write_two(
         before = -1
         while before != sent():  # the renewal that the one before left behind may come
             before = sent()
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(1.2)
         call = user.post if method == "POST" else user.get
         assert (await call(path, **options)).status_code == 200
         return sent() - before
