@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -39,7 +40,8 @@ class Forked:
     def __init__(self, line: socket.socket, order: dict[str, Any]) -> None:
         self._line = line
         line.sendall(json.dumps(order).encode() + b"\n")
-        self.pid = int(line.recv(32))
+        # (The exit status of one that ends at once may be there, too: it is for later.)
+        self.pid = int(line.recv(line.recv(32, socket.MSG_PEEK).index(b"\n") + 1))
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -60,7 +62,8 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -120,11 +123,15 @@ def keep(line: socket.socket) -> None:
     server = os.fork()
     if server:
         line.sendall(b"%d\n" % server)
+        ended = os.pidfd_open(server)
+        if (
+            line.fileno() in select.select([ended, line.fileno()], [], [])[0]
+        ):  # who asked for it is gone
+            os.kill(server, signal.SIGKILL)
         _, status = os.waitpid(server, 0)
-        try:
+        with suppress(OSError):
             line.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
-        finally:
-            os._exit(0)
+        os._exit(0)
     line.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND)

@@ -235,7 +235,7 @@ return 1
 -- KEYS: the applications. ARGV: the name of one that starts. Answers with the names of the others.
 local others, met = {}, redis.call('HGETALL', KEYS[1])
 for at = 1, #met, 2 do
-  if now - tonumber(met[at + 1]) >= APPLICATION_KEPT then
+  if now - (tonumber(met[at + 1]) or 0) >= APPLICATION_KEPT then
     redis.call('HDEL', KEYS[1], met[at])
   elseif met[at] ~= ARGV[1] then
     others[#others + 1] = met[at]

@@ -232,15 +232,16 @@ class Trips:
         return [
             *(("EVAL", call.script.text) if whole else ("EVALSHA", call.script.sha)),
             *(len(call.keys), *call.keys),
-            *(() if call.until is None else (self._not_after(call.until),)),
+            *(() if call.until is None else (self._not_after(call, call.until),)),
             *call.arguments,
         ]
 
-    def _not_after(self, until: float) -> str:
+    def _not_after(self, call: _Call, until: float) -> str:
         """When a write is too late, by Redis's clock."""
         now = monotonic()
-        # Whoever still waits then is patient, since this process was busy.
-        return self._clock.not_after(until if until > now else now + self._timeout)
+        if until <= now and not call.answer.done():
+            until = now + self._timeout  # whoever waits still is patient: this process was busy
+        return self._clock.not_after(until)
 
     def _dated(self, read: list[Any]) -> list[Any]:
         """What was read, all but the first, with the first: when."""

@@ -88,6 +88,8 @@ async def test_an_application_meets_the_others_that_started_within_a_week(
     await clock.advance(APPLICATION_KEPT - 1)
     assert sorted(await store.meet("wiki")) == ["blog", "shop"]
     await clock.advance(1)
+    with server.client as client:
+        client.hset("quart-idle:applications", "tampered", "with")
     assert await store.meet("shop") == ["wiki"]
     await store.close()
     await clock.advance(APPLICATION_KEPT + 1)

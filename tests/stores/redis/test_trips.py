@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -125,4 +126,32 @@ async def test_the_server_s_clock_is_asked_before_the_first_write_and_after_one_
     await write(1)
     await write(1)
     assert asked_for_the_time() == 2
+    await trips.close()
+
+
+class _Slow(_Answering):
+    """One that takes a twentieth of a second for each trip."""
+
+    async def trip(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        await asyncio.sleep(0.05)
+        return await super().trip(commands)
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["clock", "script"])
+async def test_a_write_whose_caller_leaves_while_something_else_is_asked_first_is_too_late(
+    knows: bool,
+) -> None:
+    connection = _Slow(knows=knows)
+    trips = Trips(lambda: connection, 60)
+    if not knows:  # the clock is known, and the script is asked for first
+        await trips.call(Script("return 1"), [], until=monotonic() + 60)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await trips.call(Script("return 1"), [], until=monotonic() + 0.02)
+    before = len(connection.trips)
+    while len(connection.trips) < before + 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    (name, _, _, not_after) = connection.trips[-1][0]
+    assert name == ("EVALSHA" if knows else "EVAL")
+    assert float(not_after) < 1_800_000_001
     await trips.close()
