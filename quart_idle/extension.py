@@ -147,7 +147,7 @@ def _script(
         nonce: for the page's content security policy.
         texts: what the client says, in the page's language; what is left out is said in English.
         integrity: whether the browser is to run this very client only, as far as browsers check
-            modules. While workers of another version still run, a page may be without a client.
+            modules.
 
     Raises:
         ValueError: a text has a name that there is not.

@@ -133,8 +133,10 @@ class QuartIdleSessionInterface(SessionInterface):
     async def _read_after_all(self, app: Quart) -> None:
         """The session of a static file's request, which is answered by an error page."""
         session = current(quart.session)
-        if type(session) is Session and session._life.was_not_tried:
-            await self._read(app, current(quart.request), session)
+        if type(session) is Session:
+            async with session._save_lock:  # a task may be reading it, too
+                if session._life.was_not_tried:
+                    await self._read(app, current(quart.request), session)
 
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
         endpoint = request.endpoint or ""

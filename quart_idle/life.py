@@ -35,7 +35,7 @@ class State(Enum):
     ENDING = "ending"
     #: Regenerating, and to be ended since.
     REGENERATING_ENDING = "regenerating, ending"
-    #: A write came too late. What was read can still be seen; nothing is written any more.
+    #: A write came too late. What was read can still be seen; to save it is refused.
     OVER = "over"
 
 
@@ -199,7 +199,7 @@ SIGHTS: Final[Mapping[Sight, Mapping[Event, Sight]]] = {
     Sight.OPEN: {**_SEEN, Event.WRITE_FAILED: Sight.TOLD},
 }
 
-#: There is a session, as far as is known.
+#: It has an id, also when that was found to be over too late.
 EXISTS: Final = frozenset(
     {
         *(State.LIVE, State.TO_REGENERATE, State.CLEARED, State.OVER),
@@ -208,7 +208,7 @@ EXISTS: Final = frozenset(
 )
 #: The store is to be told that it ends.
 TO_END: Final = frozenset({State.ENDING, State.REGENERATING_ENDING})
-#: There is something to write whatever the session holds.
+#: Saving is to be tried whatever the session holds, be it to be refused.
 TO_WRITE: Final = (EXISTS - {State.LIVE}) | TO_END
 
 _STATE_EVENTS: Final = frozenset(event for row in STATES.values() for event in row)

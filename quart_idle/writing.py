@@ -131,7 +131,11 @@ class SessionWriter:
         if changed is None and not pending.change.anew:
             # Another request may have changed the token alone: what is written belongs to the same
             # session still.
-            changed = await ask(self._store.save(pending.id, pending.change), self._patience)
+            try:
+                changed = await ask(self._store.save(pending.id, pending.change), self._patience)
+            except BaseException:
+                life.taken_back()  # it has not moved, and will not: another may be asked for
+                raise
         if changed is None or changed.id != pending.new_id:
             _settle(session, pending.id, changed, pending.change, pending.epoch)
             return

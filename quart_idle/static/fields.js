@@ -108,8 +108,9 @@ function fill(field, content) {
  * @param {HTMLFormElement} form
  * @param {Content} content
  */
-export function restore(form, content) {
+export async function restore(form, content) {
   for (const field of fieldsOf(form)) {
+    await null; // frameworks render in a microtask
     try {
       fill(field, content);
     } catch {

@@ -23,7 +23,7 @@ async function load() {
     drafts = await import("./drafts.js");
     drafts.start(early);
   } catch {
-    isLoading = false;
+    setTimeout(() => (isLoading = false), 10000);
   }
 }
 
@@ -39,7 +39,10 @@ export function forget() {
   drafts?.forget();
 }
 
-export const hasUnsent = () => (drafts ? drafts.hasUnsent() : early.at(-1)?.[0] === "input");
+export function hasUnsent() {
+  if (drafts) return drafts.hasUnsent();
+  return early.findLast(([type]) => type !== "focusin")?.[0] === "input";
+}
 
 export function onEvent(event) {
   const { type } = event;

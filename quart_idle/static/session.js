@@ -73,7 +73,7 @@ export function start(tag, isIdentified = true) {
   on(page, "click", onClick);
 
   const way = arrival()?.type;
-  if (way === "back_forward") cover.showChecking();
+  if (isIdentified && way === "back_forward") cover.showChecking();
   if (isIdentified && hadOthers() && way !== "navigate") loadAnew();
   else connection.open();
   // Last, as everywhere: what goes wrong there is theirs alone.

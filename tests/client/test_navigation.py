@@ -158,6 +158,25 @@ async def test_a_page_without_the_tag_is_told_so_and_can_begin_when_somebody_sig
     await expect(cover_in(page)).to_contain_text("Somebody else signed in")
 
 
+async def test_nobody_is_covered_who_comes_back_to_a_page_without_the_tag_and_is_not_signed_in(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600})
+    browser.provoke("status of 401")
+    opener = await browser.blank(f"{server.url}/untouched")
+    async with opener.expect_popup() as popup:  # which is loaded again on the way back
+        await opener.evaluate("() => void open('/bare')")
+    page = await popup.value
+    await page.goto(f"{server.url}/untouched")
+    await page.go_back()
+    kind = "performance.getEntriesByType('navigation')[0].type"
+    assert await page.evaluate(kind) == "back_forward"
+    await until(partial(page.evaluate, "'idle' in window"))
+    await page.evaluate("idle.restart()")
+    await until(partial(page.evaluate, "idle.state === 'ended'"))
+    await expect(cover_in(page)).to_be_hidden()
+
+
 # Coming and going
 
 

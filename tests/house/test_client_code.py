@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-pytestmark = pytest.mark.tools
+pytestmark = pytest.mark.npm
 
 HERE = Path(__file__).parent
 STATIC = HERE.parent.parent / "quart_idle" / "static"

@@ -9,6 +9,7 @@ import pytest
 from quart import copy_current_request_context
 
 from quart_idle import Session, StoreUnavailable
+from quart_idle.stores.base import Change
 from tests.helpers.clock import MINUTE, Clock
 from tests.helpers.handlers import Do, end, look, put, regenerate, sign_in, start_anew, why
 from tests.helpers.site import MakeSite, Site
@@ -39,6 +40,28 @@ async def test_a_session_goes_back_to_the_token_that_its_client_has(
     assert (await browser.visit(regenerate)).cookie is not None
     await clock.advance(MINUTE)
     assert (await browser.visit(look)).value == {"a": 1}, "and it is not taken back again"
+
+
+async def test_a_change_of_token_that_found_nothing_to_change_is_asked_for_anew(
+    worded: Site, clock: Clock
+) -> None:
+    browser = await worded.signed_in(a=1)
+    store = worded.store
+
+    async def do(session: Session) -> None:
+        id = session.id or ""
+        other = id[:2] + "0" * 62
+        await store.regenerate(id, other, Change({}, {}))  # another request does, unanswered
+        session.regenerate()
+        store.hold("save")  # by which it is seen whether the session is there still
+        with pytest.raises(StoreUnavailable):
+            await session.save()
+        await store.regenerate(other, id, Change({}, {}))  # the other request takes it back
+        store.hold("regenerate", after=True)
+
+    assert (await browser.visit(do)).status == 503
+    await clock.advance(2)
+    assert (await browser.visit(lambda s: (s.user_id, dict(s)))).value == ("ada", {"a": 1})
 
 
 async def test_a_session_goes_back_however_long_the_store_is_away_or_takes(
