@@ -19,6 +19,7 @@ from tests.helpers.eager_tasks import EagerTasks
 from tests.helpers.limit import limited
 from tests.helpers.servers import Server, start
 from tests.helpers.site import Site, make_site
+from tests.helpers.turns import share_turns, turn
 
 # That the machine is busy is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # The processes that run tests have to agree on their names, in which there may be sets.
     os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
+    share_turns()
     if config.getoption("--eager-tasks"):
         asyncio.set_event_loop_policy(EagerTasks())
 
@@ -53,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if "clock" in fixtures:
             item.add_marker("clock")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    with turn(alone=any(map(item.get_closest_marker, ("alone", "tools", "npm")))):
+        return (yield)
 
 
 # How long a test may take, in seconds, on a machine that has much else to do.

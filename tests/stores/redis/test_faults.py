@@ -435,6 +435,7 @@ async def test_a_read_only_redis_is_read_and_written_when_it_is_a_master_again(
             assert await call(store)
 
 
+@pytest.mark.alone
 async def test_thousands_of_calls_at_once_on_default_settings_give_no_error(
     server: RedisServer, stores: Stores
 ) -> None:
@@ -811,6 +812,7 @@ async def test_anonymous_requests_take_no_trip_a_read_one_and_a_write_two(
     assert await trips(user, "/do/sign-out/ada", "POST") == 2
 
 
+@pytest.mark.alone
 async def test_thousands_of_requests_at_once_on_default_settings_give_no_error(
     server: RedisServer, users: NewUser
 ) -> None:
@@ -828,6 +830,7 @@ async def test_thousands_of_requests_at_once_on_default_settings_give_no_error(
     assert {answer.status_code for answer in answers} == {200}
 
 
+@pytest.mark.alone
 async def test_thousands_who_wait_for_a_silent_redis_give_up_in_time(
     server: RedisServer, stores: Stores
 ) -> None:

@@ -50,6 +50,7 @@ async def test_messages_that_came_at_once_do_not_hold_up_the_loop(
     assert turns > 10
 
 
+@pytest.mark.alone
 async def test_a_subscription_that_is_behind_thousands_of_messages_is_not_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
