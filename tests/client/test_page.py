@@ -98,10 +98,13 @@ async def test_a_hidden_page_lives_on_though_the_browser_holds_its_timers_back_f
     await until(lambda: page.evaluate("ticks > 10"))
     await browser.blank()
     await until(lambda: page.evaluate("document.visibilityState === 'hidden'"))
-    await asyncio.sleep(1.5)
-    ticks = await page.evaluate("ticks")
-    await asyncio.sleep(3)
-    assert await page.evaluate("ticks") - ticks <= 1
+
+    async def is_held_back() -> bool:
+        ticks = await page.evaluate("ticks")
+        await asyncio.sleep(3)
+        return bool(await page.evaluate("ticks") - ticks <= 1)
+
+    await until(is_held_back)  # a second after it was hidden, or later on a busy machine
     assert await is_undisturbed(page)
     assert await user_of(browser, server.url) == "ada"
 
