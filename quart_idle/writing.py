@@ -162,10 +162,8 @@ class SessionWriter:
         await asyncio.sleep(0)  # who asked may ask again: that goes first, as long as it is quick
         for _ in range(_UNDO_TRIES):
             async with session._save_lock:
-                if (
-                    session._life.regeneration is not pending
-                ):  # it was asked for again, and answered
-                    return
+                if session._life.regeneration is not pending:
+                    return  # it was asked for again, and answered
                 # That it has not moved is no end: a slow store may get to that only now.
                 with suppress(StoreUnavailable):
                     if await self._undo(pending):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from contextlib import suppress
@@ -58,6 +59,8 @@ def install(versions: list[str], folder: Path) -> None:
         with suppress(OSError):  # the other one was first
             fresh.rename(folder)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        if re.search("E404|ETARGET|EINTEGRITY|ERESOLVE|EBADENGINE", str(error.stderr)):
+            raise  # the registry was reached: it is the versions
         pytest.skip(f"npm could not install the tools: {str(error.stderr)[-500:]}")
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
