@@ -151,6 +151,17 @@ def check_cookie(name: str, attributes: dict[str, Any], settings: Settings) -> N
         )
 
 
+def check_users(settings: Settings) -> None:
+    """Tell what an application misses that has no notion of users."""
+    settings.once.warn(
+        "users",
+        "the client goes into the page of a session without a user, as no session has had "
+        "one yet: without users, visitors who never signed in are warned, and nobody can "
+        "sign in again in place or keep drafts; set session.user_id where a user signs in, "
+        "or QUART_IDLE_USER_KEY to the key of the session that names the user",
+    )
+
+
 def _name(thing: object) -> str:
     kind = thing if isinstance(thing, type) or hasattr(thing, "__qualname__") else type(thing)
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-import quart
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
-from markupsafe import Markup
-from quart import Quart, has_request_context, request
+from quart import Quart
 
 from .checks import check_place, check_sharing, check_start
-from .client import tag
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
 from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import Activity
 from .presence import Presence
-from .quarts import current
-from .reasons import REASONS, is_text_name, text_name
 from .renewals import Renewals
 from .routes import Routes
-from .session import Session
 from .siblings import warn_of_siblings
 from .stores.asking import Patience, ask
 from .stores.base import Ended, Live
 from .stores.memory import MemoryStore
-from .templates import put_keys_first
+from .templates import add_to_templates
 
 _NAME = "quart_idle"
-
-#: What the client says; the last are what it says of an end, for each reason.
-TEXTS = (
-    *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
-    *("ended", "signIn", "reload", "draft", "restore", "discard", "other"),
-    *map(text_name, REASONS),
-)
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
@@ -93,8 +79,7 @@ class QuartIdle:
         check_place(app)
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
-        app.jinja_env.globals[_NAME] = partial(_script, settings, interface)
-        put_keys_first(app.jinja_env)
+        add_to_templates(app.jinja_env, settings, interface)
         answering = _answer_routes(app, settings, presence, Routes(settings, presence))
         if settings.drafts is not None:
             add_draft_view(app, settings, settings.drafts, presence)
@@ -128,49 +113,6 @@ class QuartIdle:
         """
         setattr(view, PASSIVE, True)
         return view
-
-
-def _script(
-    settings: Settings,
-    interface: QuartIdleSessionInterface,
-    nonce: str | None = None,
-    texts: Mapping[str, str] | None = None,
-    integrity: bool = False,
-) -> Markup:
-    """What ``{{ quart_idle() }}`` is: the client, or nothing in a page without a live session.
-
-    Where the application has a notion of users, a session without one is nobody's to warn.
-
-    Args:
-        settings: the application's settings.
-        interface: what knows whether it has.
-        nonce: for the page's content security policy.
-        texts: what the client says, in the page's language; what is left out is said in English.
-        integrity: whether the browser is to run this very client only, as far as browsers check
-            modules.
-
-    Raises:
-        ValueError: a text has a name that there is not.
-    """
-    unknown = [name for name in texts or () if name not in TEXTS and not is_text_name(name)]
-    if unknown:
-        raise ValueError(f"quart_idle(texts=…) has {unknown[0]!r}; there are {', '.join(TEXTS)}")
-    session = current(quart.session) if has_request_context() else None
-    if not isinstance(session, Session) or not session._is_live():
-        return Markup("")
-    if session.user_id is None:
-        if interface.knows_users:
-            return Markup("")
-        interface.miss_users()
-    data = {
-        "user": None if session.user_id is None else settings.tags.of(session.user_id),
-        "drafts": "1" if settings.drafts and session.user_id else None,
-        "texts": json.dumps({name: str(text) for name, text in texts.items()}) if texts else None,
-        "expired-url": settings.expired_url,
-        "sign-out-url": settings.sign_out_url,
-        "sign-in-url": settings.sign_in_url,
-    }
-    return tag(f"{request.root_path}{settings.url_prefix}", nonce, integrity, data)
 
 
 def _answer_routes(

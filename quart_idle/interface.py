@@ -50,7 +50,6 @@ class QuartIdleSessionInterface(SessionInterface):
         self.limits = settings.limits
         self.user_key = settings.user_key
         self.knows_users = settings.user_key is not None
-        self._missed_users = False
         self._settings = settings
         self._store = settings.store
         self._patience = settings.patience
@@ -58,17 +57,6 @@ class QuartIdleSessionInterface(SessionInterface):
         self._cookie_name = cookie_name
         self._files: StaticFiles | None = None
         self._writer = SessionWriter(settings)
-
-    def miss_users(self) -> None:
-        """Say once what an application misses that has no notion of users."""
-        if not self._missed_users:
-            self._missed_users = True
-            _log.warning(
-                "the client goes into the page of a session without a user, as no session has had "
-                "one yet: without users, visitors who never signed in are warned, and nobody can "
-                "sign in again in place or keep drafts; set session.user_id where a user signs in, "
-                "or QUART_IDLE_USER_KEY to the key of the session that names the user"
-            )
 
     def get_cookie_name(self, app: Quart) -> str:  # noqa: ARG002
         return self._cookie_name

@@ -1,20 +1,93 @@
-"""In templates a session's key goes before its attribute: ``{{ session.user_id }}``."""
+"""What templates get: ``{{ quart_idle() }}``, and ``{{ session.name }}`` with keys first."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import quart
+from markupsafe import Markup
+from quart import has_request_context, request
 from quart.sessions import SecureCookieSession
 from werkzeug.local import LocalProxy
 
-from .session import Session
+from .checks import check_users
+from .client import tag
+from .config import Settings
+from .quarts import current
+from .reasons import REASONS, is_text_name, text_name
+from .session import Session, SessionBackend
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+#: What the client says; the last are what it says of an end, for each reason.
+TEXTS: Final = (
+    *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
+    *("ended", "signIn", "reload", "draft", "restore", "discard", "other"),
+    *map(text_name, REASONS),
+)
+
 # What Quart's own session has means in templates what it means there: `session.items()` lists the
 # keys, also where one of them is "items".
 _QUARTS: Final = frozenset(dir(SecureCookieSession))
+
+
+def add_to_templates(environment: Environment, settings: Settings, backend: SessionBackend) -> None:
+    """Give an application's templates what they get.
+
+    Args:
+        environment: the application's.
+        settings: the application's settings.
+        backend: what knows whether the application has a notion of users.
+    """
+    environment.globals["quart_idle"] = partial(_client, settings, backend)
+    _put_keys_first(environment)
+
+
+def _client(
+    settings: Settings,
+    backend: SessionBackend,
+    nonce: str | None = None,
+    texts: Mapping[str, str] | None = None,
+    integrity: bool = False,
+) -> Markup:
+    """What ``{{ quart_idle() }}`` is: the client, or nothing in a page without a live session.
+
+    Where the application has a notion of users, a session without one is nobody's to warn.
+
+    Args:
+        settings: the application's settings.
+        backend: what knows whether it has.
+        nonce: for the page's content security policy.
+        texts: what the client says, in the page's language; what is left out is said in English.
+        integrity: whether the browser is to run this very client only, as far as browsers check
+            modules.
+
+    Raises:
+        ValueError: a text has a name that there is not.
+    """
+    unknown = [name for name in texts or () if name not in TEXTS and not is_text_name(name)]
+    if unknown:
+        raise ValueError(f"quart_idle(texts=…) has {unknown[0]!r}; there are {', '.join(TEXTS)}")
+    session = current(quart.session) if has_request_context() else None
+    if not isinstance(session, Session) or not session._is_live():
+        return Markup("")
+    if session.user_id is None:
+        if backend.knows_users:
+            return Markup("")
+        check_users(settings)
+    data = {
+        "user": None if session.user_id is None else settings.tags.of(session.user_id),
+        "drafts": "1" if settings.drafts and session.user_id else None,
+        "texts": json.dumps({name: str(text) for name, text in texts.items()}) if texts else None,
+        "expired-url": settings.expired_url,
+        "sign-out-url": settings.sign_out_url,
+        "sign-in-url": settings.sign_in_url,
+    }
+    return tag(f"{request.root_path}{settings.url_prefix}", nonce, integrity, data)
 
 
 class _KeysFirst:
@@ -30,7 +103,7 @@ class _KeysFirst:
         return super().getattr(obj, attribute)  # type: ignore[misc]
 
 
-def put_keys_first(environment: Environment) -> None:
+def _put_keys_first(environment: Environment) -> None:
     """Have templates look for a session's key before its attribute.
 
     The names of a session's attributes, as ``user_id``, are names that applications give to keys.

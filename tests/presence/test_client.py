@@ -15,7 +15,7 @@ from quart import render_template_string
 
 from examples.pages.languages import TEXTS as LANGUAGES
 from examples.pages.languages import app as languages
-from quart_idle.extension import TEXTS
+from quart_idle.templates import TEXTS
 from tests.helpers.clock import Clock
 from tests.helpers.handlers import look
 from tests.helpers.site import Browser, MakeSite, tag

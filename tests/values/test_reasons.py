@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import quart_idle
-from quart_idle.extension import TEXTS
 from quart_idle.reasons import BY_TIME, REASONS, UNKNOWN, text_name
+from quart_idle.templates import TEXTS
 
 PACKAGE = Path(quart_idle.__file__).parent
 CLIENT = "\n".join(path.read_text() for path in sorted((PACKAGE / "static").rglob("*.js")))
