@@ -1,7 +1,8 @@
 """The browser client: the tag that puts it into a page, and how its modules are served.
 
-They are served as they are written, below their version, so that what a page has is of one version
-and is kept for good. `quart-idle.js` without a version is for modules of the application's own.
+They are served as they are written, but for comments, below their version, so that what a page has
+is of one version and is kept for good. `quart-idle.js` without a version is for modules of the
+application's own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,18 @@ from markupsafe import Markup
 
 _ENTRY: Final = "quart-idle.js"
 
+# Lines that are nothing but a comment, `// …` or `/** … */`. They are sent as empty lines: a
+# browser's tools show the numbers that lines have here.
+_COMMENT: Final = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
+
+
+def _served(source: bytes) -> bytes:
+    return _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), source)
+
+
 _FILES: Final = {
-    path.name: path.read_bytes() for path in sorted((Path(__file__).parent / "static").glob("*.js"))
+    path.name: _served(path.read_bytes())
+    for path in sorted((Path(__file__).parent / "static").glob("*.js"))
 }
 _VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
 # A page's client asks for these where a form is marked.

@@ -13,10 +13,12 @@ from tempfile import mkdtemp
 
 import pytest
 
+from tests.helpers.client_files import MODULES, STATIC, served
+from tests.helpers.site import MakeSite
+
 pytestmark = pytest.mark.npm
 
 HERE = Path(__file__).parent
-STATIC = HERE.parent.parent / "quart_idle" / "static"
 
 TOOLS = {
     "typescript": "7.0.2",
@@ -82,3 +84,34 @@ def test_a_linter_has_nothing_to_say_of_the_client(tools: Path) -> None:
     command = ["node_modules/.bin/eslint", "--max-warnings", "0", "static"]
     found = subprocess.run(command, cwd=tools, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+# Which tokens there are, and where. (espree is what eslint reads with.)
+TOKENS = """
+import { readFileSync } from "node:fs";
+import { tokenize } from "espree";
+for (const path of process.argv.slice(1)) {
+  const options = { ecmaVersion: 2022, sourceType: "module", loc: true };
+  const tokens = tokenize(readFileSync(path, "utf8"), options);
+  console.log(tokens.map(({ type, value, loc }) => JSON.stringify([type, value, loc])).join());
+}
+"""
+
+
+async def test_what_is_served_is_the_same_program_with_each_token_at_its_place(
+    tools: Path, site: MakeSite
+) -> None:
+    (tools / "served").mkdir()
+    for name, text in (await served(await site().signed_in())).items():
+        (tools / "served" / name).write_text(text)
+
+    def tokens_in(folder: str) -> list[str]:
+        command = ["node", "--input-type=module", "-e", TOKENS, "--"]
+        paths = [f"{folder}/{name}" for name in sorted(MODULES)]
+        found = subprocess.run(
+            [*command, *paths], cwd=tools, capture_output=True, text=True, check=True
+        )
+        return found.stdout.splitlines()
+
+    assert len(tokens_in("static")) == len(MODULES)
+    assert tokens_in("served") == tokens_in("static")

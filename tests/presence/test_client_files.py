@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import gzip
 import re
-from html import unescape
-from pathlib import Path
 
 import pytest
-from quart import Response, render_template_string
+from quart import Response
 
-import quart_idle
 from quart_idle.client import takes_gzip
+from tests.helpers.client_files import LATER, MODULES, STATIC, files, served
 from tests.helpers.site import Browser, MakeSite, tag
 
 PACKED = {"Accept-Encoding": "br, gzip"}
-MODULES = {path.name for path in Path(quart_idle.__file__ or "").parent.glob("static/*.js")}
-# What is loaded where a form is marked.
-LATER = {"drafts.js", "fields.js"}
-
-
-async def files(browser: Browser, arguments: str = "") -> list[str]:
-    """The addresses of the files that a page loads at once."""
-    text = (
-        await browser.visit(
-            lambda _: render_template_string(f"{{{{ quart_idle({arguments}) }}}}"),
-        )
-    ).value
-    return [unescape(path) for path in re.findall(r' (?:src|href)="([^"]+)"', text)]
 
 
 async def get(browser: Browser, path: str, **headers: str) -> Response:
@@ -80,11 +65,33 @@ async def test_a_page_without_drafts_loads_ten_kilobytes_at_most(site: MakeSite)
     assert {path.rpartition("/")[2] for path in paths} == MODULES - LATER
 
 
+# Comments and literals, whichever comes first.
+PIECES = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`""", re.DOTALL)
+
+
+def code_in(text: str) -> list[str]:
+    """The lines of a module without its comments."""
+    code = PIECES.sub(
+        lambda piece: re.sub(r"[^\n]", "", piece[0]) if piece[0][0] == "/" else piece[0], text
+    )
+    return [line.rstrip() for line in code.split("\n")]
+
+
+async def test_comments_on_lines_of_their_own_are_not_sent_and_every_line_keeps_its_number(
+    site: MakeSite,
+) -> None:
+    texts = await served(await site().signed_in())
+    assert set(texts) == MODULES
+    for name, text in texts.items():
+        assert not re.search(r"^\s*(//|/\*)", text, re.MULTILINE)
+        assert code_in(text) == code_in((STATIC / name).read_text())
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 async def test_a_module_imports_only_what_a_page_has_by_then(site: MakeSite, name: str) -> None:
     here = site()
     at_once = {path.rpartition("/")[2] for path in await files(await here.signed_in())}
-    source = (Path(quart_idle.__file__ or "").parent / "static" / name).read_text()
+    source = (STATIC / name).read_text()
     imported = set(re.findall(r'^(?:import|export) .*?"\./([^"]+\.js)";', source, re.MULTILINE))
     assert imported <= (MODULES if name in LATER else at_once)
 
