@@ -1,30 +1,43 @@
-"""Settings, read and checked once."""
+"""Settings, read and checked once: their names and defaults, and what they ask of each other.
+
+What a single one may be is in `config_values`.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeGuard, TypeVar
 
-from .cookies import Tags
+from .config_values import (
+    DURATION,
+    FLAG,
+    KEEPALIVE,
+    KEY_PREFIX,
+    ORIGINS,
+    SESSION_KEY,
+    SIZE,
+    URL,
+    URL_PREFIX,
+    Check,
+    Keepalive,
+    Origin,
+)
 from .exceptions import ConfigError
-from .policy import Limits, seconds
+from .policy import Limits
 from .stores.asking import Patience
-from .stores.base import PERMANENT, DraftStore, Store
-from .stores.memory import MemoryStore
+from .stores.base import DraftStore, Store
+from .stores.urls import SCHEMES, store_of
 from .told import Once, Outage
+from .users import UserTags
 
 if TYPE_CHECKING:
     from .drafts import Drafts
 
 _PREFIX: Final = "QUART_IDLE_"
-
-Keepalive = Literal["presence", "activity"]
-Origin = tuple[str, str, int]
 
 _T = TypeVar("_T")
 _log = logging.getLogger("quart_idle")
@@ -95,7 +108,7 @@ class Settings:
     max_size: int
     key_prefix: str
     store_timeout: float
-    tags: Tags = field(repr=False, compare=False)
+    user_tags: UserTags = field(repr=False, compare=False)
 
     outage: Outage = field(repr=False, compare=False, default_factory=Outage)
     once: Once = field(repr=False, compare=False, default_factory=Once)
@@ -106,95 +119,8 @@ class Settings:
         return Patience(None if self.store.timely else self.store_timeout, self.outage)
 
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
-_URL = re.compile(r"(/|https?://)[^\s]*", re.IGNORECASE)
-_URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-_KEY_PREFIX = re.compile(r"[A-Za-z0-9._:-]+")
 # WCAG 2.2, success criterion 2.2.1: at least 20 seconds to extend a time limit.
 _WCAG_WARNING: Final = 20.0
-_REDIS: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
-
-
-def origin(text: str) -> Origin | None:
-    """Scheme, host and port of an origin (RFC 6454, section 6.2); None for whatever else."""
-    match = _ORIGIN.fullmatch(text.lower())
-    if match is None:
-        return None
-    scheme, host, port = match.groups()
-    return scheme, host, int(port or _DEFAULT_PORTS[scheme])
-
-
-def _origins(value: object) -> frozenset[Origin] | None:
-    if not isinstance(value, list | tuple | set | frozenset):
-        return None
-    found = [origin(text) if isinstance(text, str) else None for text in value]
-    return None if None in found else frozenset(item for item in found if item)
-
-
-def _url(value: object) -> str | None:
-    return value if isinstance(value, str) and _URL.fullmatch(value) else None
-
-
-def _key(value: object) -> str | None:
-    return value if isinstance(value, str) and value not in ("", PERMANENT) else None
-
-
-def _size(value: object) -> int | None:
-    return value if type(value) is int and value > 0 else None
-
-
-def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _one_of(*allowed: _T) -> Callable[[object], _T | None]:
-    return lambda value: next((item for item in allowed if item == value), None)
-
-
-def _like(pattern: re.Pattern[str]) -> Callable[[object], str | None]:
-    return lambda value: value if isinstance(value, str) and pattern.fullmatch(value) else None
-
-
-def _store(value: object) -> Store:
-    if isinstance(value, type):
-        raise ConfigError(
-            f"{_PREFIX}STORE is a class, {value.__qualname__}; allowed: a URL, or an object with a "
-            f"Store's methods, such as {value.__qualname__}(…)"
-        )
-    if isinstance(value, Store):
-        return value
-    if not isinstance(value, str):
-        missing = [name for name in _STORE_METHODS if not hasattr(value, name)]
-        raise ConfigError(
-            f"{_PREFIX}STORE is a {type(value).__qualname__}; allowed: a URL, or an object with a "
-            f"Store's methods, of which it has no {', '.join(missing)}"
-        )
-    if value == "memory://":
-        return MemoryStore()
-    # A URL can hold a password: only its scheme is repeated.
-    match = re.match(r"[a-z][a-z0-9+.-]*(?=://)", value)
-    scheme = match[0] if match else ""
-    if scheme in _REDIS:
-        try:
-            from .stores.redis import RedisStore  # needed by nobody else
-        except ImportError as error:
-            raise ConfigError(
-                f"{_PREFIX}STORE is a {scheme}:// URL, and {error.name} is missing: "
-                "pip install 'quart-idle[redis]'"
-            ) from None
-        return RedisStore(value)
-    known = "is not built in yet" if scheme == "sqlite" else "is not known"
-    raise ConfigError(
-        f"{_PREFIX}STORE names a store {scheme + '://' if scheme else 'without a scheme'} that "
-        f"{known}; allowed: memory://, {'://, '.join(_REDIS)}://, or a Store"
-    )
-
-
-_STORE_METHODS: Final = (
-    *("bind", "open", "close", "hears", "timely"),
-    *("load", "create", "save", "regenerate", "end", "renew"),
-)
 
 
 def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
@@ -209,8 +135,8 @@ def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
         raise lacking("cryptography is missing: pip install 'quart-idle[drafts]'") from None
     if not isinstance(store, DraftStore):
         raise lacking(
-            f"the store, a {type(store).__qualname__}, keeps no drafts; allowed: memory://, "
-            f"{'://, '.join(_REDIS)}://, or a Store that is a DraftStore too"
+            f"the store, a {type(store).__qualname__}, keeps no drafts; allowed: "
+            f"{', '.join(SCHEMES)}, or a Store that is a DraftStore too"
         )
     # What is said repeats no secret.
     if not _is_secret(secret := config.get("SECRET_KEY")):
@@ -226,11 +152,11 @@ def _drafts(store: Store, config: Mapping[str, Any]) -> Drafts:
     return Drafts(store, (secret, *former))
 
 
-def _tags(config: Mapping[str, Any]) -> Tags:
+def _user_tags(config: Mapping[str, Any]) -> UserTags:
     """What pages are told of their users, by the application's secrets where it has some."""
     former = config.get("SECRET_KEY_FALLBACKS")
     secrets = [config.get("SECRET_KEY"), *(former if isinstance(former, list | tuple) else ())]
-    return Tags([secret for secret in secrets if _is_secret(secret)])
+    return UserTags([secret for secret in secrets if _is_secret(secret)])
 
 
 def _is_secret(value: object) -> TypeGuard[str | bytes]:
@@ -270,23 +196,17 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
     values = _collect(config, options)
     values.setdefault("timeout", config["PERMANENT_SESSION_LIFETIME"])
 
-    def take(name: str, check: Callable[[object], _T | None], allowed: str) -> _T | None:
+    def take(name: str, check: Check[_T]) -> _T | None:
         if name not in values:
             return None
-        value = check(values[name])
+        value = check.value(values[name])
         if value is None:
-            raise _wrong(name, values[name], allowed)
+            raise _wrong(name, values[name], check.allowed)
         return value
 
-    def duration(name: str) -> float | None:
-        return take(name, seconds, "a timedelta or seconds, more than 0 and at most a century")
-
-    def url(name: str) -> str | None:
-        return take(name, _url, "a URL that starts with /, http:// or https://, or None")
-
-    timeout = duration("timeout") or 0.0
-    closed_timeout = duration("closed_timeout")
-    warning = duration("warning") or min(120.0, timeout / 2)
+    timeout = take("timeout", DURATION) or 0.0
+    closed_timeout = take("closed_timeout", DURATION)
+    warning = take("warning", DURATION) or min(120.0, timeout / 2)
     if warning >= timeout:
         raise _wrong("warning", values["warning"], f"less than the timeout, {timeout:g} s")
     if warning < _WCAG_WARNING:
@@ -295,9 +215,9 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
             warning,
             _WCAG_WARNING,
         )
-    limits = Limits(timeout, duration("lifetime"), closed_timeout, warning)
+    limits = Limits(timeout, take("lifetime", DURATION), closed_timeout, warning)
 
-    ping_interval = duration("ping_interval") or min(
+    ping_interval = take("ping_interval", DURATION) or min(
         25.0, min(timeout, closed_timeout or timeout) / 4
     )
     if ping_interval >= timeout:
@@ -317,29 +237,21 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
             values["max_sessions"],
             "nothing but the default: it is not built in yet",
         )
-    store = _store(values.get("store", "memory://"))
+    store = store_of(values.get("store", "memory://"))
     return Settings(
         store=store,
         limits=limits,
-        keepalive=take("keepalive", _one_of("presence", "activity"), '"presence" or "activity"')
-        or "presence",
+        keepalive=take("keepalive", KEEPALIVE) or "presence",
         ping_interval=ping_interval,
-        url_prefix=take(
-            "url_prefix", _like(_URL_PREFIX), "a path such as /_idle, without a / at its end"
-        )
-        or "/_idle",
-        expired_url=url("expired_url"),
-        sign_out_url=url("sign_out_url"),
-        sign_in_url=url("sign_in_url"),
-        user_key=take("user_key", _key, "a key of the session, such as user_id, or None"),
-        drafts=_drafts(store, config) if take("drafts", _flag, "True or False") else None,
-        allowed_origins=take(
-            "allowed_origins", _origins, "a list or tuple of origins such as https://example.com"
-        )
-        or frozenset(),
-        max_size=take("max_size", _size, "a number of bytes, more than 0") or 65_536,
-        key_prefix=take("key_prefix", _like(_KEY_PREFIX), "letters, digits and . _ : -")
-        or DEFAULT_KEY_PREFIX,
-        store_timeout=duration("store_timeout") or 1.0,
-        tags=_tags(config),
+        url_prefix=take("url_prefix", URL_PREFIX) or "/_idle",
+        expired_url=take("expired_url", URL),
+        sign_out_url=take("sign_out_url", URL),
+        sign_in_url=take("sign_in_url", URL),
+        user_key=take("user_key", SESSION_KEY),
+        drafts=_drafts(store, config) if take("drafts", FLAG) else None,
+        allowed_origins=take("allowed_origins", ORIGINS) or frozenset(),
+        max_size=take("max_size", SIZE) or 65_536,
+        key_prefix=take("key_prefix", KEY_PREFIX) or DEFAULT_KEY_PREFIX,
+        store_timeout=take("store_timeout", DURATION) or 1.0,
+        user_tags=_user_tags(config),
     )

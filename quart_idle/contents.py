@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
-from uuid import UUID
 
 from .codec import IMMUTABLE, decode, encode, plain_key
 from .stores.base import PERMANENT, Attributes, Change, Fields
+from .users import user_in
 
 # Quart's key for flashed messages: the page that shows them takes them out.
 _FLASHES: Final = "_flashes"
@@ -88,7 +88,7 @@ class Contents:
             del value  # a traceback may show the variables
             raise
         if key == self._user_key:
-            self.user_id = _user_in(key, raw)
+            self.user_id = user_in(key, raw)
         self._set[key] = raw
         self._values[key] = value
         if type(value) not in IMMUTABLE:
@@ -156,7 +156,7 @@ class Contents:
         if user_id is None and (key := self._user_key) in data:
             # From before the key was configured: the token that the client has may stay.
             with suppress(TypeError):
-                self.user_id = self._stored_user_id = _user_in(key or "", data[key or ""])
+                self.user_id = self._stored_user_id = user_in(key or "", data[key or ""])
                 self._adopts = self.user_id is not None
         self.timeout = timeout
 
@@ -273,20 +273,3 @@ def _plain(key: object) -> str:
     if plain is None:
         raise TypeError(f"session[{key!r}]: the keys of a session are str")
     return plain
-
-
-def _user_in(key: str, raw: bytes) -> str | None:
-    """The user whom an encoded value names; None: nobody.
-
-    Raises:
-        TypeError: it is no value to tell users by.
-    """
-    value = decode(raw)
-    if value is None or value == "":
-        return None
-    if type(value) is int or isinstance(value, str | UUID):
-        return str(value)
-    raise TypeError(
-        f"session[{key!r}] says who the user is (QUART_IDLE_USER_KEY), and is of type "
-        f"{type(value).__name__}; allowed: str, int, UUID, None"
-    )

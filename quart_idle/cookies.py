@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from functools import cache
 from hashlib import sha256
 from math import ceil
@@ -52,39 +51,6 @@ def new_token(like: str = "") -> Token:
 def id_of(token: str) -> str:
     """The id that stores, logs and lists know a token by."""
     return sha256(token.encode()).hexdigest()
-
-
-class Tags:
-    """What a page is told of whose it is, to tell it by from another user's.
-
-    It is in addresses, and so in logs: a hash of the user's id, keyed by the application's secret,
-    lest ids be guessed by it. Without a secret whoever guesses an id can tell that it is this one.
-
-    Args:
-        secrets: the application's, the present one first; a page may have its tag by a former one.
-    """
-
-    def __init__(self, secrets: Sequence[str | bytes]) -> None:
-        self._keys = [
-            secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
-            for secret in secrets
-        ] or [b""]
-
-    def of(self, user_id: str) -> str:
-        return self._tag(self._keys[0], user_id)
-
-    def fits(self, tag: str, user_id: str) -> bool:
-        if any(tag == self._tag(key, user_id) for key in self._keys):
-            return True
-        # Pages that are open while workers are replaced may have it from the version before, which
-        # had no key for it.
-        before = sha256(f"quart-idle {user_id}".encode("utf-8", "surrogatepass"))
-        return tag == before.hexdigest()[:16]
-
-    @staticmethod
-    def _tag(key: bytes, user_id: str) -> str:
-        message = f"quart-idle user {user_id}".encode("utf-8", "surrogatepass")
-        return hmac.digest(key, message, "sha256").hex()[:16]
 
 
 def tokens_in(scope: WWWScope, cookie_name: str) -> dict[str, Token]:

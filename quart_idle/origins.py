@@ -6,7 +6,8 @@ from urllib.parse import parse_qs
 
 from hypercorn.typing import WWWScope
 
-from .config import Settings, origin
+from .config import Settings
+from .config_values import origin
 from .reasons import SWITCHED, UNKNOWN
 
 
@@ -74,7 +75,7 @@ def user_mismatch(scope: WWWScope, user_id: str | None, settings: Settings) -> s
         settings: the application's.
     """
     tag = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("user")
-    if tag is None or (user_id is not None and settings.tags.fits(tag[0], user_id)):
+    if tag is None or (user_id is not None and settings.user_tags.fits(tag[0], user_id)):
         return None
     # Nobody is not somebody else: who is about to sign in again may have a session for that.
     return UNKNOWN if user_id is None else SWITCHED

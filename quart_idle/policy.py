@@ -10,13 +10,9 @@ All times here are seconds on one clock, the store's.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from .reasons import CLOSED, IDLE, LIFETIME, Clock
-
-# A century: what is longer is a mistake, and more than dates and timers can express.
-_LONGEST: Final = 36_525 * 86_400.0
 
 
 class Limits(NamedTuple):
@@ -62,15 +58,6 @@ class Activity(NamedTuple):
     seen: float
     active: float | None
     paged: bool = False
-
-
-def seconds(value: object) -> float | None:
-    """A duration in seconds; None for what is not one of more than 0 and at most a century."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 < value <= _LONGEST else None
 
 
 def timeout_of(clocks: Clocks, limits: Limits) -> float:

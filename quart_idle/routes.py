@@ -140,7 +140,7 @@ class Routes:
         """What the script's tag says of the user, for a page that had none, or another user's."""
         if "tag" not in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True):
             return {}
-        user = None if record.user_id is None else self._settings.tags.of(record.user_id)
+        user = None if record.user_id is None else self._settings.user_tags.of(record.user_id)
         return {"user": user, "drafts": bool(user and self._settings.drafts)}
 
     async def _load_own(self, id: str, scope: HTTPScope) -> Record:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from flask.sessions import SessionMixin
 
+from .config_values import seconds
 from .contents import Contents
 from .cookies import Token, id_of
 from .life import TO_WRITE, Life, Sight, State
-from .policy import Activity, Clocks, Limits, deadline, renewed, seconds
+from .policy import Activity, Clocks, Limits, deadline, renewed
 from .reasons import SIGNED_OUT
 from .stores.base import PERMANENT, Change, Fields, Record
 

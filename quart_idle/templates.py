@@ -80,7 +80,7 @@ def _client(
             return Markup("")
         check_users(settings)
     data = {
-        "user": None if session.user_id is None else settings.tags.of(session.user_id),
+        "user": None if session.user_id is None else settings.user_tags.of(session.user_id),
         "drafts": "1" if settings.drafts and session.user_id else None,
         "texts": json.dumps({name: str(text) for name, text in texts.items()}) if texts else None,
         "expired-url": settings.expired_url,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..config import Keepalive
+from ..config_values import Keepalive
 from ..policy import Activity
 from ..protocol import Pong
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from quart_idle import ConfigError, MemoryStore, Options, QuartIdle
-from quart_idle.config import Settings, origin, read
-from quart_idle.cookies import Tags
+from quart_idle.config import Settings, read
+from quart_idle.config_values import origin
 from quart_idle.policy import Limits
 from quart_idle.stores.redis import RedisStore
+from quart_idle.users import UserTags
 
 QUARTS = {"PERMANENT_SESSION_LIFETIME": timedelta(days=31)}
 DAY = 86_400.0
@@ -57,7 +58,7 @@ def test_every_key_has_its_default() -> None:
         max_size=65_536,
         key_prefix="quart-idle",
         store_timeout=1.0,
-        tags=Tags(()),
+        user_tags=UserTags(()),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from quart_idle.config_values import seconds
 from quart_idle.policy import (
     Activity,
     Clocks,
@@ -18,7 +19,6 @@ from quart_idle.policy import (
     deadline,
     lifetime_end,
     renewed,
-    seconds,
     time_left,
     timeout_of,
 )

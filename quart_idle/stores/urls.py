@@ -1,0 +1,60 @@
+"""Which store `QUART_IDLE_STORE` means: one that is given, or that of a URL's scheme."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..exceptions import ConfigError
+from .base import Store
+from .memory import MemoryStore
+
+_REDIS: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+
+#: What a store's URL can begin with.
+SCHEMES: Final = tuple(f"{scheme}://" for scheme in ("memory", *_REDIS))
+
+_METHODS: Final = (
+    *("bind", "open", "close", "hears", "timely"),
+    *("load", "create", "save", "regenerate", "end", "renew"),
+)
+
+
+def store_of(value: object) -> Store:
+    """The store that is meant.
+
+    Raises:
+        ConfigError: there is no such store.
+    """
+    if isinstance(value, type):
+        raise ConfigError(
+            f"QUART_IDLE_STORE is a class, {value.__qualname__}; allowed: a URL, or an object with "
+            f"a Store's methods, such as {value.__qualname__}(…)"
+        )
+    if isinstance(value, Store):
+        return value
+    if not isinstance(value, str):
+        missing = [name for name in _METHODS if not hasattr(value, name)]
+        raise ConfigError(
+            f"QUART_IDLE_STORE is a {type(value).__qualname__}; allowed: a URL, or an object with "
+            f"a Store's methods, of which it has no {', '.join(missing)}"
+        )
+    if value == "memory://":
+        return MemoryStore()
+    # A URL can hold a password: only its scheme is repeated.
+    match = re.match(r"[a-z][a-z0-9+.-]*(?=://)", value)
+    scheme = match[0] if match else ""
+    if scheme in _REDIS:
+        try:
+            from .redis import RedisStore  # needed by nobody else
+        except ImportError as error:
+            raise ConfigError(
+                f"QUART_IDLE_STORE is a {scheme}:// URL, and {error.name} is missing: "
+                "pip install 'quart-idle[redis]'"
+            ) from None
+        return RedisStore(value)
+    known = "is not built in yet" if scheme == "sqlite" else "is not known"
+    raise ConfigError(
+        f"QUART_IDLE_STORE names a store {scheme + '://' if scheme else 'without a scheme'} that "
+        f"{known}; allowed: {', '.join(SCHEMES)}, or a Store"
+    )
