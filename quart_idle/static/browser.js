@@ -13,17 +13,26 @@ export const native = (object) =>
 export const page = native(document);
 export const html = page.documentElement;
 
+/** @type {On} */
 export function on(target, types, act, options = /** @type {any} */ (true)) {
   for (const type of types.split(" ")) target.addEventListener(type, act, options);
 }
 
-// The client is `async`: the page may still be coming.
+/**
+ * The client is `async`: the page may still be coming.
+ * @param {() => void} act
+ */
 export function whenParsed(act) {
   if (page.readyState === "loading") on(page, "DOMContentLoaded", () => act());
   else act();
 }
 
-// Without `new`: applications have an `Event` of their own.
+/**
+ * Without `new`: applications have an `Event` of their own.
+ * @param {EventTarget} target
+ * @param {string} type
+ * @param {object | null} detail
+ */
 export function fire(target, type, detail = null, cancelable = false) {
   const event = page.createEvent("CustomEvent");
   event.initCustomEvent(type, true, cancelable, detail);
@@ -34,6 +43,7 @@ export function fire(target, type, detail = null, cancelable = false) {
 let lastInput = performance.now();
 let lastInputDate = Date.now();
 
+/** @param {any} event of any of the types below */
 function noteInput({ isTrusted, type, movementX, movementY, inputType }) {
   // A choice that a script makes has no `inputType`; dictated text has one, and no keys.
   if (!isTrusted || (type === "input" && !inputType)) return;
@@ -43,6 +53,7 @@ function noteInput({ isTrusted, type, movementX, movementY, inputType }) {
   lastInputDate = Date.now();
 }
 
+/** @param {Window} target */
 export function watch(target) {
   const types = "pointerdown pointermove keydown input wheel touchstart touchmove";
   on(target, types, noteInput, { capture: true, passive: true });

@@ -8,21 +8,36 @@ export const PATIENCE = 5000; // ms for an answer
 let session;
 /** @type {WebSocket | undefined} */
 let socket;
-let inquiry; // whose page this is
+/** The question whose page this is, while it is not answered. @type {object | undefined} */
+let inquiry;
 let losses = 0; // since the server was heard
-let pollEvery; // ms, where sockets are blocked
+let pollEvery = 0; // ms; 0: sockets are not blocked
 let askedAt = -Infinity;
-let retryTimer, answerTimer;
+/** @type {Timer} */
+let retryTimer;
+/** @type {Timer} */
+let answerTimer;
 
+/** @param {Session} delegate */
 export const listen = (delegate) => (session = delegate);
 export const isOpen = () => socket?.readyState === 1;
 export const isPolling = () => pollEvery > 0;
 
+/**
+ * @param {string} route
+ * @param {Query} query
+ */
 const url = (route, query) =>
   new URL(`../${route}?${new URLSearchParams(query)}`, import.meta.url).href;
-const whose = () => session.user && { user: session.user };
+const whose = () => (session.user ? { user: session.user } : undefined);
 const pong = () => ({ type: "pong", idle: idleFor(), visible: !page.hidden });
 
+/**
+ * @param {string} method
+ * @param {string} route
+ * @param {Query} query
+ * @param {object} [body]
+ */
 export function send(method, route, query, body) {
   return fetch(url(route, query), {
     method,
@@ -33,10 +48,16 @@ export function send(method, route, query, body) {
   });
 }
 
-// Gateways and portals answer, too.
+/**
+ * Gateways and portals answer, too.
+ * @param {Response} response
+ */
 export const isOurs = ({ headers }) => headers.get("Quart-Idle") === "1";
 
-// Only a 401 says that a session is over.
+/**
+ * What the server answers; empty if it does not. Only a 401 says that a session is over.
+ * @param {Parameters<typeof send>} what
+ */
 export async function request(...what) {
   try {
     const response = await send(...what);
@@ -48,6 +69,7 @@ export async function request(...what) {
   }
 }
 
+/** @param {"extend" | "presence"} route */
 async function post(route) {
   const answer = await request("POST", route, whose(), pong());
   if (session.isAway || session.isOverForGood) return;
@@ -94,6 +116,7 @@ export function open() {
   socket.onerror = () => lose();
 }
 
+/** @param {number} wait ms */
 export function openAfter(wait) {
   clearTimeout(retryTimer);
   retryTimer = setTimeout(open, wait);
@@ -111,6 +134,7 @@ export function close() {
   else old.onopen = () => old.close(1000);
 }
 
+/** @param {Frame} frame */
 function hear(frame) {
   // At once: only the timers of hidden pages are held back.
   if (frame.type === "ping") socket?.send(JSON.stringify(pong()));
@@ -138,13 +162,15 @@ function giveUp() {
   lose(0);
 }
 
+/** @param {"extend" | "ask"} type */
 function say(type) {
   socket?.send(JSON.stringify({ type }));
   answerTimer ??= setTimeout(giveUp, PATIENCE);
 }
 
 function stopWaiting() {
-  answerTimer = clearTimeout(answerTimer);
+  clearTimeout(answerTimer);
+  answerTimer = undefined;
 }
 
 export function ask() {

@@ -29,7 +29,15 @@ export const texts = {
   other: "Your session has ended: {reason}.",
 };
 
+/**
+ * @param {number} seconds
+ * @param {string} language
+ */
 function duration(seconds, language) {
+  /**
+   * @param {number} number
+   * @param {"minute" | "second"} unit
+   */
   const amount = (number, unit) =>
     number.toLocaleString(language, { style: "unit", unit, unitDisplay: "long" });
   const rest = seconds % 60;
@@ -39,7 +47,10 @@ function duration(seconds, language) {
   return parts.join(" ");
 }
 
-// A content security policy may forbid <style>.
+/**
+ * A content security policy may forbid <style>.
+ * @param {string} rules
+ */
 function sheetOf(rules) {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(rules);
@@ -94,7 +105,11 @@ export function add(parent, tag, properties = {}) {
   return element;
 }
 
-// The same is not spoken again.
+/**
+ * The same is not spoken again.
+ * @param {Element} element
+ * @param {string} text
+ */
 function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -106,6 +121,7 @@ export function attach() {
   if (!adoptedStyleSheets.includes(blank)) adoptedStyleSheets.push(blank);
 }
 
+/** @param {string} text */
 export function addBar(text) {
   attach();
   const bar = add(root, "section", { ariaLabel: text });
@@ -118,6 +134,7 @@ export function removeBars() {
 }
 
 class Dialog {
+  /** @param {"prompt" | "cover"} name */
   constructor(name) {
     const element = add(root, "dialog", { className: name });
     element.setAttribute("closedby", "none");
@@ -152,6 +169,7 @@ class Dialog {
 class Prompt extends Dialog {
   nextSpoken = Infinity;
 
+  /** @param {Session} session */
   open(session) {
     this.nextSpoken = Infinity;
     this.button.autofocus = session.extendable;
@@ -159,7 +177,10 @@ class Prompt extends Dialog {
     this.show();
   }
 
-  // The clock is for those who see; the status is spoken, every 20 s and twice in the last 20.
+  /**
+   * The clock is for those who see; the status is spoken, every 20 s and twice in the last 20.
+   * @param {Session} session
+   */
   paint({ left, extendable, wantsToStay, isUnreachable }) {
     const seconds = Math.floor(left / 1000);
     const template = !left ? texts.checking : extendable ? texts.warning : texts.final;
@@ -176,6 +197,10 @@ class Prompt extends Dialog {
 }
 
 class Cover extends Dialog {
+  /**
+   * @param {string} title
+   * @param {string} status
+   */
   say(title, status, button = "") {
     put(this.title, title);
     put(this.status, status);
@@ -189,6 +214,7 @@ class Cover extends Dialog {
     this.show();
   }
 
+  /** @param {string} reason */
   sayEnded(reason) {
     const why = texts["by " + reason] ?? texts.other.replace("{reason}", () => reason);
     this.say(texts.ended, why, reason === "switched" ? texts.reload : texts.signIn);

@@ -69,6 +69,7 @@ export function forget() {
 }
 
 export function hasUnsent() {
+  /** @param {Set<HTMLFormElement>} forms */
   const isAnyHere = (forms) => [...forms].some((form) => native(form).isConnected);
   return isAnyHere(unkept) || ((hasFailed || session.isOver) && isAnyHere(unsaved));
 }
@@ -94,6 +95,10 @@ async function offer(asked = /** @type {HTMLFormElement[]} */ ([...markedForms()
  */
 function show(form, draft) {
   const bar = addBar(texts.draft);
+  /**
+   * @param {string} textContent
+   * @param {() => void} act
+   */
   const choose = (textContent, act) => {
     const button = add(bar, "button", { textContent });
     button.onclick = () => {

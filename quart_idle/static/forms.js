@@ -4,9 +4,16 @@ import { native, on, page, whenParsed } from "./browser.js";
 
 const MARK = "data-quart-idle-draft";
 
-// As it is written.
+/**
+ * As it is written.
+ * @param {any} element
+ * @param {string} name
+ * @returns {string}
+ */
 export const attribute = (element, name) => native(element).getAttribute?.(name) ?? "";
+/** @param {any} form */
 export const nameOf = (form) => attribute(form, MARK);
+/** @returns {NodeListOf<HTMLFormElement>} */
 export const markedForms = () => page.querySelectorAll(`form[${MARK}]`);
 
 // Fields, and what is around them: they stay that when they are shown.
@@ -14,7 +21,8 @@ export const passwords = new WeakSet();
 /** @type {Drafts} */
 export let drafts;
 let isLoading = false;
-let early = []; // what happened before drafts.js came
+/** What happened before drafts.js came. @type {FormEvent[]} */
+let early = [];
 
 async function load() {
   if (isLoading) return;
@@ -44,13 +52,14 @@ export function hasUnsent() {
   return early.findLast(([type]) => type !== "focusin")?.[0] === "input";
 }
 
+/** @param {any} event "input", "submit" or "focusin" */
 export function onEvent(event) {
   const { type } = event;
   const path = event.composedPath();
   if (type === "focusin") look();
   if (path[0].type === "password") for (const node of path) passwords.add(node);
   if (drafts) drafts.onEvent(type, path);
-  else if (path.some((node) => nameOf(native(node).form ?? node))) {
+  else if (path.some((/** @type {any} */ node) => nameOf(native(node).form ?? node))) {
     early.push([type, path]);
     load();
   }

@@ -40,12 +40,22 @@ export const session = {
 
 const KEY = "quart-idle"; // in the tab's storage
 
-let popup; // for signing in
-let tickTimer, announceTimer;
-let clockGap;
-let leftAt = -Infinity; // or a download began
-let mailedAt = -Infinity;
+/** The window for signing in. @type {Window | null} */
+let popup = null;
+/** @type {Timer} */
+let tickTimer;
+/** @type {Timer} */
+let announceTimer;
+let clockGap = NaN; // between the browser's two clocks; not known at first
+// A navigation, or a download: browsers do not tell which.
+let navigationBeganAt = -Infinity;
+// A link of another scheme, such as `mailto:`, which leaves the page where it is.
+let otherSchemeClickedAt = -Infinity;
 
+/**
+ * @param {"state" | "warning" | "ended"} type
+ * @param {object} detail
+ */
 const emit = (type, detail, cancelable = true) =>
   fire(page, "quart-idle:" + type, detail, cancelable);
 
@@ -74,7 +84,7 @@ export function start(tag, isIdentified = true) {
 
   const way = arrival()?.type;
   if (isIdentified && way === "back_forward") cover.showChecking();
-  if (isIdentified && hadOthers() && way !== "navigate") loadAnew();
+  if (isIdentified && noteUser() && way !== "navigate") loadAnew();
   else connection.open();
   // Last, as everywhere: what goes wrong there is theirs alone.
   startForms();
@@ -102,11 +112,12 @@ export function restart() {
 
 // --- What the server says
 
+/** @type {Session["identify"]} */
 function identify(answer) {
   session.isIdentified = true;
   session.user = answer.user ?? undefined;
   session.keepsDrafts = answer.drafts;
-  hadOthers();
+  noteUser();
   if (session.lastUser !== session.user) forget();
   session.lastUser = session.user;
   connection.open();
@@ -139,6 +150,7 @@ function hear({ extendable, ...frame }) {
   tick();
 }
 
+/** @param {boolean} extendable */
 function warn(extendable) {
   if (session.phase === "warned" && session.extendable === extendable) return;
   session.phase = "warned";
@@ -148,6 +160,7 @@ function warn(extendable) {
   drafts?.keep();
 }
 
+/** @param {string} reason */
 function end(reason) {
   connection.close();
   if (session.isOver) {
@@ -163,8 +176,8 @@ function end(reason) {
   cover.hide();
   cover.sayEnded(session.endReason);
   // It may be left by a sign-out, which another navigation would abort.
-  const wait = leftAt + connection.PATIENCE - performance.now();
-  leftAt = -Infinity;
+  const wait = navigationBeganAt + connection.PATIENCE - performance.now();
+  navigationBeganAt = -Infinity;
   if (wait <= 0) return announceEnd();
   announceTimer = setTimeout(announceEnd, wait);
   cover.show();
@@ -192,7 +205,7 @@ function signIn() {
       popup = open(url, "quart-idle", "width=480,height=640");
       if (awaitSignIn()) return;
     } catch {}
-    popup = undefined;
+    popup = null;
   }
   location.assign(url);
 }
@@ -205,7 +218,7 @@ function awaitSignIn() {
 
 function closePopup() {
   popup?.close();
-  popup = undefined;
+  popup = null;
 }
 
 function tick() {
@@ -234,14 +247,17 @@ function tick() {
 
 // --- Coming and going
 
-// Browsers put back what was in the fields of others' pages.
-function hadOthers() {
+/**
+ * Notes whose page the tab has now, since browsers put back what was in the fields of others'.
+ * @returns whether it has had pages of others
+ */
+function noteUser() {
   const { user } = session;
   try {
     const former = sessionStorage[KEY];
-    const had = former && former !== user;
-    if (user) sessionStorage[KEY] = had ? "others" : user;
-    return had;
+    const hadOthers = former && former !== user;
+    if (user) sessionStorage[KEY] = hadOthers ? "others" : user;
+    return hadOthers;
   } catch {}
 }
 
@@ -253,6 +269,7 @@ function leave() {
   if (!session.isOver) cover.showChecking();
 }
 
+/** @param {Event} event */
 function wake({ type }) {
   const comesBack = type === "pageshow" || type === "resume";
   if (session.isAway) {
@@ -265,18 +282,23 @@ function wake({ type }) {
   else connection.hurry();
 }
 
+/** @param {Event} event */
 function onClick(event) {
-  const link = event.composedPath().find(({ protocol }) => protocol);
-  if (link && !/^http/.test(link.protocol)) mailedAt = performance.now();
+  /** @type {any[]} */
+  const path = event.composedPath();
+  const link = path.find(({ protocol }) => protocol);
+  if (link && !/^http/.test(link.protocol)) otherSchemeClickedAt = performance.now();
 }
 
+/** @param {Event} event */
 function onLeaving(event) {
   const now = performance.now();
-  if (now - mailedAt > 1000) leftAt = now;
+  if (now - otherSchemeClickedAt > 1000) navigationBeganAt = now;
   if (hasUnsent()) event.preventDefault();
   drafts?.keep();
 }
 
+/** @param {KeyboardEvent} event */
 function onEscape(event) {
   const isCovered = cover.isOpen;
   if (event.key !== "Escape" || !(prompt.isOpen || isCovered)) return;

@@ -81,6 +81,20 @@ interface Draft {
 /** `drafts.js`, once it is loaded. */
 type Drafts = typeof import("./drafts.js") | undefined;
 
+/** What happened in a form, and where: an event and its path. */
+type FormEvent = [type: "input" | "submit" | "focusin", path: any[]];
+
+type Timer = ReturnType<typeof setTimeout> | undefined;
+
+type Query = Record<string, any> | undefined;
+
+type On = (
+  target: EventTarget,
+  types: string,
+  act: (event: any) => void,
+  options?: AddEventListenerOptions | boolean,
+) => void;
+
 type Native = <T extends object>(object: T) => T;
 
 type Add = <T extends keyof HTMLElementTagNameMap>(
