@@ -19,11 +19,11 @@ from .config import Settings
 from .cookies import first_living, max_age, tokens_in
 from .exceptions import SessionEnded, StoreUnavailable
 from .files import StaticFiles
-from .life import Sight
 from .policy import Activity, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
 from .session import Session
+from .states import Sight
 from .stores.asking import ask
 from .stores.base import Ended, Record, reason_of
 from .writing import SessionWriter

@@ -18,9 +18,10 @@ from flask.sessions import SessionMixin
 from .config_values import seconds
 from .contents import Contents
 from .cookies import Token, id_of
-from .life import TO_WRITE, Life, Sight, State
+from .life import Life
 from .policy import Activity, Clocks, Limits, deadline, renewed
 from .reasons import SIGNED_OUT
+from .states import TO_WRITE, Sight, State
 from .stores.base import PERMANENT, Change, Fields, Record
 
 
@@ -425,7 +426,7 @@ class Session(SessionMixin):
 
         Where the application knows that there is no telling, this is its page about that.
         """
-        if self._life.sight is Sight.TOLD:
+        if self._life.sight is Sight.FAULT_RAISED:
             return False
         self._touch()
         return self._contents.user_id is not None or (

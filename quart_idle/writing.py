@@ -14,9 +14,9 @@ from typing import Final
 from .config import Settings
 from .cookies import id_of, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
-from .life import EXISTS, TO_END, State
 from .reasons import SIGNED_OUT
 from .session import PendingRegeneration, Session, SetCookie
+from .states import EXISTS, TO_END, State
 from .stores.asking import ask
 from .stores.base import Change, Changed
 

@@ -12,7 +12,8 @@ import pytest
 
 from quart_idle import Session, SessionEnded, StoreUnavailable
 from quart_idle.cookies import id_of, new_token
-from quart_idle.life import STATES, Event, IllegalTransition, Life, State
+from quart_idle.life import Life
+from quart_idle.states import STATES, Event, IllegalTransition, State
 from quart_idle.stores.base import Change, Record
 from tests.helpers.site import MakeSite, Site
 

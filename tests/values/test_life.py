@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quart_idle.life import (
+from quart_idle.life import Life
+from quart_idle.states import (
     EXISTS,
     SIGHTS,
     STATES,
@@ -19,7 +20,6 @@ from quart_idle.life import (
     TO_WRITE,
     Event,
     IllegalTransition,
-    Life,
     Sight,
     State,
 )
