@@ -20,7 +20,6 @@ from .origins import cors_headers, may_change, user_mismatch
 from .presence import Presence
 from .quarts import current
 from .reasons import UNKNOWN
-from .routes import DRAFT_METHODS
 from .session import Session
 from .stores.asking import ask
 from .stores.base import Record, reason_of
@@ -57,7 +56,7 @@ def add_draft_view(app: Quart, settings: Settings, drafts: Drafts, presence: Pre
             f"{settings.url_prefix}/drafts",
             ENDPOINT,
             quart_idle_drafts,
-            methods=list(DRAFT_METHODS),
+            methods=list(protocol.ROUTES["/drafts"]),
             provide_automatic_options=False,
             **host,
         )

@@ -15,6 +15,14 @@ from .policy import Left
 #: The longest frame that a page may send, in bytes.
 MAX_FRAME: Final = 512
 
+#: The routes below the URL prefix and their methods; beside them there is the client itself.
+ROUTES: Final = {
+    "/state": ("GET", "HEAD"),
+    "/extend": ("POST",),
+    "/presence": ("POST",),
+    "/drafts": ("GET", "HEAD", "POST", "DELETE"),
+}
+
 #: The session is over; the reason says why. Terminal.
 ENDED: Final = 4401
 #: The token has changed: reconnect with the new cookie.

@@ -15,6 +15,7 @@ from typing import Final
 from .exceptions import StoreUnavailable
 from .policy import Activity, Clocks, renewed
 from .stores.base import Ended, Live
+from .tasks import Tasks
 
 # How long signs of life are gathered, in seconds.
 _GATHER: Final = 0.5
@@ -78,9 +79,9 @@ class Renewals:
         # When it goes off, by the loop's time: uvloop's handles do not all tell.
         self._due = 0.0
         # Whether a flush is under way: its task would not tell, as an eager one is over before it
-        # can be assigned. And tasks, of which a loop has only weak references.
+        # can be assigned.
         self._flushing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._one_by_one = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -221,9 +222,7 @@ class Renewals:
         self._timer = None
         if not self._flushing and self._loop is not None:
             self._flushing = True
-            task = self._loop.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(self._run())
 
     async def _run(self) -> None:
         delay = 0.0

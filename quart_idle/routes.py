@@ -26,9 +26,6 @@ from .stores.base import Ended, Live, Record, reason_of
 # How long a page may take to send a body that fits into one packet, in seconds.
 _BODY_TIMEOUT: Final = 10.0
 
-#: The methods of the drafts' route.
-DRAFT_METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
-
 # How long a browser may remember what it may do, in seconds.
 _PREFLIGHT_KEPT: Final = 7200
 
@@ -59,13 +56,9 @@ class Routes:
         self._presence = presence
         self._stored = presence.stored
         # The methods of each route, by the path below the URL prefix.
-        self._methods: Final[dict[str, tuple[str, ...]]] = {
-            "/state": ("GET", "HEAD"),
-            "/extend": ("POST",),
-            "/presence": ("POST",),
-        }
-        if settings.drafts is not None:
-            self._methods["/drafts"] = DRAFT_METHODS
+        self._methods: dict[str, tuple[str, ...]] = {**protocol.ROUTES}
+        if settings.drafts is None:
+            del self._methods["/drafts"]
 
     def has(self, route: str, method: str) -> bool:
         """Whether this is answered here.

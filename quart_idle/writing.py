@@ -19,6 +19,7 @@ from .session import PendingRegeneration, Session, SetCookie
 from .states import EXISTS, TO_END, State
 from .stores.asking import ask
 from .stores.base import Change, Changed
+from .tasks import Tasks
 
 # How often a session is asked back to the token that its client has, once a second.
 _UNDO_TRIES: Final = 60
@@ -35,13 +36,11 @@ class SessionWriter:
         self._store = settings.store
         self._patience = settings.patience
         self._max_size = settings.max_size
-        # Strong references: a loop has only weak ones.
-        self._undoing: set[asyncio.Task[None]] = set()
+        self._undoing = Tasks()
 
     def close(self) -> None:
         """The worker stops: what is not taken back yet stays."""
-        for task in self._undoing:
-            task.cancel()
+        self._undoing.cancel()
 
     async def save(self, session: Session) -> None:
         """Write what there is to write.
@@ -124,9 +123,7 @@ class SessionWriter:
             # Whoever is not told whether the token has changed is not told the new one: the client
             # is answered 503, or has gone.
             if is_first and pending.undo is not None:
-                task = asyncio.get_running_loop().create_task(self._undo_later(session, pending))
-                self._undoing.add(task)
-                task.add_done_callback(self._undoing.discard)
+                self._undoing.start(self._undo_later(session, pending))
             raise
         if changed is None and not pending.change.anew:
             # Another request may have changed the token alone: what is written belongs to the same

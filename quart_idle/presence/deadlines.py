@@ -13,9 +13,9 @@ from ..exceptions import StoreUnavailable
 from ..policy import Limits, timeout_of
 from ..renewals import Renewals
 from ..stores.base import Ended, Live, Record
+from ..tasks import Tasks
 from .open_session import OpenSession, Page
 from .stored import StoredSessions
-from .tasks import Tasks
 
 # How long before a warning or an end the pages are asked once more, in seconds.
 _LAST_CALL: Final = 1.0

@@ -16,10 +16,10 @@ from ..renewals import Renewals
 from ..servers import stopping
 from ..stores.asking import ask
 from ..stores.base import Ended, Live, Record
+from ..tasks import Tasks
 from .deadlines import Deadlines
 from .open_session import OpenSession, Page
 from .stored import StoredSessions
-from .tasks import Tasks
 from .wheel import Wheel
 
 # How many pages of one session a worker holds open.

@@ -17,8 +17,6 @@ from ..policy import Activity, Clocks, Limits, deadline, renewed
 from ..reasons import REGENERATED, SIGNED_OUT
 from .agenda import Agenda
 from .base import (
-    DRAFT_KEPT,
-    MOST_DRAFTS,
     PERMANENT,
     REASON_KEPT,
     Change,
@@ -28,6 +26,7 @@ from .base import (
     Live,
     Record,
 )
+from .memory_drafts import Boxes
 
 # A clock that no one sets: a correction of the machine's time must not end sessions, or prolong
 # them. Where the system has one, it goes on while the machine sleeps.
@@ -93,11 +92,11 @@ class MemoryStore:
         self._entries: dict[str, _Entry] = {}
         # Sessions that are over, for as long as it is told why.
         self._over: dict[str, _Over] = {}
-        # Drafts and their moments by box and name, a box's oldest first.
-        self._boxes: dict[str, dict[str, tuple[bytes, float]]] = {}
-        # When to look at which of them all. A renewal that moves a deadline away leaves it alone:
-        # the session is looked at when it would have ended, and then at its new deadline.
+        # When to look at which of them all, and at boxes of drafts. A renewal that moves a deadline
+        # away leaves it alone: the session is looked at when it would have ended, and then at its
+        # new deadline.
         self._agenda = Agenda(clock, self._look)
+        self._boxes = Boxes(self._agenda)
 
     def bind(
         self,
@@ -137,8 +136,7 @@ class MemoryStore:
             del self._over[name]
         elif name in self._over:
             self._agenda.note(name, self._over[name].at + REASON_KEPT, now)
-        if name in self._boxes:
-            self._clean(name, now)
+        self._boxes.look(name, now)
 
     def _watch(self, id: str, entry: _Entry, now: float) -> None:
         """See to it that the session is looked at by its deadline, wherever that moved."""
@@ -258,37 +256,14 @@ class MemoryStore:
                     self._tell(id, live)
         return answer
 
-    def _clean(self, box: str, now: float) -> None:
-        """Forget a box's old drafts, and the oldest of too many; note when to look again."""
-        drafts = self._boxes[box]
-        while drafts:
-            name, (_, at) = next(iter(drafts.items()))
-            if now - at < DRAFT_KEPT and len(drafts) <= MOST_DRAFTS:
-                self._agenda.note(box, at + DRAFT_KEPT, now)
-                return
-            del drafts[name]
-        del self._boxes[box]
-
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
-        now = self._now()
-        drafts = self._boxes.setdefault(box, {})
-        drafts.pop(name, None)  # the new one is the youngest
-        drafts[name] = draft, now
-        self._clean(box, now)
+        self._boxes.keep(box, name, draft, self._now())
 
     async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
-        now = self._now()
-        return {
-            name: (draft, now - at)
-            for name, (draft, at) in self._boxes.get(box, {}).items()
-            if now - at < DRAFT_KEPT
-        }
+        return self._boxes.all_of(box, self._now())
 
     async def drop_draft(self, box: str, name: str) -> None:
-        now = self._now()
-        if box in self._boxes:
-            self._boxes[box].pop(name, None)
-            self._clean(box, now)
+        self._boxes.drop(box, name, self._now())
 
     async def close(self) -> None:
         self._agenda.close()

@@ -11,9 +11,9 @@ from quart_idle.exceptions import StoreUnavailable
 from quart_idle.policy import Activity, Clocks, Limits, deadline, renewed
 from quart_idle.presence.deadlines import Deadlines
 from quart_idle.presence.open_session import OpenSession, Page
-from quart_idle.presence.tasks import Tasks
 from quart_idle.renewals import Renewals
 from quart_idle.stores.base import Ended, Live, Record
+from quart_idle.tasks import Tasks
 from tests.helpers.clock import Clock
 
 LIMITS = Limits(timeout=100.0, warning=20.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
@@ -55,3 +56,12 @@ class Calls:
                 return answer
             # Nothing happened. It was late, or Redis's clock was set; whoever calls waits still.
         raise StoreUnavailable from TimeoutError("a write came to Redis too late")
+
+
+async def failures_of(calls: Iterable[Awaitable[Any]]) -> list[Exception]:
+    """Have all of these calls done, and not only until one fails; the failures of the store."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
+            raise answer
+    return [answer for answer in answers if isinstance(answer, StoreUnavailable)]

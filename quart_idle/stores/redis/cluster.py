@@ -27,11 +27,11 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...exceptions import StoreUnavailable
+from ...tasks import end_tasks
 from ...told import Outage
 from .connection import LOST, Command, Connection, timeless
 from .keys import by_tag
 from .scripts import Script
-from .tasks import end_tasks
 from .trips import Trips
 
 # How long after a look at which node has what another may follow, in seconds.

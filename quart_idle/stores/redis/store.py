@@ -12,8 +12,9 @@ from redis import asyncio as aioredis
 from ...exceptions import ConfigError
 from ...policy import Activity, Clocks, Limits
 from ...reasons import REGENERATED, SIGNED_OUT
+from ...tasks import end_tasks
 from ..base import Change, Changed, Ended, Listener, Live, Record
-from .calls import Calls
+from .calls import Calls, failures_of
 from .cluster import Cluster
 from .hearing import Hearing
 from .keys import Keys
@@ -28,7 +29,6 @@ from .packing import (
 )
 from .scripts import DONE, LEFT_WITH_NOTHING, Script, scripts
 from .sweep import Sweep
-from .tasks import end_tasks, failures_of
 from .trips import MOST_AT_ONCE, Server
 from .urls import client_maker
 

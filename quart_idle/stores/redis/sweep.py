@@ -8,10 +8,9 @@ from typing import Final
 
 from ...exceptions import StoreUnavailable
 from ...told import Outage
-from .calls import Calls
+from .calls import Calls, failures_of
 from .keys import TAGS, Keys, sessions_of
 from .scripts import MOST_DUE
-from .tasks import failures_of
 
 # How often what is due is looked for, and the subscription is tried by a message, in seconds.
 _TICK: Final = 1.0

@@ -15,12 +15,12 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError, NoScriptError, ReadOnlyError, RedisError
 
 from ...exceptions import StoreUnavailable
+from ...tasks import end_tasks
 from ..asking import Limit
 from .clock import ServerClock, seconds
 from .connection import Command, Connection, timeless
 from .keys import together
 from .scripts import LATE, Script
-from .tasks import end_tasks
 
 # One connection is enough while Redis is quick; with more, a trip that is slow does not hold up
 # what is asked after it.

@@ -1,15 +1,31 @@
-"""Ending tasks for certain, and waiting for several calls, whichever of them fail."""
+"""Tasks that nobody waits for: kept until they are over, and ended for certain."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable
-from typing import Any, Final
-
-from ...exceptions import StoreUnavailable
+from collections.abc import Collection, Coroutine
+from typing import Final
 
 # After how long a task that was cancelled, and goes on, is cancelled again, in seconds.
 _END_AGAIN: Final = 0.1
+
+
+class Tasks:
+    """Keeps tasks until they are over: a loop has only weak references to them."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, call: Coroutine[object, None, None]) -> None:
+        """Run this beside all else."""
+        task = asyncio.get_running_loop().create_task(call)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def cancel(self) -> None:
+        """Give up what is not over."""
+        for task in self._running:
+            task.cancel()
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
@@ -26,12 +42,3 @@ async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
         for task in over:
             if not task.cancelled():
                 task.exception()  # seen: nobody else is told of it
-
-
-async def failures_of(calls: Iterable[Awaitable[Any]]) -> list[Exception]:
-    """Have all of these calls done, and not only until one fails; the failures of the store."""
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
-            raise answer
-    return [answer for answer in answers if isinstance(answer, StoreUnavailable)]
