@@ -51,7 +51,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "browser" in fixtures or "chrome" in fixtures:
+        if {"browser", "chrome", "engine"} & set(fixtures):
             item.add_marker("browser")
         if "clock" in fixtures:
             item.add_marker("clock")

@@ -17,13 +17,14 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chrome() -> AsyncIterator[Browser]:
+async def chrome(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """A browser for all of these tests, which holds the timers of hidden tabs back very soon.
 
     (Once a minute, after a second; without the flag, after five minutes.)
     """
     async with chromium(
-        "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1"
+        tmp_path_factory.mktemp("chromium"),
+        "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1",
     ) as browser:
         yield browser
 

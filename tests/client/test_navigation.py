@@ -21,9 +21,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def forgetful() -> AsyncIterator[Browser]:
+async def forgetful(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """A browser without a back/forward cache."""
-    async with chromium("--disable-back-forward-cache") as browser:
+    folder = tmp_path_factory.mktemp("chromium")
+    async with chromium(folder, "--disable-back-forward-cache") as browser:
         yield browser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from asyncio.subprocess import DEVNULL
@@ -105,17 +106,19 @@ class Browser:
 
 
 @asynccontextmanager
-async def chromium(*flags: str) -> AsyncIterator[Browser]:
+async def chromium(folder: Path, *flags: str) -> AsyncIterator[Browser]:
     """Start the browser, with more flags than usual if there are any, and end it.
 
+    All that it writes is in this folder: when it is killed, it leaves things behind.
     It is started here, not by Playwright: that would keep every tab visible, and turn off the
     throttling of hidden ones, their freezing and the back/forward cache.
     """
     program = shutil.which("chromium")
     assert program, "the browser tests need Chromium: apt-get install chromium"
-    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+    with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             *(program, *_FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
+            env={**os.environ, "TMPDIR": profile},
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,

@@ -10,6 +10,11 @@ from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
 
+
+class BetweenPages(Exception):
+    """One page is gone and the next is not there: ask again."""
+
+
 #: How long a slow machine may take for what is done at once, in seconds.
 PATIENCE = 15.0
 
@@ -22,6 +27,8 @@ async def until(condition: Callable[[], Any], within: float = PATIENCE, every: f
             found = condition()
             if isawaitable(found):
                 found = await found
+        except BetweenPages:
+            found = None
         except PlaywrightError as error:
             # Between two pages there is none to ask.
             if "context was destroyed" not in str(error):

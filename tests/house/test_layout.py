@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 MODULES = sorted((ROOT / "tests").rglob("*.py"))
-HELPERS = [path for path in MODULES if path.parent.name == "helpers"]
+HELPERS = [path for path in MODULES if ROOT / "tests" / "helpers" in path.parents]
 # Not a module of tests, but what those of a store inherit.
 SHARED = {"tests.contract", "tests.helpers", "tests.store_contract"}
 

@@ -64,13 +64,13 @@ async def test_an_end_of_sockets_leaves_the_connection_that_they_share_alone(
 
 @pytest.mark.browser
 async def test_in_chromium_too_an_end_lets_what_is_under_way_arrive(
-    serve: Serve, secure: Secure
+    serve: Serve, secure: Secure, tmp_path: Path
 ) -> None:
     server = serve({"timeout": 60}, *secure.arguments)
     async with (
         asyncio.timeout(60),
         proxy_to(server.port) as line,
-        chromium("--ignore-certificate-errors") as browser,
+        chromium(tmp_path, "--ignore-certificate-errors") as browser,
     ):
         # What the server sends comes piece by piece: a close frame is answered, as it is not where
         # the stream's end comes with it.

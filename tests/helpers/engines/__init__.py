@@ -1,0 +1,1 @@
+"""Browsers of three makes, and what is tried in them."""

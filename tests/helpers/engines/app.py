@@ -1,0 +1,42 @@
+"""The pages that are opened in engines: those of `page_app`, and one with a strict policy.
+
+Settings come from the environment, as JSON in ``QUART_IDLE_TEST``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Response, jsonify, render_template_string, request
+
+from tests.helpers.app import idle
+from tests.helpers.page_app import app
+
+__all__ = ["app"]
+
+STRICT = """<!doctype html>
+<html lang="en"><head><title>Strict</title>{{ quart_idle(nonce="abc") }}</head>
+<body><h1>Signed in as {{ session.user_id }}</h1></body></html>
+"""
+
+reports: list[Any] = []
+
+
+@app.get("/strict")
+async def strict() -> Response:
+    """A page whose policy is enforced, and what breaks it reported."""
+    response = Response(await render_template_string(STRICT), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'self'; script-src 'nonce-abc'; style-src 'self'; base-uri 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'; report-uri /reports"
+    )
+    return response
+
+
+@app.route("/reports", methods=["GET", "POST"])
+@idle.passive
+async def told() -> Any:
+    """What browsers have reported."""
+    if request.method == "POST":
+        reports.append(await request.get_json(force=True))
+    return jsonify(reports)

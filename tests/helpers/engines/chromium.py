@@ -1,0 +1,75 @@
+"""Chromium, as in the tests of the client, for which Playwright speaks to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from tests.helpers import browser
+from tests.helpers.engines.driver import DriverError, Tab, called, packed
+from tests.helpers.waiting import BetweenPages
+
+
+class ChromiumTab:
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    async def go(self, url: str) -> None:
+        await self.page.goto(url)
+
+    async def back(self) -> None:
+        await self.page.go_back(wait_until="commit")
+
+    async def evaluate(self, function: str, *arguments: Any) -> Any:
+        try:
+            return json.loads(await self.page.evaluate(called(function), packed(arguments)))
+        except PlaywrightError as error:
+            if "context was destroyed" in str(error) or "closed" in str(error):
+                raise BetweenPages(str(error)) from None
+            raise DriverError(str(error)) from None
+
+    async def click(self, x: float, y: float) -> None:
+        await self.page.mouse.click(x, y)
+
+    async def type(self, *keys: str) -> None:
+        for key in keys:
+            await (self.page.keyboard.type if len(key) == 1 else self.page.keyboard.press)(key)
+
+    async def front(self) -> None:
+        await self.page.bring_to_front()
+
+    async def picture(self) -> bytes:
+        return await self.page.screenshot()
+
+    async def pdf(self) -> bytes:
+        return await self.page.pdf()
+
+    async def close(self) -> None:
+        await self.page.close()
+
+
+class Chromium:
+    def __init__(self, chrome: browser.Browser) -> None:
+        self._chrome = chrome
+
+    async def tab(self) -> ChromiumTab:
+        return ChromiumTab(await self._chrome.context.new_page())
+
+    async def tabs(self) -> list[Tab]:
+        return [ChromiumTab(page) for page in self._chrome.context.pages[1:]]
+
+    async def start_over(self) -> None:
+        await self._chrome.start_over()
+
+
+@asynccontextmanager
+async def chromium(folder: Path) -> AsyncIterator[Chromium]:
+    """Start the browser, and end it."""
+    async with browser.chromium(folder=folder) as chrome:
+        yield Chromium(chrome)

@@ -1,0 +1,194 @@
+"""Firefox, by WebDriver BiDi: one WebSocket, which the browser has of itself.
+
+(Not by Playwright: each release of it wants another Firefox. 1.65 sends every new context
+`emulation.setMediaFeaturesOverride`, which Debian's 153 does not know.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import os
+import shutil
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.helpers.engines.driver import (
+    DriverError,
+    Tab,
+    called,
+    click_at,
+    packed,
+    strokes,
+)
+from tests.helpers.engines.processes import ended_after
+from tests.helpers.waiting import BetweenPages, until
+
+# It is to ask nobody on the net, and nobody here.
+_PREFERENCES = {
+    "app.normandy.enabled": False,
+    "app.update.disabledForTesting": True,
+    "browser.aboutwelcome.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.homepage_override.mstone": "ignore",
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "extensions.getAddons.cache.enabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "services.settings.server": "data:,#remote-settings-dummy/v1",
+    "toolkit.telemetry.server": "",
+}
+
+
+class Line:
+    """Commands to the browser, and its answers."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def hear(self) -> None:
+        async for text in self._socket:
+            answer = json.loads(text)
+            waiting = self._waiting.pop(answer.get("id"), None)
+            if waiting and not waiting.done():
+                waiting.set_result(answer)
+
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        found = await answer
+        if found["type"] == "error":
+            raise DriverError(f"{method}: {found['error']}: {found['message']}")
+        result: dict[str, Any] = found["result"]
+        return result
+
+
+class FirefoxTab:
+    def __init__(self, line: Line, context: str) -> None:
+        self.context = context
+        self._line = line
+
+    async def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return await self._line.send(method, context=self.context, **parameters)
+
+    async def go(self, url: str) -> None:
+        await self._send("browsingContext.navigate", url=url, wait="complete")
+
+    async def back(self) -> None:
+        await self._send("browsingContext.traverseHistory", delta=-1)
+
+    async def evaluate(self, function: str, *arguments: Any) -> Any:
+        try:
+            found = await self._line.send(
+                "script.callFunction",
+                functionDeclaration=called(function),
+                arguments=[{"type": "string", "value": packed(arguments)}],
+                awaitPromise=True,
+                target={"context": self.context},
+            )
+        except DriverError as error:
+            raise BetweenPages(str(error)) from None
+        if found["type"] == "exception":
+            raise DriverError(found["exceptionDetails"]["text"])
+        return json.loads(found["result"]["value"])
+
+    async def click(self, x: float, y: float) -> None:
+        await self._send("input.performActions", actions=click_at(x, y))
+
+    async def type(self, *keys: str) -> None:
+        await self._send("input.performActions", actions=strokes(keys))
+
+    async def front(self) -> None:
+        await self._send("browsingContext.activate")
+
+    async def picture(self) -> bytes:
+        return base64.b64decode((await self._send("browsingContext.captureScreenshot"))["data"])
+
+    async def pdf(self) -> bytes:
+        return base64.b64decode((await self._send("browsingContext.print"))["data"])
+
+    async def close(self) -> None:
+        await self._send("browsingContext.close")
+
+
+class Firefox:
+    """Each test has a container of its own, with its cookies."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._container: str | None = None
+
+    async def tab(self) -> FirefoxTab:
+        if self._container is None:
+            self._container = (await self._line.send("browser.createUserContext"))["userContext"]
+        made = await self._line.send(
+            "browsingContext.create", type="tab", userContext=self._container
+        )
+        return FirefoxTab(self._line, made["context"])
+
+    async def tabs(self) -> list[Tab]:
+        contexts = (await self._line.send("browsingContext.getTree", maxDepth=0))["contexts"]
+        return [
+            FirefoxTab(self._line, each["context"])
+            for each in contexts
+            if each["userContext"] == self._container
+        ]
+
+    async def start_over(self) -> None:
+        if self._container is not None:
+            await self._line.send("browser.removeUserContext", userContext=self._container)
+            self._container = None
+
+
+@asynccontextmanager
+async def firefox(folder: Path) -> AsyncIterator[Firefox]:
+    """Start the browser, with a profile in this folder, and end it."""
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    assert program, "these tests need Firefox: apt-get install firefox-esr"
+    profile = folder / "profile"
+    profile.mkdir()
+    lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in _PREFERENCES.items())
+    (profile / "user.js").write_text("".join(lines))
+    process = await asyncio.create_subprocess_exec(
+        *(program, "--headless", "--no-remote", "--remote-debugging-port", "0"),
+        *("--profile", str(profile), "about:blank"),
+        # It does not run as one user in the home of another.
+        env={
+            **os.environ,
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+        },
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        start_new_session=True,
+    )
+    async with ended_after(process):
+        told = profile / "WebDriverBiDiServer.json"
+
+        def port_told() -> int | None:
+            text = told.read_text() if told.exists() else ""
+            return int(json.loads(text)["ws_port"]) if text.endswith("}") else None
+
+        port = await until(port_told, within=60)
+        url = f"ws://127.0.0.1:{port}/session"
+        async with connect(url, max_size=None, ping_interval=None) as socket:
+            line = Line(socket)
+            hearing = asyncio.create_task(line.hear())
+            try:
+                await line.send("session.new", capabilities={})
+                yield Firefox(line)
+                with suppress(DriverError):
+                    await line.send("browser.close")
+            finally:
+                hearing.cancel()

@@ -1,0 +1,23 @@
+"""What is tried in which engine; what the engine's driver cannot do is said here, once."""
+
+from __future__ import annotations
+
+import pytest
+
+ENGINES = ["chromium", "firefox", "webkit"]
+
+#: What no test can make an engine do here, and why.
+BEYOND = {
+    ("hidden", "webkit"): "a tab of MiniBrowser is never hidden",
+    ("print", "webkit"): "WebKitGTK's driver does not print",
+    ("media", "firefox"): "Firefox does not have BiDi's command for forced colours",
+    ("media", "webkit"): "WebDriver has no command for forced colours",
+}
+
+
+def engines_for(*needs: str) -> list[str]:
+    """Where a scenario is tried that needs these of a driver."""
+    return [it for it in ENGINES if not any((need, it) in BEYOND for need in needs)]
+
+
+scenario = pytest.mark.scenario
