@@ -34,37 +34,24 @@ class Contents:
         marked: whether the application said that it was modified.
     """
 
-    __slots__ = (
-        "_adopts",
-        "_lent",
-        "_set",
-        "_stored_user_id",
-        "_timeout_set",
-        "_user_key",
-        "_values",
-        "epoch",
-        "marked",
-        "stored",
-        "timeout",
-        "user_id",
-    )
+    # What every request would set first.
+    stored: Mapping[str, bytes] = Fields()
+    epoch = 0
+    user_id: str | None = None
+    timeout: float | None = None
+    marked = False
+    _stored_user_id: str | None = None
+    # Whether the user is one whom a key names that named nobody when it was set.
+    _adopts = False
+    _timeout_set = False
+    # Whether a value that can change in place was given out.
+    _lent = False
 
     def __init__(self, user_key: str | None) -> None:
         self._user_key = user_key
-        self.stored: Mapping[str, bytes] = Fields()
-        self.epoch = 0
-        # What was looked at or set; the keys that were set or deleted (None), encoded; and whether
-        # a value that can change in place was given out.
+        # What was looked at or set; and the keys that were set or deleted (None), encoded.
         self._values: dict[str, Any] = {}
         self._set: dict[str, bytes | None] = Fields()
-        self._lent = False
-        self.user_id: str | None = None
-        self._stored_user_id: str | None = None
-        # Whether the user is one whom a key names that named nobody when it was set.
-        self._adopts = False
-        self.timeout: float | None = None
-        self._timeout_set = False
-        self.marked = False
 
     # Values by key.
 
@@ -151,7 +138,7 @@ class Contents:
 
     def read(self, data: Mapping[str, bytes], user_id: str | None, timeout: float | None) -> None:
         """Take on what is stored. There is nothing in it so far."""
-        self.stored = Fields(data)
+        self.stored = data if type(data) is Fields else Fields(data)
         self.user_id = self._stored_user_id = user_id
         if user_id is None and (key := self._user_key) in data:
             # From before the key was configured: the token that the client has may stay.

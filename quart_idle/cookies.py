@@ -66,7 +66,8 @@ def tokens_in(scope: WWWScope, cookie_name: str) -> dict[str, Token]:
     for key, header in scope["headers"]:
         if key.lower() == b"cookie":
             for value in pattern.findall(header):
-                token = _unquoted(value.strip()).decode("latin-1")
+                value = value.strip()
+                token = (_unquoted(value) if b'"' in value else value).decode("latin-1")
                 if _TOKEN.fullmatch(token) and len(found) < _MOST:
                     found[id_of(token)] = Token(token)
     return found

@@ -131,7 +131,7 @@ def _answer_routes(
 
     def http(app: Quart, scope: Any) -> _Connection:
         route = route_of(scope)
-        if routes.has(route, scope["method"]):
+        if route and routes.has(route, scope["method"]):
             return partial(routes, route, scope)
         return http_class(app, scope)
 

@@ -56,6 +56,8 @@ class QuartIdleSessionInterface(SessionInterface):
         self._renewals = renewals
         self._cookie_name = cookie_name
         self._files: StaticFiles | None = None
+        # Where the application was mounted when that was looked at last.
+        self._checked_root: str | None = None
         self._writer = SessionWriter(settings)
 
     def get_cookie_name(self, app: Quart) -> str:  # noqa: ARG002
@@ -64,7 +66,9 @@ class QuartIdleSessionInterface(SessionInterface):
     # Reading.
 
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> Session:
-        check_path(self.get_cookie_path(app), self._settings, request)
+        if request.root_path != self._checked_root:
+            self._checked_root = request.root_path
+            check_path(self.get_cookie_path(app), self._settings, request)
         session = Session(self)
         session._secure = request.is_secure
         session._can_set_cookie = not isinstance(request, Websocket)
@@ -171,15 +175,11 @@ class QuartIdleSessionInterface(SessionInterface):
         if response is None:
             return
         is_activity, took = session._is_activity, monotonic() - session._arrived
-        if is_activity is not None and life.id is not None and took > _SLOW:
+        if is_activity is not None and took > _SLOW and life.id is not None:
             # Whoever waited for this was there until now.
             activity = Activity(0.0, 0.0 if is_activity() else None)
             self._renewals.note(life.id, activity, left=0.0)
-        # A body that is still to be made may look at the session when the headers are gone.
-        streams = isinstance(response, Response) and isinstance(
-            response.response, response.iterable_body_class
-        )
-        if session.accessed or streams:
+        if session.accessed or _streams(response):
             if "Vary" in response.headers:
                 response.vary.add("Cookie")
             else:  # the same, and quicker
@@ -241,3 +241,10 @@ class QuartIdleSessionInterface(SessionInterface):
                 attributes["max_age"] = max_age(left)
             response.set_cookie(self._cookie_name, token, **attributes)
         response.headers["Cache-Control"] = "no-store"
+
+
+def _streams(response: Response | WerkzeugResponse) -> bool:
+    """Whether the body is still to be made: it may look at the session, with the headers gone."""
+    return isinstance(response, Response) and isinstance(
+        response.response, response.iterable_body_class
+    )

@@ -23,16 +23,13 @@ class Life(Generic[_R]):
         fault: why it cannot be looked at; None where it was not tried.
     """
 
-    __slots__ = ("_id", "ended", "fault", "regeneration", "sight", "state")
-
-    def __init__(self) -> None:
-        self.state = State.UNREAD
-        self.sight = Sight.HIDDEN
-        # Kept while it is to be ended.
-        self._id: str | None = None
-        self.ended: str | None = None
-        self.regeneration: _R | None = None
-        self.fault: Exception | None = None
+    state = State.UNREAD
+    sight = Sight.HIDDEN
+    # Kept while it is to be ended.
+    _id: str | None = None
+    ended: str | None = None
+    regeneration: _R | None = None
+    fault: Exception | None = None
 
     def __repr__(self) -> str:
         return f"<{self.state.value} {self._id or 'without an id'}>"

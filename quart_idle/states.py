@@ -11,7 +11,13 @@ from enum import Enum
 from typing import Final, NoReturn
 
 
-class State(Enum):
+class _Key(Enum):
+    """A key of the tables. By identity: Enum's own hash is a call of Python's, 8 in a request."""
+
+    __hash__ = object.__hash__
+
+
+class State(_Key):
     """What a session is to the request that has it."""
 
     #: Not read (yet): nothing is known of it.
@@ -39,7 +45,7 @@ class State(Enum):
     OVER = "over"
 
 
-class Sight(Enum):
+class Sight(_Key):
     """Whether the application can look at the session."""
 
     #: There is no telling what it is. The application has not asked.
@@ -49,7 +55,7 @@ class Sight(Enum):
     OPEN = "open"
 
 
-class Event(Enum):
+class Event(_Key):
     """What happens to a session."""
 
     # Reading.
