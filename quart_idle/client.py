@@ -39,21 +39,30 @@ _LATER: Final = ("drafts.js", "fields.js")
 # The parts that every page needs at once, and would ask for one after another.
 _PARTS: Final = tuple(name for name in _FILES if name not in (_ENTRY, *_LATER))
 
-# Another address of the same: the copy that a tag loads says that there is a tag.
+# Of one's own modules: all at once, as the tag's links have it. They import it by another address
+# than the tag's: the copy that a tag loads says that there is a tag.
 _SHARED: Final = (
-    "".join(f'import "./{_VERSION}/{name}";\n' for name in _PARTS)
+    "".join(f'import("./{_VERSION}/{name}").catch(() => {{}});\n' for name in _PARTS)
     + f'export * from "./{_VERSION}/{_ENTRY}?shared";\n'
-).encode()
+)
+# After a failure: below an address that is new to the page. Browsers remember failures.
+_TRIES: Final = range(2, 9)
 
 # What is served, plain and gzipped, by its route below the URL prefix.
 _BODIES: Final = {
     route: (body, gzip.compress(body, 9, mtime=0))
     for route, body in (
-        (f"/{_ENTRY}", _SHARED),
+        (f"/{_ENTRY}", _SHARED.encode()),
+        *(
+            (f"/{_ENTRY}?{number}", f'export * from "./{_VERSION}-{number}/{_ENTRY}";\n'.encode())
+            for number in _TRIES
+        ),
         *((f"/{_VERSION}/{name}", body) for name, body in _FILES.items()),
     )
 }
-_ROUTE: Final = re.compile(rf"/{re.escape(_ENTRY)}|/[0-9a-f]{{12}}/[a-z-]+\.js")
+_ROUTE: Final = re.compile(rf"/{re.escape(_ENTRY)}|/([0-9a-f]{{12}})(-\d)?(/[a-z-]+\.js)")
+# How often a browser is sent to ask again, for a file of another release: it follows 20 redirects.
+_ASKS: Final = 10
 
 #: The methods of the client's routes.
 CLIENT_METHODS: Final = ("GET", "HEAD")
@@ -98,32 +107,51 @@ def is_client(route: str) -> bool:
     return _ROUTE.fullmatch(route) is not None
 
 
-def serve(route: str, accepted: str | None) -> tuple[HTTPStatus, bytes, dict[str, str]]:
+def serve(route: str, query: str, accepted: str | None) -> tuple[HTTPStatus, bytes, dict[str, str]]:
     """The answer to a request for one of the client's files: status, body and headers.
 
     Args:
         route: below the URL prefix.
+        query: the request's.
         accepted: the request's ``Accept-Encoding``.
     """
-    if route not in _BODIES:
-        # A page of another version's worker. The parts of a client are of one version.
-        headers = {"cache_control": "no-store"}
-        if not route.endswith(f"/{_ENTRY}"):
-            return HTTPStatus.NOT_FOUND, b"", headers
-        location = f"../{_VERSION}/{_ENTRY}"
-        return HTTPStatus.TEMPORARY_REDIRECT, b"", {**headers, "location": location}
+    version, _, name = found.groups() if (found := _ROUTE.fullmatch(route)) else (None, None, None)
+    if version is None:
+        key = f"/{_ENTRY}?{query}" if f"/{_ENTRY}?{query}" in _BODIES else f"/{_ENTRY}"
+    else:
+        key = f"/{version}{name}"
+    if key not in _BODIES:
+        return _serve_other(version, str(name), query)
     headers = {
         "content_type": "text/javascript; charset=utf-8",
-        "cache_control": "no-cache"
-        if route == f"/{_ENTRY}"
-        else "public, max-age=31536000, immutable",
+        "cache_control": "public, max-age=31536000, immutable" if version else "no-cache",
         "x_content_type_options": "nosniff",
         "vary": "Accept-Encoding",
     }
-    plain, gzipped = _BODIES[route]
+    plain, gzipped = _BODIES[key]
     if takes_gzip(accepted):
         return HTTPStatus.OK, gzipped, {**headers, "content_encoding": "gzip"}
     return HTTPStatus.OK, plain, headers
+
+
+def _serve_other(
+    version: str | None, name: str, query: str
+) -> tuple[HTTPStatus, bytes, dict[str, str]]:
+    """The answer to a page of another release.
+
+    While both releases have workers, another request may reach one that has the file. Parts of the
+    two are never mixed: at last there is this release's whole, by its entry.
+    """
+    headers = {"cache_control": "no-store"}
+    asked = int(query[6:]) if re.fullmatch(r"again=\d{1,2}", query) else 0
+    if version != _VERSION and asked < _ASKS:
+        # By another connection, where connections are what is balanced.
+        headers |= {"location": f".{name}?again={asked + 1}", "connection": "close"}
+    elif name == f"/{_ENTRY}":
+        headers |= {"location": f"../{_VERSION}/{_ENTRY}"}
+    else:
+        return HTTPStatus.NOT_FOUND, b"", headers
+    return HTTPStatus.TEMPORARY_REDIRECT, b"", headers
 
 
 def takes_gzip(accepted: str | None) -> bool:

@@ -90,7 +90,11 @@ class Routes:
             allow = ", ".join(methods)
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"use {allow}", allow=allow)
         if is_client(route):
-            return serve(route, header(scope, b"accept-encoding"))
+            query = scope["query_string"].decode("latin-1")
+            status, content, headers = serve(route, query, header(scope, b"accept-encoding"))
+            if scope["http_version"] not in ("1.0", "1.1"):
+                headers.pop("connection", None)  # RFC 9113, section 8.2.2
+            return status, content, headers
         try:
             return _respond(*await self._answer(route, scope, body))
         except _Refused as refused:

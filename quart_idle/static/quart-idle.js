@@ -1,39 +1,55 @@
-// One client a page: modules may import this by other addresses, before or after the tag.
+// One client a page: what a tag or a module of the application's loads. The client itself is
+// start.js, and what that imports.
+//
+// Nothing is imported statically: while workers of two releases serve, a part of one may be asked
+// of the other, and browsers remember of each address that there was no module. So the client is
+// asked for again below another address, of whichever release then answers.
 
-import { fire, html, on, page, watch, whenParsed } from "./browser.js";
-import { extend, restart, session, start } from "./session.js";
+// Names of forms and fields hide properties of `document`.
+const native = Object.getPrototypeOf(document);
+const html = Reflect.get(native, "documentElement", document);
 
-const TAG_CAME = "quart-idle:tag";
-
-const own = {
-  watch,
-  extend,
-  restart() {
-    if (begin()) restart();
-    else start({}, false);
-  },
-  get left() {
-    return session.left;
-  },
-  get state() {
-    return session.phase;
-  },
-};
-
-export const idle = (html.quartIdle ??= own);
-
-function begin() {
-  const prefix = new URL("..", import.meta.url).href;
-  const tag = [...page.querySelectorAll("script")].find(
-    ({ src }) => src.startsWith(prefix) && /\/quart-idle\.js(\?|$)/.test(src),
-  );
-  if (tag && !session.tag) start({ ...tag.dataset });
-  return session.tag;
+/** What there is before the client has come. @type {any} */
+const own = { left: Infinity, state: "checking" };
+for (const name of ["watch", "extend", "restart"]) {
+  own[name] = (/** @type {any} */ argument) => void ready.then(() => own[name](argument));
 }
 
+/** @type {import("./quart-idle.d.ts").QuartIdle} */
+export const idle = (html.quartIdle ??= own);
+
+/** The client of this release: for a loader of another one. */
+export const importClient = () => import("./start.js");
+
+/**
+ * @param {{ importClient: typeof importClient } | Promise<any>} release
+ * @returns {ReturnType<typeof importClient>}
+ */
+async function load(release, tries = 1) {
+  try {
+    return await (await release).importClient();
+  } catch (error) {
+    // Of another release no hash is known.
+    const tag = native.querySelector.call(document, "script[integrity][src$='/quart-idle.js']");
+    if (tag || tries > 7) throw error;
+  }
+  const wait = Math.random() * 500 * 2 ** tries; // ms; about a minute in all, two at most
+  await new Promise((resolve) => setTimeout(resolve, wait));
+  return load(import(`../quart-idle.js?${tries + 1}`), tries + 1);
+}
+
+async function start() {
+  const { client, begin } = await load({ importClient });
+  Object.defineProperties(own, Object.getOwnPropertyDescriptors(client));
+  begin();
+}
+
+/** @type {Promise<void>} */
+let ready;
 // Of the copies the first runs, as soon as there is a tag: the tag's own tells.
-if (idle !== own) fire(html, TAG_CAME);
-else if (!begin()) {
-  on(html, TAG_CAME, begin);
-  whenParsed(() => begin() || console.info("quart-idle: the page has no tag"));
+if (idle === own) ready = start();
+else {
+  const event = native.createEvent.call(document, "Event");
+  event.initEvent("quart-idle:tag", false, false);
+  html.dispatchEvent(event);
 }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TypeVar
+
+L = TypeVar("L", bound="Line")
 
 
 class Line:
@@ -26,6 +29,10 @@ class Line:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def route(self, head: bytes) -> tuple[int, bytes]:
+        """To which port a connection leads that begins with this, and with what it begins there."""
+        return self._to, head
 
     def cut(self) -> None:
         """Drop every connection, and refuse new ones."""
@@ -57,7 +64,8 @@ class Line:
                 while await reader.read(65_536):
                     pass
                 return
-            back, forth = await asyncio.open_connection("127.0.0.1", self._to)
+            to, head = self.route(head)
+            back, forth = await asyncio.open_connection("127.0.0.1", to)
             self._ends.add(forth)
             self.sockets += is_socket
             try:
@@ -91,10 +99,14 @@ class Line:
             await writer.wait_closed()
 
 
-@asynccontextmanager
-async def line_to(port: int) -> AsyncIterator[Line]:
+def line_to(port: int) -> AbstractAsyncContextManager[Line]:
     """Lay a line to a server, on a port of its own."""
-    line = Line(port)
+    return lay(Line(port))
+
+
+@asynccontextmanager
+async def lay(line: L) -> AsyncIterator[L]:
+    """Have a line be there for a time, on a port of its own."""
     carriers: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -98,6 +98,8 @@ async def letter() -> Response:
     if "csp" in asked:
         nonce = asked.get("nonce")
         scripts = f"'nonce-{nonce}'" if nonce else "'self'"
+        if "strict" in asked:
+            scripts += " 'strict-dynamic'"
         response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     if "cached" in asked:
         response.headers["Cache-Control"] = "private, max-age=60"

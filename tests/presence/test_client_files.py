@@ -112,20 +112,44 @@ async def test_the_client_has_an_address_without_a_version_for_modules_of_one_s_
             assert (await browser.client.get(f"/_idle{imported}")).status_code == 200
 
 
-async def test_a_page_of_another_version_gets_this_client_whole_and_keeps_none_of_it(
+async def test_a_page_of_another_version_asks_again_since_another_worker_may_have_it(
     site: MakeSite,
 ) -> None:
     browser = await site().signed_in()
     *_, entry = await files(browser)
-    other = "/_idle/0123456789ab"
-    answer = await browser.client.get(f"{other}/quart-idle.js")
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (307, "no-store")
-    assert answer.headers["Location"] == f"..{entry.removeprefix('/_idle')}"
-    # Never a part of this one beside parts of that one.
-    answer = await browser.client.get(f"{other}/session.js")
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
-    assert answer.headers["Quart-Idle"] == "1"
+    for name, last in ("quart-idle.js", 307), ("session.js", 404):
+        path = f"/_idle/0123456789ab/{name}"
+        for number in range(1, 11):
+            answer = await browser.client.get(path)
+            assert (answer.status_code, answer.headers["Cache-Control"]) == (307, "no-store")
+            assert answer.headers["Quart-Idle"] == "1"
+            # By another connection: balancers may know of no requests.
+            assert answer.headers["Connection"] == "close"
+            assert answer.headers["Location"] == f"./{name}?again={number}"
+            path = f"/_idle/0123456789ab/{name}?again={number}"
+        # None has. Never a part of this one beside parts of that one: the entry, for all of it.
+        answer = await browser.client.get(path)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (last, "no-store")
+        assert "Connection" not in answer.headers
+        if last == 307:
+            assert answer.headers["Location"] == f"..{entry.removeprefix('/_idle')}"
     assert (await browser.client.get(f"{entry.rpartition('/')[0]}/none.js")).status_code == 404
+
+
+async def test_what_failed_can_be_had_below_an_address_that_no_browser_has_seen_fail(
+    site: MakeSite,
+) -> None:
+    browser = await site().signed_in()
+    *_, entry = await files(browser)
+    text = await (await browser.client.get("/_idle/quart-idle.js?3")).get_data(as_text=True)
+    folder = entry.rpartition("/")[0] + "-3"
+    assert text == f'export * from ".{folder.removeprefix("/_idle")}/quart-idle.js";\n'
+    for name, written in (await served(browser)).items():
+        answer = await browser.client.get(f"{folder}/{name}")
+        assert await answer.get_data(as_text=True) == written
+        assert "immutable" in answer.headers["Cache-Control"]
+    answer = await browser.client.get("/_idle/0123456789ab-3/session.js?again=4")
+    assert answer.headers["Location"] == "./session.js?again=5"
 
 
 async def test_below_a_prefix_of_one_s_own_the_files_are_found_too(site: MakeSite) -> None:
