@@ -27,11 +27,11 @@ from .config_values import (
     Origin,
 )
 from .exceptions import ConfigError
+from .log import Once, Outage
 from .policy import Limits
 from .stores.asking import Patience
 from .stores.base import DraftStore, Store
 from .stores.urls import SCHEMES, store_of
-from .told import Once, Outage
 from .users import UserTags
 
 if TYPE_CHECKING:

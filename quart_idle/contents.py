@@ -42,10 +42,10 @@ class Contents:
     marked = False
     _stored_user_id: str | None = None
     # Whether the user is one whom a key names that named nobody when it was set.
-    _adopts = False
+    _user_unstored = False
     _timeout_set = False
     # Whether a value that can change in place was given out.
-    _lent = False
+    _gave_out_mutable = False
 
     def __init__(self, user_key: str | None) -> None:
         self._user_key = user_key
@@ -62,7 +62,7 @@ class Contents:
                 raise KeyError(key)
             value = values[key] = decode(self.stored[key])
             if type(value) not in IMMUTABLE:
-                self._lent = True
+                self._gave_out_mutable = True
             return value
         return values[key]
 
@@ -79,7 +79,7 @@ class Contents:
         self._set[key] = raw
         self._values[key] = value
         if type(value) not in IMMUTABLE:
-            self._lent = True
+            self._gave_out_mutable = True
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
@@ -144,7 +144,7 @@ class Contents:
             # From before the key was configured: the token that the client has may stay.
             with suppress(TypeError):
                 self.user_id = self._stored_user_id = user_in(key or "", data[key or ""])
-                self._adopts = self.user_id is not None
+                self._user_unstored = self.user_id is not None
         self.timeout = timeout
 
     def clear(self) -> None:
@@ -159,16 +159,16 @@ class Contents:
         """Have nothing stored from now on, and nothing to write."""
         self.clear()
         self._stored_user_id = None
-        self._timeout_set = self._adopts = self.marked = False
+        self._timeout_set = self._user_unstored = self.marked = False
 
-    def begin_anew(self) -> None:
+    def forget_stored(self) -> None:
         """Have nothing stored from now on; what was set goes into another session."""
         self.epoch += 1
         self.stored = Fields()
         self._set = Fields((key, raw) for key, raw in self._set.items() if raw is not None)
         self._values = {key: value for key, value in self._values.items() if key in self._set}
         self._stored_user_id = None
-        self._adopts = self.marked = False
+        self._user_unstored = self.marked = False
 
     def is_written(self, change: Change, epoch: int) -> None:
         """This is in the store; what was changed since it was taken is not.
@@ -182,7 +182,7 @@ class Contents:
         attributes = change.attributes
         if "user_id" in attributes:
             self._stored_user_id = attributes["user_id"]
-            self._adopts = False
+            self._user_unstored = False
         if "timeout" in attributes and attributes["timeout"] == self.timeout:
             self._timeout_set = False
         self.marked = False
@@ -200,13 +200,13 @@ class Contents:
 
     def may_have_changed(self) -> bool:
         """Whether there may be something to write: cheap, since most requests only read."""
-        return bool(self._set or self._lent or self._attributes_changed())
+        return bool(self._set or self._gave_out_mutable or self._attributes_changed())
 
     def has_changed(self) -> bool:
         return self._attributes_changed() or bool(self._fields())
 
     def _attributes_changed(self) -> bool:
-        return self._timeout_set or self._adopts or self.user_id != self._stored_user_id
+        return self._timeout_set or self._user_unstored or self.user_id != self._stored_user_id
 
     def _fields(self) -> dict[str, bytes | None]:
         """The fields to write, encoded; None: to delete.
@@ -234,7 +234,7 @@ class Contents:
             TypeError: a value was changed into one that a session cannot hold.
         """
         attributes: Attributes = {}
-        if clear or self._adopts or self.user_id != self._stored_user_id:
+        if clear or self._user_unstored or self.user_id != self._stored_user_id:
             attributes["user_id"] = self.user_id
         if clear or self._timeout_set:
             attributes["timeout"] = self.timeout

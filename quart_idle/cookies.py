@@ -14,10 +14,10 @@ from typing import Final
 
 from hypercorn.typing import WWWScope
 
-from .stores.base import TAG, Ended, Record
+from .stores.base import HASH_TAG_LENGTH, Ended, Record
 
 # How many of a request's cookies are tried: each costs a look at the store.
-_MOST: Final = 4
+_MOST_COOKIES: Final = 4
 
 # The longest that browsers keep a cookie, in seconds (RFC 6265bis, section 5.6.2).
 _LONGEST: Final = 400 * 86_400
@@ -44,7 +44,7 @@ def new_token(like: str = "") -> Token:
     # At two hexadecimal digits that is one in 256: half a millisecond, at a change of token only.
     while True:
         token = Token(urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode())
-        if id_of(token).startswith(like[:TAG]):
+        if id_of(token).startswith(like[:HASH_TAG_LENGTH]):
             return token
 
 
@@ -68,7 +68,7 @@ def tokens_in(scope: WWWScope, cookie_name: str) -> dict[str, Token]:
             for value in pattern.findall(header):
                 value = value.strip()
                 token = (_unquoted(value) if b'"' in value else value).decode("latin-1")
-                if _TOKEN.fullmatch(token) and len(found) < _MOST:
+                if _TOKEN.fullmatch(token) and len(found) < _MOST_COOKIES:
                     found[id_of(token)] = Token(token)
     return found
 

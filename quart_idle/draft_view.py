@@ -69,13 +69,13 @@ class _DraftView:
         self._presence = presence
 
     async def __call__(self) -> Response:
-        status, told = await self._answer()
-        response = Response(b"" if told is None else json.dumps(told), status.value)
+        status, content = await self._answer()
+        response = Response(b"" if content is None else json.dumps(content), status.value)
         headers = {"quart_idle": "1", "cache_control": "no-store"}
         headers |= cors_headers(request.scope, self._settings)
         for name, value in headers.items():
             response.headers[name.replace("_", "-")] = value
-        if told is None:
+        if content is None:
             del response.headers["Content-Type"], response.headers["Content-Length"]
         else:
             response.headers["Content-Type"] = "application/json"
@@ -93,8 +93,10 @@ class _DraftView:
         page, form = (request.args.get(name) for name in ("page", "form"))
         if request.method != "DELETE":
             found = await self._ask(self._drafts.of(user_id, page))
-            told = [{**draft._asdict(), "age": protocol.milliseconds(age)} for draft, age in found]
-            return HTTPStatus.OK, {"drafts": told}
+            drafts = [
+                {**draft._asdict(), "age": protocol.milliseconds(age)} for draft, age in found
+            ]
+            return HTTPStatus.OK, {"drafts": drafts}
         if page is None or form is None:
             return HTTPStatus.BAD_REQUEST, {"error": "which page and form is missing"}
         await self._ask(self._drafts.drop(user_id, page, form))

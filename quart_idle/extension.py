@@ -15,7 +15,7 @@ from .config import Options, Settings, read
 from .draft_view import add_draft_view
 from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
-from .policy import Activity
+from .policy import SignOfLife
 from .presence import Presence
 from .renewals import Renewals
 from .routes import Routes
@@ -64,9 +64,9 @@ class QuartIdle:
             raise error.with_traceback(None) from None
 
         async def renew(
-            activities: Mapping[str, Activity],
+            signs: Mapping[str, SignOfLife],
         ) -> Mapping[str, Live | Ended | None]:
-            return await ask(settings.store.renew(activities), settings.patience)
+            return await ask(settings.store.renew(signs), settings.patience)
 
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
         cookie_name = app.config["SESSION_COOKIE_NAME"]

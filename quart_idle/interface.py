@@ -19,7 +19,7 @@ from .config import Settings
 from .cookies import first_living, max_age, tokens_in
 from .exceptions import SessionEnded, StoreUnavailable
 from .files import StaticFiles
-from .policy import Activity, deadline, lifetime_end
+from .policy import SignOfLife, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
 from .session import Session
@@ -90,11 +90,12 @@ class QuartIdleSessionInterface(SessionInterface):
             # error handlers, and fail requests that need no session.
             session._life.read_failed(error)
         else:
-            self._take(session, id, found)
+            self._fill(session, id, found)
             if session._clocks is not None:
                 # Now, and not when it is done: a slow view is within the time that it renewed.
                 session._is_activity = partial(self._is_activity, app, request)
-                left = deadline(session._clocks, self.limits)[0] - session._offset - monotonic()
+                now = monotonic() + session._clock_offset
+                left = deadline(session._clocks, self.limits)[0] - now
                 arrival = self._renewals.note_arrival(id, session._is_activity, left)
                 session._arrived = arrival.moment
                 session._routed = partial(self._renewals.judge, arrival)
@@ -112,9 +113,9 @@ class QuartIdleSessionInterface(SessionInterface):
             if read is None:
                 session._life.none_named()
             else:
-                self._take(session, *read)
+                self._fill(session, *read)
 
-    def _take(self, session: Session, id: str, found: Record | Ended | None) -> None:
+    def _fill(self, session: Session, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
             session._found(id, found, self._renewals.renewed(id, found.clocks, found.now))
@@ -177,8 +178,8 @@ class QuartIdleSessionInterface(SessionInterface):
         is_activity, took = session._is_activity, monotonic() - session._arrived
         if is_activity is not None and took > _SLOW and life.id is not None:
             # Whoever waited for this was there until now.
-            activity = Activity(0.0, 0.0 if is_activity() else None)
-            self._renewals.note(life.id, activity, left=0.0)
+            sign = SignOfLife(0.0, 0.0 if is_activity() else None)
+            self._renewals.note(life.id, sign, left=0.0)
         if session.accessed or _streams(response):
             if "Vary" in response.headers:
                 response.vary.add("Cookie")
@@ -237,7 +238,7 @@ class QuartIdleSessionInterface(SessionInterface):
         else:
             if session._contents.permanent and session._clocks is not None:
                 end = lifetime_end(session._clocks, self.limits)
-                left = None if end is None else end - session._offset - monotonic()
+                left = None if end is None else end - session._clock_offset - monotonic()
                 attributes["max_age"] = max_age(left)
             response.set_cookie(self._cookie_name, token, **attributes)
         response.headers["Cache-Control"] = "no-store"

@@ -38,15 +38,15 @@ class Clocks(NamedTuple):
     #: The session's own idle timeout; None: the application's.
     timeout: float | None = None
     #: When it became another user's, or was cleared and filled anew; None: when it was created.
-    anew: float | None = None
+    began_anew: float | None = None
 
     @property
     def began(self) -> float:
         """What the lifetime counts from."""
-        return self.created if self.anew is None else self.anew
+        return self.created if self.began_anew is None else self.began_anew
 
 
-class Activity(NamedTuple):
+class SignOfLife(NamedTuple):
     """A sign of life, told by how long ago it was, in seconds: workers' clocks may disagree.
 
     Attributes:
@@ -84,13 +84,13 @@ def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
     return end, why
 
 
-def renewed(clocks: Clocks, activity: Activity, now: float) -> Clocks:
+def renewed(clocks: Clocks, sign: SignOfLife, now: float) -> Clocks:
     """The clocks after a sign of life, merged by maximum; data is not concerned."""
-    created, active, seen, paged, timeout, anew = clocks
-    if activity.active is not None:
-        active = max(active, now - activity.active)
-    seen = max(seen, now - activity.seen)
-    return Clocks(created, active, seen, paged or activity.paged, timeout, anew)
+    created, active, seen, paged, timeout, began_anew = clocks
+    if sign.active is not None:
+        active = max(active, now - sign.active)
+    seen = max(seen, now - sign.seen)
+    return Clocks(created, active, seen, paged or sign.paged, timeout, began_anew)
 
 
 class Left(NamedTuple):

@@ -1,4 +1,4 @@
-"""Activity in, batched renewals out.
+"""Signs of life in, batched renewals out.
 
 Signs of life are merged by session and written together. One that comes when its session is about
 to end is written at once; one that would change little can be held back until it matters.
@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final
 
 from .exceptions import StoreUnavailable
-from .policy import Activity, Clocks, renewed
+from .policy import Clocks, SignOfLife, renewed
 from .stores.base import Ended, Live
 from .tasks import Tasks
 
@@ -39,9 +39,9 @@ class _Sign:
             self.active = active
         self.paged |= paged
 
-    def at(self, now: float) -> Activity:
+    def at(self, now: float) -> SignOfLife:
         active = None if self.active == _NEVER else now - self.active
-        return Activity(now - self.seen, active, self.paged)
+        return SignOfLife(now - self.seen, active, self.paged)
 
 
 class Arrival:
@@ -65,7 +65,7 @@ class Renewals:
 
     def __init__(
         self,
-        renew: Callable[[Mapping[str, Activity]], Awaitable[Mapping[str, Live | Ended | None]]],
+        renew: Callable[[Mapping[str, SignOfLife]], Awaitable[Mapping[str, Live | Ended | None]]],
         tell: Callable[[str, Live | Ended | None], None],
     ) -> None:
         self._renew = renew
@@ -85,18 +85,18 @@ class Renewals:
         self._one_by_one = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def note(self, id: str, activity: Activity, *, left: float, hold: bool = False) -> None:
+    def note(self, id: str, sign: SignOfLife, *, left: float, hold: bool = False) -> None:
         """Take in a sign of life of a session.
 
         Args:
             id: the session's.
-            activity: the sign.
+            sign: the sign.
             left: how long the session has left if this is not written, in seconds.
             hold: keep it until there is another that is not held, or `release` is called.
         """
         now = monotonic()
-        active = _NEVER if activity.active is None else now - activity.active
-        seen, paged = now - activity.seen, activity.paged
+        active = _NEVER if sign.active is None else now - sign.active
+        seen, paged = now - sign.seen, sign.paged
         if hold and (held := self._held.get(id)) is not None:
             held.merge(seen, active, paged)
         elif hold:
@@ -129,9 +129,9 @@ class Renewals:
         """
         if arrival in self._arrivals:
             self._arrivals.discard(arrival)
-            self._take(arrival)
+            self._judge(arrival)
 
-    def _take(self, arrival: Arrival) -> None:
+    def _judge(self, arrival: Arrival) -> None:
         active = arrival.moment if arrival.is_activity() else _NEVER
         if (sign := self._signs.get(arrival.id)) is not None:
             sign.merge(arrival.moment, active, False)
@@ -179,7 +179,7 @@ class Renewals:
     async def _flush(self) -> None:
         arrivals, self._arrivals = self._arrivals, set()
         for arrival in arrivals:  # those that take their time
-            self._take(arrival)
+            self._judge(arrival)
         signs, self._signs = self._signs, {}
         if not signs:
             return

@@ -19,8 +19,8 @@ from .client import CLIENT_METHODS, is_client, serve
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .origins import cors_headers, header, may_change, user_mismatch
-from .policy import Activity
-from .presence import ACTIVE_NOW, Presence, activity_of
+from .policy import SignOfLife
+from .presence import ACTIVE_NOW, Presence, sign_of_life
 from .stores.base import Ended, Live, Record, reason_of
 
 # How long a page may take to send a body that fits into one packet, in seconds.
@@ -126,8 +126,8 @@ class Routes:
             return HTTPStatus.OK, self._times(id, record) | self._user_facts(scope, record)
         if scope["query_string"]:
             await self._load_own(id, scope)
-        activity = ACTIVE_NOW if route == "/extend" else await self._read_pong(body)
-        live = _or_401(await self._presence.renew(id, activity))
+        sign = ACTIVE_NOW if route == "/extend" else await self._read_pong(body)
+        live = _or_401(await self._presence.renew(id, sign))
         return HTTPStatus.OK, self._times(id, live)
 
     def _times(self, id: str, live: Live | Record) -> dict[str, object]:
@@ -147,7 +147,7 @@ class Routes:
             raise _Refused(HTTPStatus.UNAUTHORIZED, reason=reason)
         return record
 
-    async def _read_pong(self, body: Body) -> Activity:
+    async def _read_pong(self, body: Body) -> SignOfLife:
         """What a page's answer is worth, which comes as a body."""
         try:
             content = await body.read(protocol.MAX_FRAME, _BODY_TIMEOUT)
@@ -165,7 +165,7 @@ class Routes:
             raise _Refused(status, error=error.why) from None
         if not isinstance(frame, protocol.Pong):
             raise _Refused(HTTPStatus.BAD_REQUEST, error="a frame that is not a pong")
-        return activity_of(frame, self._settings.keepalive)
+        return sign_of_life(frame, self._settings.keepalive)
 
 
 def _or_401(outcome: _Found | Ended | None) -> _Found:

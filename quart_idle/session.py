@@ -19,7 +19,7 @@ from .config_values import seconds
 from .contents import Contents
 from .cookies import Token, id_of
 from .life import Life
-from .policy import Activity, Clocks, Limits, deadline, renewed
+from .policy import Clocks, Limits, SignOfLife, deadline, renewed
 from .reasons import SIGNED_OUT
 from .states import TO_WRITE, Sight, State
 from .stores.base import PERMANENT, Change, Fields, Record
@@ -59,7 +59,7 @@ class PendingRegeneration(NamedTuple):
     @property
     def undo(self) -> Change | None:
         """What takes it back; None where the old token is to have nothing any more."""
-        if self.change.anew:
+        if self.change.begins_anew:
             return None
         # As it was, and not only where it was: no more is to be had with the old token.
         return Change(Fields((key, self.stored.get(key)) for key in self.change.fields), {})
@@ -92,7 +92,7 @@ class Session(SessionMixin):
     # The clocks as the store has them, but for the session's own timeout; and the store's clock
     # less this process's monotonic clock.
     _clocks: Clocks | None = None
-    _offset = 0.0
+    _clock_offset = 0.0
 
     # The tokens that the cookies bring, by id.
     _cookie_tokens: Mapping[str, Token] = {}
@@ -307,7 +307,7 @@ class Session(SessionMixin):
         end = self._deadline()
         if end is None:
             return None
-        return timedelta(seconds=max(0.0, end - self._offset - monotonic()))
+        return timedelta(seconds=max(0.0, end - self._clock_offset - monotonic()))
 
     def _deadline(self) -> float | None:
         """When the session ends, on the store's clock; the request that came counts."""
@@ -316,8 +316,8 @@ class Session(SessionMixin):
             return None
         clocks = clocks._replace(timeout=self._contents.timeout)
         if self._is_activity is not None:
-            activity = Activity(0.0, 0.0 if self._is_activity() else None)
-            clocks = renewed(clocks, activity, self._offset + self._arrived)
+            sign = SignOfLife(0.0, 0.0 if self._is_activity() else None)
+            clocks = renewed(clocks, sign, self._clock_offset + self._arrived)
         return deadline(clocks, self._backend.limits)[0]
 
     @property
@@ -392,23 +392,23 @@ class Session(SessionMixin):
         self._contents.read(record.data, record.user_id, clocks.timeout)
         self._backend.knows_users |= record.user_id is not None
         self._clocks = clocks
-        self._offset = record.now - monotonic()
+        self._clock_offset = record.now - monotonic()
         self._new = False
 
     def _created(self, id: str, token: Token, clocks: Clocks) -> None:
         self._life.created(id)
         self._cookie = SetCookie(token)
         self._clocks = clocks
-        self._offset = clocks.created - monotonic()
+        self._clock_offset = clocks.created - monotonic()
 
     def _drop(self) -> None:
         """Have nothing stored from now on; changes are dropped."""
         self._contents.drop()
         self._clocks = None
 
-    def _begin_anew(self) -> None:
+    def _forget_stored(self) -> None:
         """Have nothing stored from now on; what was set goes into a session of its own."""
-        self._contents.begin_anew()
+        self._contents.forget_stored()
         self._clocks = None
 
     def _may_have_changed(self) -> bool:

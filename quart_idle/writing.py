@@ -64,7 +64,7 @@ class SessionWriter:
         if session._has_signed_out():
             if contents.holds_data():  # which is a new session's
                 _need_answer(session)
-            session._begin_anew()
+            session._forget_stored()
             life.signed_out(SIGNED_OUT)
         if life.state in TO_END:
             await self._end(session)
@@ -125,7 +125,7 @@ class SessionWriter:
             if is_first and pending.undo is not None:
                 self._undoing.start(self._undo_later(session, pending))
             raise
-        if changed is None and not pending.change.anew:
+        if changed is None and not pending.change.begins_anew:
             # Another request may have changed the token alone: what is written belongs to the same
             # session still.
             try:
@@ -212,7 +212,7 @@ def _settle(session: Session, id: str, changed: Changed | None, change: Change, 
     session._contents.is_written(change, epoch)
     elsewhere = changed.id != id
     if changed.ended:
-        session._begin_anew()
+        session._forget_stored()
         session._life.over(SIGNED_OUT, elsewhere=elsewhere)
         session._cookie = None if elsewhere else SetCookie(None)
         return

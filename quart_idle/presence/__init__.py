@@ -9,15 +9,15 @@ and what needs an answer from the store gets a task of its own.
 from __future__ import annotations
 
 from ..config import Settings
-from ..policy import Activity
+from ..policy import SignOfLife
 from ..renewals import Renewals
 from ..stores.base import Ended, Live
-from .activity import ACTIVE_NOW, activity_of
+from .activity import ACTIVE_NOW, sign_of_life
 from .pages import Pages
 from .socket import PageSocket
 from .stored import StoredSessions
 
-__all__ = ["ACTIVE_NOW", "Presence", "activity_of"]
+__all__ = ["ACTIVE_NOW", "Presence", "sign_of_life"]
 
 
 class Presence:
@@ -38,13 +38,13 @@ class Presence:
         self._pages = Pages(settings, renewals, self.stored)
         self.socket = PageSocket(settings, renewals, self.stored, self._pages)
 
-    async def renew(self, id: str, activity: Activity) -> Live | Ended | None:
+    async def renew(self, id: str, sign: SignOfLife) -> Live | Ended | None:
         """Renew a session at once, and tell its pages.
 
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        return await self._pages.renew(id, activity)
+        return await self._pages.renew(id, sign)
 
     def tell(self, id: str, outcome: Live | Ended | None) -> None:
         """Take in what the store said of a session; if it is over, its pages are sent away."""

@@ -9,7 +9,7 @@ from time import monotonic
 from hypercorn.typing import ASGISendCallable
 
 from .. import protocol
-from ..policy import Activity, Clocks, Left, Limits, deadline, renewed, time_left, timeout_of
+from ..policy import Clocks, Left, Limits, SignOfLife, deadline, renewed, time_left, timeout_of
 from ..stores.base import Live, Record
 from .sending import Sender
 
@@ -42,7 +42,7 @@ class OpenSession:
     """A session with open pages here; times by this process's monotonic clock, in seconds."""
 
     __slots__ = (
-        "_offset",
+        "_clock_offset",
         "asked_once_more",
         "clocks",
         "due",
@@ -61,7 +61,7 @@ class OpenSession:
         # What is known of the session, on the store's clock, with the signs of life that are held
         # back; that clock less this process's; and the deadline as the store knows it, without.
         self.clocks = Clocks(0.0, 0.0, 0.0)
-        self._offset = 0.0
+        self._clock_offset = 0.0
         self.stored_deadline = 0.0
         # When that was.
         self.learned = 0.0
@@ -78,22 +78,22 @@ class OpenSession:
         """Take in what the store says, and the clocks with what it does not know yet."""
         self.clocks = unwritten
         self.learned = monotonic()
-        self._offset = live.now - self.learned
-        self.stored_deadline = deadline(live.clocks, limits)[0] - self._offset
+        self._clock_offset = live.now - self.learned
+        self.stored_deadline = deadline(live.clocks, limits)[0] - self._clock_offset
         self.hold_below = min(timeout_of(unwritten, limits), limits.closed_timeout or inf) / 8
 
     def left(self, limits: Limits) -> Left:
         """What the session has left, by all that is known here."""
-        return time_left(self.clocks, limits, monotonic() + self._offset)
+        return time_left(self.clocks, limits, monotonic() + self._clock_offset)
 
     def stored_left(self) -> float:
         """How long until the deadline that the store knows, in seconds."""
         return self.stored_deadline - monotonic()
 
-    def renew(self, activity: Activity, limits: Limits) -> float:
+    def renew(self, sign: SignOfLife, limits: Limits) -> float:
         """Take in a sign of life; by how much the deadline is ahead of what the store knows."""
-        self.clocks = renewed(self.clocks, activity, monotonic() + self._offset)
-        return deadline(self.clocks, limits)[0] - self._offset - self.stored_deadline
+        self.clocks = renewed(self.clocks, sign, monotonic() + self._clock_offset)
+        return deadline(self.clocks, limits)[0] - self._clock_offset - self.stored_deadline
 
     def push(self, frame: str) -> None:
         """Send a frame to all pages that are accepted."""

@@ -10,7 +10,7 @@ from hypercorn.typing import ASGISendCallable
 
 from .. import protocol
 from ..config import Settings
-from ..policy import Activity
+from ..policy import SignOfLife
 from ..reasons import REGENERATED, UNKNOWN
 from ..renewals import Renewals
 from ..servers import stopping
@@ -137,13 +137,13 @@ class Pages:
             session.push(self.state(session))
         self._deadlines.arm(session)
 
-    async def renew(self, id: str, activity: Activity) -> Live | Ended | None:
+    async def renew(self, id: str, sign: SignOfLife) -> Live | Ended | None:
         """Renew a session at once, and tell its pages.
 
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        renewing = self._settings.store.renew({id: activity})
+        renewing = self._settings.store.renew({id: sign})
         outcome = (await ask(renewing, self._settings.patience)).get(id)
         self.tell(id, outcome)
         return outcome

@@ -33,10 +33,18 @@ class Sender:
         accepted: whether the handshake is over.
         goodbye: the close code and reason that the page is sent away with; None: it stays.
         close_timeout: what the page's coroutine waits in; it ends a time after the goodbye.
-        shared: whether the connection has other things to carry, as HTTP/2's has.
+        connection_shared: whether the connection has other things to carry, as HTTP/2's has.
     """
 
-    __slots__ = ("_queue", "_send", "_sending", "accepted", "close_timeout", "goodbye", "shared")
+    __slots__ = (
+        "_queue",
+        "_send",
+        "_sending",
+        "accepted",
+        "close_timeout",
+        "connection_shared",
+        "goodbye",
+    )
 
     def __init__(self, send: ASGISendCallable) -> None:
         self._send = send
@@ -46,7 +54,7 @@ class Sender:
         self.accepted = False
         self.goodbye: tuple[int, str] | None = None
         self.close_timeout = asyncio.timeout(None)
-        self.shared = False
+        self.connection_shared = False
 
     async def accept(self) -> None:
         """Accept the socket. A page that is to go is told so now: a refusal would tell nothing."""
@@ -78,7 +86,7 @@ class Sender:
         self._put({"type": "websocket.close", "code": code, "reason": reason})
         # Until the page's own close frame has come: hypercorn cuts an HTTP/2 connection, with all
         # that is on its way there, when one comes for a socket whose coroutine has ended.
-        timeout = _CLOSE_TIMEOUT_SHARED if self.shared else CLOSE_TIMEOUT
+        timeout = _CLOSE_TIMEOUT_SHARED if self.connection_shared else CLOSE_TIMEOUT
         with suppress(RuntimeError):  # it has ended already
             self.close_timeout.reschedule(asyncio.get_running_loop().time() + timeout)
 

@@ -18,11 +18,11 @@ from .. import protocol
 from ..config import Settings
 from ..exceptions import FrameError, StoreUnavailable
 from ..origins import from_own_page, user_mismatch
-from ..policy import Activity
+from ..policy import SignOfLife
 from ..reasons import UNKNOWN
 from ..renewals import Renewals
 from ..stores.base import Record
-from .activity import ACTIVE_NOW, SEEN_NOW, activity_of
+from .activity import ACTIVE_NOW, SEEN_NOW, sign_of_life
 from .open_session import OpenSession, Page
 from .pages import Pages
 from .sending import CLOSE_TIMEOUT
@@ -73,7 +73,7 @@ class PageSocket:
                 # when what came before it has been read.
                 while (message := await receive())["type"] != "websocket.disconnect":
                     if message["type"] == "websocket.receive" and page.goodbye is None:
-                        self._take(page, message)
+                        self._take_frame(page, message)
             if page.goodbye is None and not page.unanswered:
                 # The page was there until now.
                 self._note(page.session, SEEN_NOW)
@@ -99,7 +99,7 @@ class PageSocket:
             page.close(*refusal)
         else:
             page = self._pages.join(id, send)
-        page.shared = scope.get("http_version") == "2"
+        page.connection_shared = scope.get("http_version") == "2"
         return page
 
     async def _read_session(self, page: Page, scope: WebsocketScope) -> None:
@@ -125,7 +125,7 @@ class PageSocket:
 
     # What the page says.
 
-    def _take(self, page: Page, message: WebsocketReceiveEvent) -> None:
+    def _take_frame(self, page: Page, message: WebsocketReceiveEvent) -> None:
         """Take in a frame from a page. Nothing here waits."""
         page.frames += 1
         if page.frames > _MOST_FRAMES:
@@ -141,7 +141,7 @@ class PageSocket:
             return
         if isinstance(frame, protocol.Pong):
             page.unanswered = 0
-            self._note(page.session, activity_of(frame, self._settings.keepalive))
+            self._note(page.session, sign_of_life(frame, self._settings.keepalive))
         else:
             if page.wants is None or isinstance(frame, protocol.Extend):
                 page.wants = frame
@@ -149,7 +149,7 @@ class PageSocket:
                 page.answering = True
                 self._pages.tasks.start(self._answer(page))
 
-    def _note(self, session: OpenSession, activity: Activity) -> None:
+    def _note(self, session: OpenSession, sign: SignOfLife) -> None:
         """Note a sign of life; it is written only if it moves the deadline by much.
 
         Until then it is held back: what a worker that is killed takes with it is small beside the
@@ -157,9 +157,9 @@ class PageSocket:
         have ended the session without this worker's hearing of it, writing is a way to ask.
         """
         paged = session.clocks.paged
-        moves_little = session.renew(activity, self._settings.limits) < session.hold_below
+        moves_little = session.renew(sign, self._settings.limits) < session.hold_below
         hold = paged and moves_little and self._settings.store.hears(session.learned)
-        self._renewals.note(session.id, activity, left=session.stored_left(), hold=hold)
+        self._renewals.note(session.id, sign, left=session.stored_left(), hold=hold)
 
     async def _answer(self, page: Page) -> None:
         """Answer what the page wants; what it wants in the meantime is answered together."""

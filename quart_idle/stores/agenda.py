@@ -11,7 +11,7 @@ from weakref import ref
 
 # How many names are looked at before the event loop does what else there is to do; and how long it
 # has for that at least, in seconds.
-_MOST: Final = 200
+_MOST_AT_ONCE: Final = 200
 _PAUSE: Final = 0.001
 # How far ahead a name is noted, in seconds: one that has more time is looked at then, and noted
 # again. So lists are few, and what was noted for nothing is gone after this.
@@ -80,7 +80,7 @@ class Agenda:
         self._timer, self._due = None, inf
         now = self._clock()
         try:
-            for _ in range(_MOST):
+            for _ in range(_MOST_AT_ONCE):
                 if not self._seconds or (second := self._seconds[0]) > now:
                     break
                 if not (names := self._names[second]):

@@ -14,7 +14,7 @@ from types import coroutine
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from ..exceptions import StoreUnavailable
-from ..told import Outage
+from ..log import Outage
 
 # How often in a row the event loop is to be on time before a time-out counts; and how many times as
 # long as it that can take.

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
 
-from ..policy import Activity, Clocks, Limits
+from ..policy import Clocks, Limits, SignOfLife
 from ..reasons import REGENERATED, UNKNOWN
 
 #: How long the reason of an end is told, in seconds.
@@ -32,8 +32,8 @@ REASON_KEPT: Final = 3600.0
 PERMANENT: Final = "_permanent"
 
 #: How many characters of its id a session keeps when its token changes: a store that is spread over
-#: nodes finds its place by them.
-TAG: Final = 2
+#: nodes finds its place by them, as Redis does by a hash tag.
+HASH_TAG_LENGTH: Final = 2
 
 #: How long a draft is kept, in seconds.
 DRAFT_KEPT: Final = 86_400.0
@@ -120,7 +120,7 @@ class Change(NamedTuple):
         return f"<Change of {len(self.fields)} fields>"
 
     @property
-    def anew(self) -> bool:
+    def begins_anew(self) -> bool:
         """Whether the session is another one after it: another user's, or filled anew.
 
         Its lifetime begins again, and who read it before does not write to it any more.
@@ -128,7 +128,7 @@ class Change(NamedTuple):
         return self.clear or "user_id" in self.attributes
 
     @property
-    def takes(self) -> bool:
+    def may_empty(self) -> bool:
         """Whether it may leave a session with nothing: no field but `PERMANENT`, and no user."""
         return (
             self.clear or None in self.fields.values() or self.attributes.get("user_id", "") is None
@@ -189,12 +189,11 @@ class Store(Protocol):
         """Make a session: created, active and seen now."""
 
     async def save(self, id: str, change: Change) -> Changed | None:
-        """Change a living session's data, and of its clocks what `Change.anew` says. None: there is
-        none.
+        """Change a living session's data, and of its clocks what `Change.begins_anew` says.
 
-        An id that was regenerated without `Change.anew` passes the change on to the id that the
-        session has now. A session that the change leaves with nothing (`Change.takes`) ends, with
-        the reason `SIGNED_OUT`.
+        An id that was regenerated without `Change.begins_anew` passes the change on to the id that
+        the session has now. A session that the change leaves with nothing (`Change.may_empty`)
+        ends, with the reason `SIGNED_OUT`. None: there is no session.
         """
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
@@ -212,10 +211,10 @@ class Store(Protocol):
         sign-out is not lost to a concurrent change of token; the answer is the id that ended.
         """
 
-    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         """Merge signs of life into the sessions' clocks, in one call; the answer is by id.
 
-        An activity's age is reckoned from the moment at which the store handles the call. Where a
+        A sign's age is reckoned from the moment at which the store handles the call. Where a
         part of the store fails, the answer is without the ids of that part.
         """
 

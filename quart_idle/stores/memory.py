@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..exceptions import ConfigError
-from ..policy import Activity, Clocks, Limits, deadline, renewed
+from ..policy import Clocks, Limits, SignOfLife, deadline, renewed
 from ..reasons import REGENERATED, SIGNED_OUT
 from .agenda import Agenda
 from .base import (
@@ -60,11 +60,11 @@ class _Entry:
             self.user_id = change.attributes["user_id"]
         if "timeout" in change.attributes:
             self.clocks = self.clocks._replace(timeout=change.attributes["timeout"])
-        if change.anew and now != self.clocks.created:
-            self.clocks = self.clocks._replace(anew=now)
+        if change.begins_anew and now != self.clocks.created:
+            self.clocks = self.clocks._replace(began_anew=now)
 
     def is_left_with_nothing(self, change: Change) -> bool:
-        return change.takes and self.user_id is None and self.data.keys() <= {PERMANENT}
+        return change.may_empty and self.user_id is None and self.data.keys() <= {PERMANENT}
 
 
 class _Over(NamedTuple):
@@ -73,7 +73,7 @@ class _Over(NamedTuple):
     #: The id that the session has now, if it was regenerated.
     new_id: str | None
     #: Whether its token alone was changed: a save follows it.
-    same: bool
+    passes_saves_on: bool
 
 
 class MemoryStore:
@@ -160,10 +160,10 @@ class MemoryStore:
         now: float,
         new_id: str | None = None,
         *,
-        same: bool = False,
+        passes_saves_on: bool = False,
     ) -> None:
         del self._entries[id]
-        self._over[id] = _Over(reason, at, new_id, same)
+        self._over[id] = _Over(reason, at, new_id, passes_saves_on)
         self._agenda.note(id, at + REASON_KEPT, now)
         self._tell(id, Ended(reason, now - at))
 
@@ -198,7 +198,7 @@ class MemoryStore:
 
     async def save(self, id: str, change: Change) -> Changed | None:
         now = self._now()
-        while (new_id := self._follows(id, now)) is not None and self._over[id].same:
+        while (new_id := self._follows(id, now)) is not None and self._over[id].passes_saves_on:
             id = new_id
         entry = self._alive(id, now)
         if entry is None:
@@ -227,7 +227,7 @@ class MemoryStore:
             return Changed(id, ended=True)
         self._entries[new_id] = entry
         self._watch(new_id, entry, now)
-        self._finish(id, REGENERATED, now, now, new_id, same=not change.anew)
+        self._finish(id, REGENERATED, now, now, new_id, passes_saves_on=not change.begins_anew)
         return Changed(new_id)
 
     async def end(self, id: str, reason: str) -> str | None:
@@ -239,16 +239,16 @@ class MemoryStore:
         self._finish(id, reason, now, now)
         return id
 
-    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         now = self._now()
         answer: dict[str, Live | Ended | None] = {}
-        for id, activity in activities.items():
+        for id, sign in signs.items():
             entry = self._alive(id, now)
             if entry is None:
                 answer[id] = self._why(id, now)
             else:
                 left = self._deadline(entry)[0] - now
-                before, entry.clocks = entry.clocks, renewed(entry.clocks, activity, now)
+                before, entry.clocks = entry.clocks, renewed(entry.clocks, sign, now)
                 if entry.clocks.paged and not before.paged:  # the closed timeout counts from now on
                     self._watch(id, entry, now)
                 live = answer[id] = Live(entry.clocks, now)

@@ -226,7 +226,7 @@ def behind() -> Quart:
         },
     )
     renewals = Renewals(
-        lambda activities: ask(store.renew(activities), settings.store_timeout),
+        lambda signs: ask(store.renew(signs), settings.store_timeout),
         lambda id, outcome: presence.tell(id, outcome),
     )
     presence = Presence(settings, renewals, app.config["SESSION_COOKIE_NAME"])

@@ -22,7 +22,7 @@ from redis import Redis
 from quart_idle import QuartIdle, Session
 from quart_idle.codec import encode
 from quart_idle.cookies import id_of, new_token
-from quart_idle.policy import Activity, Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import Change, Live
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.redis_servers import RedisServer, redis_server
@@ -84,9 +84,9 @@ async def _renewals(server: RedisServer) -> None:
         )
     client, both = [], []
     for number in range(_ROUNDS):
-        activities = {id: Activity(0.0, 0.0, number > 0) for id in ids}
+        signs = {id: SignOfLife(0.0, 0.0, number > 0) for id in ids}
         theirs, ours = _server_cpu(server), process_time()
-        outcomes = await store.renew(activities)
+        outcomes = await store.renew(signs)
         ours, theirs = process_time() - ours, _server_cpu(server) - theirs
         assert all(isinstance(outcomes[id], Live) for id in ids)
         client.append(ours / _RENEWALS * 1e6)

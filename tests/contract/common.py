@@ -8,7 +8,7 @@ from typing import Any, Protocol, Unpack
 import pytest
 
 from quart_idle import Store
-from quart_idle.policy import Activity, Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
     Attributes,
@@ -19,8 +19,8 @@ from quart_idle.stores.base import (
 )
 
 LIMITS = Limits(timeout=60.0, lifetime=1000.0, closed_timeout=30.0)
-HERE = Activity(seen=0.0, active=0.0)
-PAGE = Activity(seen=0.0, active=0.0, paged=True)
+HERE = SignOfLife(seen=0.0, active=0.0)
+PAGE = SignOfLife(seen=0.0, active=0.0, paged=True)
 
 
 class Time(Protocol):

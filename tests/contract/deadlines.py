@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from quart_idle import Store
-from quart_idle.policy import Activity, Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import (
     Attributes,
     Change,
@@ -29,12 +29,12 @@ class Deadlines(Bound):
     # The deadline.
 
     @pytest.mark.parametrize(
-        ("limits", "attributes", "activities", "lasts", "why"),
+        ("limits", "attributes", "signs", "lasts", "why"),
         [
             (Limits(60), {}, [], 60, "idle"),
-            (Limits(60), {}, [Activity(0, None)], 60 + 0, "idle"),
+            (Limits(60), {}, [SignOfLife(0, None)], 60 + 0, "idle"),
             (Limits(60), {}, [HERE], 80, "idle"),
-            (Limits(60), {}, [Activity(5, 15)], 65, "idle"),
+            (Limits(60), {}, [SignOfLife(5, 15)], 65, "idle"),
             (Limits(60), {"timeout": 25.0}, [], 25, "idle"),
             (Limits(60), {"timeout": 600.0}, [], 600, "idle"),
             (Limits(60, 70), {}, [HERE], 70, "lifetime"),
@@ -43,7 +43,7 @@ class Deadlines(Bound):
             (Limits(60, None, 30), {}, [HERE], 80, "idle"),
             (Limits(60, None, 30), {}, [PAGE], 50, "closed"),
             (Limits(60, None, 30), {}, [PAGE, HERE], 50, "closed"),
-            (Limits(60, None, 30), {}, [Activity(0, None, True)], 50, "closed"),
+            (Limits(60, None, 30), {}, [SignOfLife(0, None, True)], 50, "closed"),
         ],
     )
     async def test_a_session_ends_at_its_deadline_by_the_name_of_its_clock(
@@ -52,15 +52,15 @@ class Deadlines(Bound):
         clock: Time,
         limits: Limits,
         attributes: Attributes,
-        activities: list[Activity],
+        signs: list[SignOfLife],
         lasts: float,
         why: str,
     ) -> None:
         store.bind(limits, lambda *_: None)
         await store.create("id", change(**attributes))
         await clock.advance(20)
-        for activity in activities:
-            await store.renew({"id": activity})
+        for sign in signs:
+            await store.renew({"id": sign})
         await clock.advance(lasts - 20 - 1)
         await record(store)
         await clock.advance(1)
@@ -132,7 +132,7 @@ class Deadlines(Bound):
     async def test_renew_moves_clocks_and_no_data(self, bound: Store, clock: Time) -> None:
         await bound.create("id", change({"a": b"1"}, user_id="ada", timeout=50.0))
         await clock.advance(20)
-        live = (await bound.renew({"id": Activity(2.0, 5.0, True)}))["id"]
+        live = (await bound.renew({"id": SignOfLife(2.0, 5.0, True)}))["id"]
         assert isinstance(live, Live)
         found = await record(bound)
         assert (dict(found.data), found.user_id) == ({"a": b"1"}, "ada")
@@ -147,16 +147,16 @@ class Deadlines(Bound):
     ) -> None:
         created = (await bound.create("id", change())).created
         await clock.advance(40)
-        activities = [Activity(0.0, 30.0), Activity(5.0, 5.0), Activity(10.0, None, True)]
+        signs = [SignOfLife(0.0, 30.0), SignOfLife(5.0, 5.0), SignOfLife(10.0, None, True)]
         for index in order * again:
-            await bound.renew({"id": activities[index]})
+            await bound.renew({"id": signs[index]})
         found = (await record(bound)).clocks
         assert found == (created, about(created + 35), about(created + 40), True, None, None)
 
     async def test_a_renewal_never_moves_a_clock_back(self, bound: Store, clock: Time) -> None:
         clocks = await bound.create("id", change())
         await clock.advance(10)
-        await bound.renew({"id": Activity(seen=10_000.0, active=20_000.0)})
+        await bound.renew({"id": SignOfLife(seen=10_000.0, active=20_000.0)})
         assert (await record(bound)).clocks == clocks
 
     async def test_a_renewal_that_comes_after_the_deadline_is_too_late(
@@ -164,7 +164,7 @@ class Deadlines(Bound):
     ) -> None:
         await bound.create("id", change())
         await clock.advance(70)
-        answer = await bound.renew({"id": Activity(seen=20.0, active=20.0)})
+        answer = await bound.renew({"id": SignOfLife(seen=20.0, active=20.0)})
         assert answer == {"id": ("idle", about(10))}
 
     async def test_a_session_that_is_renewed_lives_to_its_lifetime(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from quart_idle import Store
-from quart_idle.policy import Activity, Clocks, Limits, deadline, renewed
+from quart_idle.policy import Clocks, Limits, SignOfLife, deadline, renewed
 from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
     REASON_KEPT,
@@ -43,8 +43,9 @@ class _Session:
         own = change.attributes.get("timeout", self.clocks.timeout)
         self.clocks = self.clocks._replace(timeout=own)
         if change.clear or "user_id" in change.attributes:
-            self.clocks = self.clocks._replace(anew=None if now == self.clocks.created else now)
-        return bool(self.data or self.user_id or not change.takes)
+            began_anew = None if now == self.clocks.created else now
+            self.clocks = self.clocks._replace(began_anew=began_anew)
+        return bool(self.data or self.user_id or not change.may_empty)
 
 
 @dataclass
@@ -164,7 +165,7 @@ class StoreModel(RuleBasedStateMachine):
             self.model.live[new_id] = session
             self.model.finish(id, REGENERATED, self.model.now)
             self.model.moved[id] = new_id
-            if change.anew:
+            if change.begins_anew:
                 self.model.anew.add(id)
         else:
             assert changed == (id, True)
@@ -179,16 +180,16 @@ class StoreModel(RuleBasedStateMachine):
             self.model.finish(current, why, self.model.now)
 
     @rule(
-        activities=st.dictionaries(
-            IDS, st.builds(Activity, AGES, st.none() | AGES, st.booleans()), max_size=4
+        signs=st.dictionaries(
+            IDS, st.builds(SignOfLife, AGES, st.none() | AGES, st.booleans()), max_size=4
         )
     )
-    def renew(self, activities: dict[str, Activity]) -> None:
-        outcomes = self.ask(self.store.renew(activities))
-        for id, activity in activities.items():
+    def renew(self, signs: dict[str, SignOfLife]) -> None:
+        outcomes = self.ask(self.store.renew(signs))
+        for id, sign in signs.items():
             if id in self.model.live:
                 session = self.model.live[id]
-                session.clocks = renewed(session.clocks, activity, self.model.now)
+                session.clocks = renewed(session.clocks, sign, self.model.now)
                 assert isinstance(outcomes[id], Live)
             elif id in self.model.over:
                 assert outcomes[id].reason == self.model.over[id][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quart_idle import Store
-from quart_idle.policy import Activity
+from quart_idle.policy import SignOfLife
 from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
     REASON_KEPT,
@@ -108,7 +108,7 @@ class Sessions(Bound):
         if ended != REGENERATED:  # the session that goes on is written to
             assert await bound.save("id", change({"a": b"2"}, timeout=9000.0)) is None
         assert await bound.regenerate("id", "id-another", change({"a": b"2"})) is None
-        outcome = (await bound.renew({"id": Activity(0.0, 0.0, True)}))["id"]
+        outcome = (await bound.renew({"id": SignOfLife(0.0, 0.0, True)}))["id"]
         assert isinstance(outcome, Ended)
         assert outcome.reason == ended
         assert await bound.load("id-another") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quart_idle import Store
-from quart_idle.policy import Activity, Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
     Ended,
@@ -47,13 +47,13 @@ class Telling(Bound):
     ) -> None:
         store.bind(Limits(60.0, warning=20.0), lambda *what: told.append(what))
         await store.open()
-        for id, activity in (("page", PAGE), ("none", HERE)):
+        for id, sign in (("page", PAGE), ("none", HERE)):
             await store.create(id, change())
-            await store.renew({id: activity})
+            await store.renew({id: sign})
         await clock.advance(39)
-        await store.renew({"page": Activity(20.0, 20.0), "none": HERE})  # 21 s were left
+        await store.renew({"page": SignOfLife(20.0, 20.0), "none": HERE})  # 21 s were left
         await clock.advance(21)
-        await store.renew({"page": Activity(50.0, 50.0)})  # it moves nothing
+        await store.renew({"page": SignOfLife(50.0, 50.0)})  # it moves nothing
         assert told == []
         live = (await store.renew({"page": HERE, "none": HERE}))["page"]
         await clock.advance(1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quart_idle import Store
-from quart_idle.policy import Activity
+from quart_idle.policy import SignOfLife
 from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
     Change,
@@ -32,7 +32,7 @@ class Tokens(Bound):
         self, bound: Store, clock: Time
     ) -> None:
         await bound.create("id", change({"a": b"1", "b": b"1"}, user_id="ada", timeout=50.0))
-        await bound.renew({"id": Activity(0.0, None, True)})
+        await bound.renew({"id": SignOfLife(0.0, None, True)})
         before = await record(bound)
         await clock.advance(10)
         assert await bound.regenerate("id", "id-new", change({"b": b"2"}))

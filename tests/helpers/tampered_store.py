@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from quart_idle import Store
-from quart_idle.policy import Activity, Clocks, Limits
+from quart_idle.policy import Clocks, Limits, SignOfLife
 from quart_idle.stores.base import Change, Changed, Ended, Listener, Live, Record
 
 
@@ -100,8 +100,8 @@ class Tampered:
     async def end(self, id: str, reason: str) -> str | None:
         return cast("str | None", await self._pass("end", id, reason))
 
-    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
-        here = {id: activity for id, activity in activities.items() if id not in self.lost}
+    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
+        here = {id: sign for id, sign in signs.items() if id not in self.lost}
         answer = await self._pass("renew", here)
         return cast("Mapping[str, Live | Ended | None]", answer)
 

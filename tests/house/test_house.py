@@ -34,7 +34,7 @@ FLOORS = [
         "servers",
         "quarts",
         "files",
-        "told",
+        "log",
         "tasks",
         "siblings",
         "client",

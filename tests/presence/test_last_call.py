@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from quart_idle.exceptions import StoreUnavailable
-from quart_idle.policy import Activity, Clocks, Limits, deadline, renewed
+from quart_idle.policy import Clocks, Limits, SignOfLife, deadline, renewed
 from quart_idle.presence.deadlines import Deadlines
 from quart_idle.presence.open_session import OpenSession, Page
 from quart_idle.renewals import Renewals
@@ -46,7 +46,7 @@ class Ending:
 
     def renew(self, *, heard: bool = False) -> None:
         """Renew the session in the store; whether this worker hears of it."""
-        self.clocks = renewed(self.clocks, Activity(0.0, 0.0), self._clock())
+        self.clocks = renewed(self.clocks, SignOfLife(0.0, 0.0), self._clock())
         if heard:
             self.tell("id", self._stored())
 
@@ -71,8 +71,8 @@ class Ending:
             return Ended("idle")
         return Record({"a": b"1"}, "ada", self.clocks, now)
 
-    async def _renew(self, activities: Any) -> Any:
-        raise AssertionError(f"nobody is there to renew {activities}")
+    async def _renew(self, signs: Any) -> Any:
+        raise AssertionError(f"nobody is there to renew {signs}")
 
     async def _send(self, message: Any) -> None:
         self._note(json.loads(message["text"])["type"])

@@ -110,7 +110,7 @@ async def test_who_does_not_answer_a_goodbye_is_waited_for_a_time(
     clock: Clock, shared: bool, seconds: float
 ) -> None:
     sender = await accepted(Reader())
-    sender.shared = shared
+    sender.connection_shared = shared
 
     async def serve() -> None:
         async with sender.close_timeout:

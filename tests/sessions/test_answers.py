@@ -82,9 +82,9 @@ async def test_the_end_of_a_slow_request_harms_nobody_where_its_session_ended(
     renewed: list[Any] = []
     renew = here.store.renew
 
-    async def watch(activities: Any) -> Any:
-        renewed.extend(activities)
-        return await renew(activities)
+    async def watch(signs: Any) -> Any:
+        renewed.extend(signs)
+        return await renew(signs)
 
     here.store.renew = watch  # type: ignore[method-assign]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quart import request
 
 from quart_idle import StoreUnavailable
-from quart_idle.policy import Activity, Clocks, renewed
+from quart_idle.policy import Clocks, SignOfLife, renewed
 from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
 from quart_idle.stores.base import Ended, Live
@@ -23,9 +23,9 @@ from tests.helpers.clock import HOUR, Clock
 from tests.helpers.handlers import look, why
 from tests.helpers.site import Site
 
-HERE = Activity(0.0, 0.0)
-SEEN = Activity(0.0, None)
-PAGE = Activity(0.0, 0.0, True)
+HERE = SignOfLife(0.0, 0.0)
+SEEN = SignOfLife(0.0, None)
+PAGE = SignOfLife(0.0, 0.0, True)
 
 
 class Writer:
@@ -34,27 +34,27 @@ class Writer:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.began = clock.monotonic()
-        self.written: list[tuple[float, dict[str, Activity]]] = []
+        self.written: list[tuple[float, dict[str, SignOfLife]]] = []
         self.told: list[tuple[str, Live | Ended | None]] = []
         self.fails = False
         self.lost: set[str] = set()
         self.takes = 0.0
         self.renewals = Renewals(self.renew, lambda id, outcome: self.told.append((id, outcome)))
 
-    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         if self.takes:
             await self._clock.advance(self.takes)
         if self.fails:
             raise StoreUnavailable
-        here = {id: activity for id, activity in activities.items() if id not in self.lost}
+        here = {id: sign for id, sign in signs.items() if id not in self.lost}
         self.written.append((self._clock.monotonic() - self.began, here))
         return dict.fromkeys(here, Ended("idle"))
 
-    def note(self, id: str = "id", activity: Activity = HERE, left: float = HOUR) -> None:
-        self.renewals.note(id, activity, left=left)
+    def note(self, id: str = "id", sign: SignOfLife = HERE, left: float = HOUR) -> None:
+        self.renewals.note(id, sign, left=left)
 
     @property
-    def batches(self) -> list[dict[str, Activity]]:
+    def batches(self) -> list[dict[str, SignOfLife]]:
         return [batch for _, batch in self.written]
 
 
@@ -109,17 +109,17 @@ async def test_the_busiest_session_costs_two_writes_a_second_at_most(
 
 
 async def test_signs_of_one_session_are_merged_by_maximum(writer: Writer, clock: Clock) -> None:
-    writer.note(activity=Activity(0.0, 10.0))
-    writer.note(activity=Activity(5.0, 3.0, True))
-    writer.note(activity=Activity(7.0, None))
+    writer.note(sign=SignOfLife(0.0, 10.0))
+    writer.note(sign=SignOfLife(5.0, 3.0, True))
+    writer.note(sign=SignOfLife(7.0, None))
     await clock.advance(1)
     ((at, batch),) = writer.written
     assert batch == {"id": (about(at), about(3.0 + at), True)}
 
 
 async def test_what_is_no_activity_stays_none(writer: Writer, clock: Clock) -> None:
-    writer.note(activity=SEEN)
-    writer.note(activity=SEEN)
+    writer.note(sign=SEEN)
+    writer.note(sign=SEEN)
     await clock.advance(1)
     assert writer.batches[0]["id"].active is None
     assert writer.batches[0]["id"].paged is False
@@ -127,7 +127,7 @@ async def test_what_is_no_activity_stays_none(writer: Writer, clock: Clock) -> N
 
 async def test_ages_grow_until_they_are_written(writer: Writer, clock: Clock) -> None:
     writer.fails = True
-    writer.note(activity=Activity(1.0, 2.0))
+    writer.note(sign=SignOfLife(1.0, 2.0))
     await clock.advance(60)
     writer.fails = False
     await clock.advance(5)
@@ -183,7 +183,7 @@ async def test_an_arrival_that_was_judged_is_not_judged_again(writer: Writer, cl
 
 
 async def test_an_arrival_is_merged_with_signs_of_other_kinds(writer: Writer, clock: Clock) -> None:
-    writer.note(activity=Activity(3.0, 3.0, True))
+    writer.note(sign=SignOfLife(3.0, 3.0, True))
     writer.renewals.note_arrival("id", lambda: True, HOUR)
     await clock.advance(1)
     ((at, batch),) = writer.written
@@ -206,14 +206,14 @@ async def test_what_is_held_is_written_with_the_next_that_is_not_or_when_release
     writer: Writer, clock: Clock
 ) -> None:
     for id in ("one", "two", "three", "four"):
-        writer.renewals.note(id, Activity(0.0, 1.0, True), left=HOUR, hold=True)
+        writer.renewals.note(id, SignOfLife(0.0, 1.0, True), left=HOUR, hold=True)
     await clock.advance(10)
     assert writer.written == []
     writer.note("one", SEEN)
     writer.renewals.note_arrival("two", lambda: False, HOUR)
     await clock.advance(1)
     assert [set(batch) for batch in writer.batches] == [{"one", "two"}]
-    assert all(activity[1:] == (about(11.5), True) for activity in writer.batches[0].values())
+    assert all(sign[1:] == (about(11.5), True) for sign in writer.batches[0].values())
     writer.renewals.release("three")
     await clock.advance(1)
     assert set(writer.batches[1]) == {"three"}
@@ -257,10 +257,10 @@ async def test_a_store_that_fails_is_not_tried_more_than_once_a_second(
     tries = 0
     renew = writer.renew
 
-    async def count(activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def count(signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         nonlocal tries
         tries += 1
-        return await renew(activities)
+        return await renew(signs)
 
     writer.renewals = Renewals(count, lambda *_: None)
     writer.fails = True
@@ -290,9 +290,9 @@ async def test_what_comes_while_the_store_is_slow_is_merged_with_what_it_could_n
     writer: Writer, clock: Clock
 ) -> None:
     writer.takes, writer.fails = 3.0, True
-    writer.note(activity=PAGE)
+    writer.note(sign=PAGE)
     await clock.advance(2)
-    writer.note(activity=SEEN)
+    writer.note(sign=SEEN)
     await clock.advance(2)
     writer.fails = False
     await clock.advance(10)
@@ -308,11 +308,11 @@ async def test_a_slow_store_is_written_to_once_at_a_time(writer: Writer, clock: 
     running = most = 0
     renew = writer.renew
 
-    async def watch(activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def watch(signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        answer = await renew(activities)
+        answer = await renew(signs)
         running -= 1
         return answer
 
@@ -349,8 +349,8 @@ async def test_nothing_is_left_running_when_there_is_nothing_to_write(
 def test_signs_from_a_loop_that_is_gone_are_written_in_the_next_one() -> None:
     written: list[str] = []
 
-    async def renew(activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
-        written.extend(activities)
+    async def renew(signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
+        written.extend(signs)
         return {}
 
     renewals = Renewals(renew, lambda *_: None)
@@ -369,7 +369,7 @@ def test_signs_from_a_loop_that_is_gone_are_written_in_the_next_one() -> None:
 SIGNS = st.tuples(
     st.sampled_from(["a", "b"]),
     st.builds(
-        Activity,
+        SignOfLife,
         st.sampled_from([0.0, 1.0, 7.0]),
         st.none() | st.sampled_from([0.0, 2.0, 9.0]),
         st.booleans(),
@@ -394,9 +394,9 @@ async def test_whatever_happens_the_store_learns_the_same_as_if_each_sign_were_w
                 writer.takes = 2.0 if step == "slow" else 0.0
             case float():
                 await clock.advance(step)
-            case id, activity, hold:
-                writer.renewals.note(id, activity, left=HOUR, hold=hold)
-                clocks[id] = renewed(clocks[id], activity, now())
+            case id, sign, hold:
+                writer.renewals.note(id, sign, left=HOUR, hold=hold)
+                clocks[id] = renewed(clocks[id], sign, now())
     writer.fails, writer.takes = False, 0.0
     for id in clocks:
         writer.renewals.release(id)

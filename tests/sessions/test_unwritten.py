@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from quart_idle import StoreUnavailable
-from quart_idle.policy import Activity, Clocks
+from quart_idle.policy import Clocks, SignOfLife
 from quart_idle.renewals import Renewals
 from quart_idle.stores.base import Ended, Live
 from tests.helpers.clock import HOUR, MINUTE, Clock
@@ -16,7 +16,7 @@ from tests.helpers.handlers import look
 from tests.helpers.site import MakeSite
 from tests.helpers.sockets import open_page
 
-HERE = Activity(0.0, 0.0, True)
+HERE = SignOfLife(0.0, 0.0, True)
 
 
 @pytest.mark.parametrize("state", ["held", "ready", "being written"])
@@ -25,10 +25,10 @@ async def test_wherever_a_sign_waits_it_is_in_the_clocks_that_are_told(
 ) -> None:
     writing, written = asyncio.Event(), asyncio.Event()
 
-    async def write(activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def write(signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         writing.set()
         await written.wait()
-        return dict.fromkeys(activities)
+        return dict.fromkeys(signs)
 
     renewals = Renewals(write, lambda *_: None)
     renewals.note("id", HERE, left=HOUR, hold=state == "held")
@@ -81,7 +81,7 @@ async def test_a_request_that_comes_while_the_end_is_looked_for_is_no_reason_to_
 
 
 async def test_a_long_outage_of_a_slow_store_piles_nothing_up(clock: Clock) -> None:
-    async def write(_: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def write(_: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         await clock.advance(1)
         raise StoreUnavailable
 
@@ -98,10 +98,10 @@ async def test_a_request_that_comes_while_a_slow_store_is_written_to_is_written_
 ) -> None:
     written: list[str] = []
 
-    async def write(activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def write(signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         await clock.advance(3)
-        written.extend(activities)
-        return dict.fromkeys(activities)
+        written.extend(signs)
+        return dict.fromkeys(signs)
 
     renewals = Renewals(write, lambda *_: None)
     renewals.note("first", HERE, left=HOUR)
@@ -115,12 +115,12 @@ def test_a_loop_that_is_abandoned_in_the_middle_of_a_write_holds_up_no_later_one
     written: list[str] = []
     abandoned = asyncio.new_event_loop()
 
-    async def write(activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def write(signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         if asyncio.get_running_loop() is abandoned:
             abandoned.stop()
             await asyncio.sleep(HOUR)
-        written.extend(activities)
-        return dict.fromkeys(activities)
+        written.extend(signs)
+        return dict.fromkeys(signs)
 
     renewals = Renewals(write, lambda *_: None)
 

@@ -18,7 +18,7 @@ from quart import (
 )
 
 from quart_idle import Session, SessionEnded
-from quart_idle.stores.base import TAG
+from quart_idle.stores.base import HASH_TAG_LENGTH
 from tests.helpers.clock import Clock
 from tests.helpers.handlers import look, put, regenerate, sign_in, why
 from tests.helpers.site import Browser, MakeSite
@@ -409,4 +409,4 @@ async def test_a_session_keeps_the_beginning_of_its_id_when_its_token_changes(
         await browser.visit(regenerate)
         ids.append((await browser.visit(lambda session: session.id)).value)
     assert len(set(ids)) == 3
-    assert len({id[:TAG] for id in ids}) == 1
+    assert len({id[:HASH_TAG_LENGTH] for id in ids}) == 1

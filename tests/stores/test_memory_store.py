@@ -13,7 +13,7 @@ from weakref import ref
 import pytest
 
 from quart_idle import ConfigError, MemoryStore, Store
-from quart_idle.policy import Activity, Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, REASON_KEPT, Ended
 from tests.helpers.clock import DAY, Clock
 from tests.store_contract import LIMITS, PAGE, DraftStoreContract, StoreModel, Told, about, change
@@ -252,7 +252,7 @@ async def test_it_does_not_grow_with_renewals(store: MemoryStore, clock: Clock) 
     await store.create("id", change())
     with growth_of_at_most(20_000):
         for number in range(900):
-            await store.renew({"id": PAGE if number % 2 else Activity(1.0, None)})
+            await store.renew({"id": PAGE if number % 2 else SignOfLife(1.0, None)})
             await clock.advance(1)
 
 

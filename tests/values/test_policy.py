@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from quart_idle.config_values import seconds
 from quart_idle.policy import (
-    Activity,
     Clocks,
     Left,
     Limits,
+    SignOfLife,
     deadline,
     lifetime_end,
     renewed,
@@ -28,13 +28,13 @@ MOMENTS = st.integers(0, 10**6).map(float)
 DURATIONS = st.integers(1, 10**6).map(float)
 LIMITS = st.builds(Limits, DURATIONS, st.none() | DURATIONS, st.none() | DURATIONS)
 CLOCKS = st.builds(
-    lambda created, active, seen, paged, own, anew: Clocks(
+    lambda created, active, seen, paged, own, began_anew: Clocks(
         created,
         created + active,
         created + active + seen,
         paged,
         own,
-        None if anew is None else created + anew,
+        None if began_anew is None else created + began_anew,
     ),
     MOMENTS,
     MOMENTS,
@@ -43,21 +43,21 @@ CLOCKS = st.builds(
     st.none() | DURATIONS,
     st.none() | DURATIONS,
 )
-ACTIVITIES = st.builds(Activity, MOMENTS, st.none() | MOMENTS, st.booleans())
+SIGNS = st.builds(SignOfLife, MOMENTS, st.none() | MOMENTS, st.booleans())
 #: A sign of life and the moment at which it reaches the store.
-RENEWALS = st.lists(st.tuples(ACTIVITIES, MOMENTS), max_size=8)
+RENEWALS = st.lists(st.tuples(SIGNS, MOMENTS), max_size=8)
 
 
-def after(clocks: Clocks, renewals: list[tuple[Activity, float]]) -> Clocks:
-    for activity, now in renewals:
-        clocks = renewed(clocks, activity, now)
+def after(clocks: Clocks, renewals: list[tuple[SignOfLife, float]]) -> Clocks:
+    for sign, now in renewals:
+        clocks = renewed(clocks, sign, now)
     return clocks
 
 
-def delayed(renewal: tuple[Activity, float], by: float) -> tuple[Activity, float]:
+def delayed(renewal: tuple[SignOfLife, float], by: float) -> tuple[SignOfLife, float]:
     """The same sign of life, written later: it is older by then."""
     (seen, active, paged), now = renewal
-    return Activity(seen + by, None if active is None else active + by, paged), now + by
+    return SignOfLife(seen + by, None if active is None else active + by, paged), now + by
 
 
 # Renewals.
@@ -65,7 +65,7 @@ def delayed(renewal: tuple[Activity, float], by: float) -> tuple[Activity, float
 
 @given(CLOCKS, RENEWALS, st.data())
 def test_renewals_in_any_order_and_repeated_give_the_same_clocks(
-    clocks: Clocks, renewals: list[tuple[Activity, float]], data: st.DataObject
+    clocks: Clocks, renewals: list[tuple[SignOfLife, float]], data: st.DataObject
 ) -> None:
     again = data.draw(st.lists(st.sampled_from(renewals))) if renewals else []
     shuffled = data.draw(st.permutations(renewals + again))
@@ -74,41 +74,41 @@ def test_renewals_in_any_order_and_repeated_give_the_same_clocks(
 
 @given(CLOCKS, RENEWALS, st.lists(MOMENTS, min_size=8, max_size=8))
 def test_a_late_renewal_gives_the_same_clocks(
-    clocks: Clocks, renewals: list[tuple[Activity, float]], delays: list[float]
+    clocks: Clocks, renewals: list[tuple[SignOfLife, float]], delays: list[float]
 ) -> None:
     late = [delayed(*pair) for pair in zip(renewals, delays, strict=False)]
     assert after(clocks, late) == after(clocks, renewals)
 
 
-@given(CLOCKS, st.lists(ACTIVITIES, min_size=1, max_size=8), MOMENTS)
+@given(CLOCKS, st.lists(SIGNS, min_size=1, max_size=8), MOMENTS)
 def test_a_batch_gives_the_same_clocks_as_its_renewals(
-    clocks: Clocks, activities: list[Activity], now: float
+    clocks: Clocks, signs: list[SignOfLife], now: float
 ) -> None:
-    ages = [activity.active for activity in activities if activity.active is not None]
-    batch = Activity(
-        min(activity.seen for activity in activities),
+    ages = [sign.active for sign in signs if sign.active is not None]
+    batch = SignOfLife(
+        min(sign.seen for sign in signs),
         min(ages, default=None),
-        any(activity.paged for activity in activities),
+        any(sign.paged for sign in signs),
     )
-    one_by_one = after(clocks, [(activity, now) for activity in activities])
+    one_by_one = after(clocks, [(sign, now) for sign in signs])
     assert renewed(clocks, batch, now) == one_by_one
 
 
 @given(CLOCKS, RENEWALS)
 def test_a_renewal_never_moves_a_clock_back_and_never_touches_the_rest(
-    clocks: Clocks, renewals: list[tuple[Activity, float]]
+    clocks: Clocks, renewals: list[tuple[SignOfLife, float]]
 ) -> None:
     then = after(clocks, renewals)
     assert then.active >= clocks.active
     assert then.seen >= clocks.seen
     assert then.paged >= clocks.paged
     assert (then.created, then.timeout) == (clocks.created, clocks.timeout)
-    assert (then.anew, then.began) == (clocks.anew, clocks.began)
+    assert (then.began_anew, then.began) == (clocks.began_anew, clocks.began)
 
 
 @given(CLOCKS, LIMITS, RENEWALS)
 def test_a_renewal_never_moves_the_deadline_back_unless_the_first_page_opens(
-    clocks: Clocks, limits: Limits, renewals: list[tuple[Activity, float]]
+    clocks: Clocks, limits: Limits, renewals: list[tuple[SignOfLife, float]]
 ) -> None:
     then = after(clocks, renewals)
     assume(then.paged == clocks.paged)
@@ -117,8 +117,8 @@ def test_a_renewal_never_moves_the_deadline_back_unless_the_first_page_opens(
 
 def test_what_is_seen_is_not_active_and_the_other_way_round() -> None:
     clocks = Clocks(0.0, 0.0, 0.0)
-    assert renewed(clocks, Activity(1.0, None), 10.0) == Clocks(0.0, 0.0, 9.0)
-    assert renewed(clocks, Activity(1.0, 4.0, True), 10.0) == Clocks(0.0, 6.0, 9.0, True)
+    assert renewed(clocks, SignOfLife(1.0, None), 10.0) == Clocks(0.0, 0.0, 9.0)
+    assert renewed(clocks, SignOfLife(1.0, 4.0, True), 10.0) == Clocks(0.0, 6.0, 9.0, True)
 
 
 # The deadline.
@@ -129,7 +129,7 @@ def test_the_deadline_is_the_first_of_the_clocks_that_count(clocks: Clocks, limi
     ends = {"idle": clocks.active + timeout_of(clocks, limits)}
     if limits.lifetime is not None:
         ends["lifetime"] = limits.lifetime + (
-            clocks.created if clocks.anew is None else clocks.anew
+            clocks.created if clocks.began_anew is None else clocks.began_anew
         )
     if limits.closed_timeout is not None and clocks.paged:
         ends["closed"] = clocks.seen + limits.closed_timeout
@@ -139,7 +139,7 @@ def test_the_deadline_is_the_first_of_the_clocks_that_count(clocks: Clocks, limi
 
 @given(CLOCKS, LIMITS, RENEWALS)
 def test_the_deadline_never_passes_the_lifetime(
-    clocks: Clocks, limits: Limits, renewals: list[tuple[Activity, float]]
+    clocks: Clocks, limits: Limits, renewals: list[tuple[SignOfLife, float]]
 ) -> None:
     end = lifetime_end(clocks, limits)
     assume(end is not None)
@@ -155,8 +155,8 @@ def test_the_deadline_never_passes_the_lifetime(
         (Limits(60), Clocks(0, 0, 0, timeout=5), (5, "idle")),
         (Limits(60), Clocks(0, 0, 0, timeout=500), (500, "idle")),
         (Limits(60, 50), Clocks(0, 0, 0), (50, "lifetime")),
-        (Limits(60, 50), Clocks(0, 40, 40, anew=30), (80, "lifetime")),
-        (Limits(60, 50), Clocks(0, 10, 40, anew=30), (70, "idle")),
+        (Limits(60, 50), Clocks(0, 40, 40, began_anew=30), (80, "lifetime")),
+        (Limits(60, 50), Clocks(0, 10, 40, began_anew=30), (70, "idle")),
         (Limits(60, 50), Clocks(0, 40, 40, timeout=500), (50, "lifetime")),
         (Limits(60, None, 30), Clocks(0, 0, 0), (60, "idle")),
         (Limits(60, None, 30), Clocks(0, 0, 0, paged=True), (30, "closed")),
@@ -192,7 +192,7 @@ def test_extendable_is_what_activity_and_an_open_page_can_still_move(
     end, _ = deadline(clocks, limits)
     now = end - 0.5
     assume(now >= clocks.seen)
-    then = renewed(clocks, Activity(0.0, 0.0, clocks.paged), now)
+    then = renewed(clocks, SignOfLife(0.0, 0.0, clocks.paged), now)
     assert time_left(clocks, limits, now).extendable == (deadline(then, limits)[0] > end)
 
 

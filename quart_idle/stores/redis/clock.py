@@ -31,15 +31,15 @@ class ServerClock:
         #: Whether to ask before the next write: nothing is known yet, or the clock was set.
         self.is_doubtful = True
 
-    def learn(self, told: float, now: float) -> None:
+    def learn(self, time: float, now: float) -> None:
         """Take in what Redis's clock said.
 
         Args:
-            told: what it said, in seconds.
+            time: what it said, in seconds.
             now: the monotonic clock when its answer was read.
         """
-        if told - now >= self._ahead or now - self._learned > _LEARNED_FOR:
-            self._ahead, self._learned = told - now, now
+        if time - now >= self._ahead or now - self._learned > _LEARNED_FOR:
+            self._ahead, self._learned = time - now, now
 
     def not_after(self, until: float) -> str:
         """A moment by the monotonic clock, as the scripts that write take it: by Redis's."""

@@ -27,10 +27,10 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...exceptions import StoreUnavailable
+from ...log import Outage
 from ...tasks import end_tasks
-from ...told import Outage
 from .connection import LOST, Command, Connection, timeless
-from .keys import by_tag
+from .keys import by_hash_tag
 from .scripts import Script
 from .trips import Trips
 
@@ -51,7 +51,7 @@ class Cluster:
         timeout: how long a trip may take, in seconds.
     """
 
-    by_slot = staticmethod(by_tag)
+    by_slot = staticmethod(by_hash_tag)
 
     def __init__(self, client: aioredis.RedisCluster, timeout: float) -> None:
         self._client = client

@@ -16,7 +16,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
-from ...told import Outage
+from ...log import Outage
 from ..base import Ended, Listener, Live
 from .check import check_servers
 from .cluster import Cluster
@@ -54,7 +54,7 @@ class Hearing:
         timeout: float,
     ) -> None:
         self._trips = trips
-        self._told = to_bytes(keys.told)
+        self._telling = to_bytes(keys.telling)
         self._heartbeat = to_bytes(keys.heartbeat)
         self._tell = tell
         self._timeout = timeout
@@ -104,7 +104,7 @@ class Hearing:
                 # Any will do: the nodes of a cluster pass on what is published.
                 connection = secrets.choice(await self._trips.connections())
                 await connection.connect()
-                await connection.send_command("SUBSCRIBE", self._told, self._heartbeat)
+                await connection.send_command("SUBSCRIBE", self._telling, self._heartbeat)
                 for _ in range(2):
                     await connection.read_response(disable_decoding=True, push_request=True)
         except BaseException:
@@ -130,7 +130,7 @@ class Hearing:
             if message is None:
                 continue
             _, channel, data = message
-            if channel != self._told:
+            if channel != self._telling:
                 own = monotonic()
             else:
                 self._tell_of(data)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..base import MOST_DRAFTS, TAG
+from ..base import HASH_TAG_LENGTH, MOST_DRAFTS
 
 #: The hash tags: what a session's id can begin with.
-TAGS = tuple(f"{number:02x}" for number in range(256))
+HASH_TAGS = tuple(f"{number:02x}" for number in range(256))
 
 _INDEX = b":due"
 
@@ -23,7 +23,7 @@ class Keys:
     def __init__(self, prefix: str, worker: str) -> None:
         self._prefix = prefix
         #: The channel on which every worker is told what happens to sessions.
-        self.told = f"{prefix}:told"
+        self.telling = f"{prefix}:told"
         #: The channel on which this worker hears itself.
         self.heartbeat = f"{prefix}:beat:{worker}"
         #: Whose turn it is to sweep.
@@ -32,16 +32,21 @@ class Keys:
         self.applications = f"{prefix}:applications".encode()
 
     def session(self, id: str) -> bytes:
-        return f"{self._prefix}:{{{id[:TAG]}}}{id[TAG:]}".encode("utf-8", "surrogatepass")
+        return self._placed(id)
 
     def index(self, id: str) -> bytes:
         """When to look at which session of an id's hash tag."""
-        return f"{self._prefix}:{{{id[:TAG]}}}".encode("utf-8", "surrogatepass") + _INDEX
+        return self._placed(id[:HASH_TAG_LENGTH]) + _INDEX
 
     def places(self, box: str) -> list[bytes]:
         """The places for drafts that a box has."""
-        start = f"{self._prefix}:{{{box[:TAG]}}}:draft:{box[TAG:]}"
-        return [f"{start}:{number}".encode() for number in range(MOST_DRAFTS)]
+        start = self._placed(box, ":draft:")
+        return [start + f":{number}".encode() for number in range(MOST_DRAFTS)]
+
+    def _placed(self, name: str, what: str = "") -> bytes:
+        """A key whose hash tag is what an id or a box's name begins with."""
+        tag, rest = name[:HASH_TAG_LENGTH], name[HASH_TAG_LENGTH:]
+        return f"{self._prefix}:{{{tag}}}{what}{rest}".encode("utf-8", "surrogatepass")
 
 
 def sessions_of(index: bytes, rests: Iterable[bytes]) -> list[bytes]:
@@ -55,7 +60,7 @@ def together(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
     return [found] if (found := list(keys)) else []
 
 
-def by_tag(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
+def by_hash_tag(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
     """On a cluster, those of one hash tag."""
     groups: dict[bytes, list[bytes]] = {}
     for key in keys:

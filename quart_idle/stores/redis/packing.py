@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Any, Final
 
-from ...policy import Activity, Clocks, Limits, deadline
+from ...policy import Clocks, Limits, SignOfLife, deadline
 from ..base import REASON_KEPT, Change, Ended, Record
 
 #: The session's clocks, and its user.
@@ -22,7 +22,7 @@ ENDED_AT: Final = b"\xfc"
 #: Of one whose token was changed: its new id; and that again, if its token alone was changed, so
 #: that a save is passed on.
 NEW_ID: Final = b"\xfb"
-SAME_AT: Final = b"\xf9"
+SAVES_TO: Final = b"\xf9"
 #: The mark of the call that ended it, by which one that is sent again knows that it did.
 ENDED_BY: Final = b"\xfa"
 
@@ -54,8 +54,8 @@ def to_text(raw: bytes) -> str:
 def unpack_clocks(raw: bytes) -> Clocks:
     """A session's clocks."""
     created, active, seen, own, paged = _CLOCKS.unpack_from(raw)
-    anew = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else None
-    return Clocks(created, active, seen, bool(paged), own or None, anew)
+    began_anew = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else None
+    return Clocks(created, active, seen, bool(paged), own or None, began_anew)
 
 
 def unpack_end(reason: bytes | None, at: bytes | float | None, now: float) -> Ended | None:
@@ -95,7 +95,7 @@ def change_arguments(change: Change) -> Iterable[Any]:
     """A change, as `apply` in `scripts.lua` takes it."""
     own = change.attributes.get("timeout", b"")
     yield 0 if own is None else own if own == b"" else repr(own)
-    yield CLEAR if change.clear else ANEW if change.anew else SAME
+    yield CLEAR if change.clear else ANEW if change.begins_anew else SAME
     fields = {to_bytes(key): value for key, value in change.fields.items()}
     if "user_id" in change.attributes:
         user = change.attributes["user_id"]
@@ -108,21 +108,19 @@ def change_arguments(change: Change) -> Iterable[Any]:
     yield from (key for key, value in fields.items() if value is None)
 
 
-def pack_signs(
-    activities: Sequence[Activity], indexes: Sequence[bytes]
-) -> tuple[list[bytes], bytes]:
+def pack_signs(signs: Sequence[SignOfLife], indexes: Sequence[bytes]) -> tuple[list[bytes], bytes]:
     """Signs of life, as the script `renew` takes them.
 
     Args:
-        activities: a session's each.
+        signs: a session's each.
         indexes: the index of each of these sessions.
 
     Returns:
         Each index once, and the signs, which name an index by its place among these.
     """
     places: dict[bytes, int] = {}
-    signs = []
-    for (seen, active, paged), index in zip(activities, indexes, strict=True):
+    packed = []
+    for (seen, active, paged), index in zip(signs, indexes, strict=True):
         place = places.setdefault(index, len(places) + 1)  # Lua counts from 1
-        signs.append(_SIGN.pack(seen, _NEVER if active is None else active, paged, place))
-    return list(places), b"".join(signs)
+        packed.append(_SIGN.pack(seen, _NEVER if active is None else active, paged, place))
+    return list(places), b"".join(packed)

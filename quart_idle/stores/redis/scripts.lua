@@ -123,7 +123,7 @@ local mark = ARGV[2]
 local c = alive(KEYS[1])
 if not c then
   if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
-  return redis.call('HGET', KEYS[1], SAME_AT) or 0
+  return redis.call('HGET', KEYS[1], SAVES_TO) or 0
 end
 apply(KEYS[1], KEYS[2], c, 3)
 if ended_for_nothing(KEYS[1], KEYS[2], mark) then return LEFT_WITH_NOTHING end
@@ -144,7 +144,7 @@ if ended_for_nothing(KEYS[1], KEYS[2], mark) then return LEFT_WITH_NOTHING end
 redis.call('RENAME', KEYS[1], KEYS[3])
 watch(KEYS[3], KEYS[4], c)
 if kind == SAME then
-  finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id, SAME_AT, new_id)
+  finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id, SAVES_TO, new_id)
 else
   finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id)
 end

@@ -20,7 +20,7 @@ from .packing import (
     NEW_ID,
     REASON,
     SAME,
-    SAME_AT,
+    SAVES_TO,
     USER,
 )
 
@@ -56,7 +56,7 @@ _FIELDS: Final = {
     "REASON": REASON,
     "ENDED_AT": ENDED_AT,
     "NEW_ID": NEW_ID,
-    "SAME_AT": SAME_AT,
+    "SAVES_TO": SAVES_TO,
     "ENDED_BY": ENDED_BY,
 }
 

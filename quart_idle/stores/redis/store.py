@@ -10,7 +10,7 @@ from typing import Any
 from redis import asyncio as aioredis
 
 from ...exceptions import ConfigError
-from ...policy import Activity, Clocks, Limits
+from ...policy import Clocks, Limits, SignOfLife
 from ...reasons import REGENERATED, SIGNED_OUT
 from ...tasks import end_tasks
 from ..base import Change, Changed, Ended, Listener, Live, Record
@@ -76,7 +76,7 @@ class RedisStore:
         self._limits, _, self._timeout = terms
         self._listeners.append(listener)
         self._keys = Keys(prefix, self._name)
-        self._scripts = scripts(limits, self._keys.told)
+        self._scripts = scripts(limits, self._keys.telling)
 
     async def open(self) -> None:
         await self._start().hearing.begun.wait()
@@ -115,7 +115,7 @@ class RedisStore:
         return unpack_clocks(answer)
 
     async def save(self, id: str, change: Change) -> Changed | None:
-        mark = secrets.token_bytes(8) if change.takes else b""
+        mark = secrets.token_bytes(8) if change.may_empty else b""
         while True:
             arguments = change_arguments(change)
             answer = await self._write("save", self._places_of(id), mark, *arguments)
@@ -125,7 +125,7 @@ class RedisStore:
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
         name = to_bytes(new_id)
-        mark = name if change.takes else b""
+        mark = name if change.may_empty else b""
         keys = *self._places_of(id), *self._places_of(new_id)
         arguments = change_arguments(change)
         answer = await self._write("regenerate", keys, name, mark, *arguments)
@@ -162,18 +162,18 @@ class RedisStore:
 
     # Renewing.
 
-    async def renew(self, activities: Mapping[str, Activity]) -> Mapping[str, Live | Ended | None]:
+    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         calls = self._start().calls
-        ids = {self._keys.session(id): id for id in activities}
+        ids = {self._keys.session(id): id for id in signs}
         outcomes: dict[str, Live | Ended | None] = {}
 
         async def renew_some(keys: Sequence[bytes]) -> None:
             some = [ids[key] for key in keys]
-            indexes, signs = pack_signs(
-                [activities[id] for id in some], [self._keys.index(id) for id in some]
+            indexes, packed = pack_signs(
+                [signs[id] for id in some], [self._keys.index(id) for id in some]
             )
-            told, *answers = await calls.write("renew", [*keys, *indexes], len(some), signs)
-            now = float(told)
+            time, *answers = await calls.write("renew", [*keys, *indexes], len(some), packed)
+            now = float(time)
             for id, answer in zip(some, answers, strict=True):
                 if isinstance(answer, bytes):
                     outcomes[id] = Live(unpack_clocks(answer), now)

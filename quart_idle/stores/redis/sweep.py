@@ -7,9 +7,9 @@ import secrets
 from typing import Final
 
 from ...exceptions import StoreUnavailable
-from ...told import Outage
+from ...log import Outage
 from .calls import Calls, failures_of
-from .keys import TAGS, Keys, sessions_of
+from .keys import HASH_TAGS, Keys, sessions_of
 from .scripts import MOST_DUE
 
 # How often what is due is looked for, and the subscription is tried by a message, in seconds.
@@ -49,7 +49,7 @@ class Sweep:
     async def _beat(self) -> None:
         """Say something to oneself, by which `Hearing` knows that it hears."""
         # By way of any node: where one is down, the others are heard still.
-        index = self._keys.index(secrets.choice(TAGS))
+        index = self._keys.index(secrets.choice(HASH_TAGS))
         await failures_of([self._calls.call("beat", [index], self._keys.heartbeat)])
 
     async def _is_ours(self) -> bool:
@@ -69,7 +69,7 @@ class Sweep:
             answers = await self._calls.call("due", indexes)
             found.extend((index, due) for index, due in zip(indexes, answers, strict=True) if due)
 
-        indexes = [self._keys.index(tag) for tag in TAGS]
+        indexes = [self._keys.index(tag) for tag in HASH_TAGS]
         await failures_of(look(some) for some in self._calls.by_slot(indexes))
         failed = await failures_of(
             self._calls.call("sweep", [index, *sessions_of(index, due)]) for index, due in found

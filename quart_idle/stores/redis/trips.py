@@ -155,13 +155,13 @@ class Trips:
                     waiting = loop.create_future()
                     self._free.append(waiting)
                     await waiting
-                loads, calls = self._take()
+                loads, calls = self._next_batch()
                 if loads or calls:
                     await self._trip(connection, loads, calls)
         finally:
             await connection.drop()
 
-    def _take(self) -> tuple[list[_Load], list[_Call]]:
+    def _next_batch(self) -> tuple[list[_Load], list[_Call]]:
         """Some of what is waiting."""
         loads, self._loads = self._loads[:MOST_AT_ONCE], self._loads[MOST_AT_ONCE:]
         calls, self._calls = self._calls[:MOST_AT_ONCE], self._calls[MOST_AT_ONCE:]
@@ -252,9 +252,9 @@ class Trips:
 
     def _learn(self, time: Any) -> float:
         """What Redis says the time is."""
-        told = seconds(time)
-        self._clock.learn(told, monotonic())
-        return told
+        now = seconds(time)
+        self._clock.learn(now, monotonic())
+        return now
 
     async def _send(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         """What is answered to commands, which are sent again where the connection was lost."""

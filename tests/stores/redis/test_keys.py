@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from quart_idle.cookies import id_of, new_token
-from quart_idle.stores.redis.keys import TAGS, Keys, by_tag, sessions_of, together
+from quart_idle.stores.redis.keys import HASH_TAGS, Keys, by_hash_tag, sessions_of, together
 
 KEYS = Keys("quart-idle", "worker")
 IDS = st.from_regex(r"\A[0-9a-f]{64}\Z")
@@ -28,7 +28,7 @@ def test_keys_that_a_script_gets_on_a_cluster_are_on_one_slot_and_none_is_lost(
     ids: list[str],
 ) -> None:
     keys = [KEYS.session(id) for id in ids]
-    groups = list(by_tag(keys))
+    groups = list(by_hash_tag(keys))
     assert sorted(key for group in groups for key in group) == sorted(keys)
     for group in groups:
         assert len({key_slot(key) for key in group}) == 1
@@ -46,4 +46,4 @@ def test_an_index_names_sessions_by_what_follows_their_hash_tag(id: str) -> None
 
 
 def test_every_token_has_one_of_the_hash_tags() -> None:
-    assert {id_of(new_token())[:2] for _ in range(2000)} <= set(TAGS)
+    assert {id_of(new_token())[:2] for _ in range(2000)} <= set(HASH_TAGS)

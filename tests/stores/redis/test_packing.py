@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quart_idle.policy import Activity, Clocks, Limits
+from quart_idle.policy import Clocks, Limits, SignOfLife
 from quart_idle.stores.base import REASON_KEPT, Ended, Record
 from quart_idle.stores.redis import packing
 from quart_idle.stores.redis.packing import change_arguments, pack_signs, unpack_session
@@ -53,7 +53,7 @@ def test_a_session_whose_deadline_is_past_is_over_though_nobody_swept_it(
 
 def test_what_a_later_version_stores_behind_the_clocks_is_left_alone() -> None:
     raw = CLOCKS + struct.pack("<d", 15.0) + b"more"
-    assert packing.unpack_clocks(raw) == Clocks(10.0, 20.0, 30.0, anew=15.0)
+    assert packing.unpack_clocks(raw) == Clocks(10.0, 20.0, 30.0, began_anew=15.0)
 
 
 @given(st.text(st.characters()))
@@ -61,7 +61,7 @@ def test_every_text_is_a_name(text: str) -> None:
     raw = packing.to_bytes(text)
     assert packing.to_text(raw) == text
     own = (packing.CLOCKS, packing.USER, packing.REASON, packing.ENDED_AT, packing.NEW_ID)
-    assert raw not in (*own, packing.SAME_AT, packing.ENDED_BY)
+    assert raw not in (*own, packing.SAVES_TO, packing.ENDED_BY)
 
 
 def test_a_change_says_how_many_fields_it_sets_and_then_what_it_deletes() -> None:
@@ -84,10 +84,10 @@ def test_a_change_says_what_of_the_session_stays(more: Any, expected: list[Any])
 
 
 def test_signs_of_life_name_each_index_once() -> None:
-    activities = [Activity(1.0, None, True), Activity(2.0, 3.0, False), Activity(0.0, 0.0, False)]
-    indexes, signs = pack_signs(activities, [b"one", b"two", b"one"])
+    signs = [SignOfLife(1.0, None, True), SignOfLife(2.0, 3.0, False), SignOfLife(0.0, 0.0, False)]
+    indexes, packed = pack_signs(signs, [b"one", b"two", b"one"])
     assert indexes == [b"one", b"two"]
-    assert list(struct.iter_unpack("<ddBH", signs)) == [
+    assert list(struct.iter_unpack("<ddBH", packed)) == [
         (1.0, -1.0, 1, 1),
         (2.0, 3.0, 0, 2),
         (0.0, 0.0, 0, 1),

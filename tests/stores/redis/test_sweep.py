@@ -9,7 +9,7 @@ import pytest
 
 from quart_idle import StoreUnavailable
 from quart_idle.stores.redis.calls import Calls
-from quart_idle.stores.redis.keys import TAGS, Keys, by_tag
+from quart_idle.stores.redis.keys import HASH_TAGS, Keys, by_hash_tag
 from quart_idle.stores.redis.scripts import MOST_DUE
 from quart_idle.stores.redis.sweep import Sweep
 
@@ -25,7 +25,7 @@ class Answers:
         self.down = set(down)
         self.swept: dict[bytes, Sequence[bytes]] = {}
 
-    by_slot = staticmethod(by_tag)
+    by_slot = staticmethod(by_hash_tag)
 
     async def call(self, name: str, keys: Sequence[bytes], *_: Any) -> Any:
         tag = keys[0].partition(b"{")[2][:2].decode()
@@ -77,4 +77,4 @@ async def test_one_worker_has_the_turn_and_each_where_nobody_can_have_it(
 
 
 def test_every_index_is_looked_at() -> None:
-    assert len({KEYS.index(tag) for tag in TAGS}) == 256
+    assert len({KEYS.index(tag) for tag in HASH_TAGS}) == 256

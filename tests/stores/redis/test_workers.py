@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from quart_idle import ConfigError, MemoryStore, Store
-from quart_idle.policy import Activity, Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import Ended, Live, Record
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.listings import text_of
@@ -338,7 +338,7 @@ async def test_what_timed_out_is_told_once_and_leaves_its_reason_for_an_hour(
         for number, id in enumerate(ids[why]):
             own = 500.0 if why == "lifetime" else None
             await workers[number % 3].create(id, change(SAME, user_id="ada", timeout=own))
-    await workers[0].renew(dict.fromkeys(ids["closed"], Activity(0.0, 0.0, True)))
+    await workers[0].renew(dict.fromkeys(ids["closed"], SignOfLife(0.0, 0.0, True)))
     await workers[0].load("any")
     with listening(still) as told:
         for why, seconds in whys.items():

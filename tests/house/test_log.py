@@ -237,7 +237,7 @@ async def test_another_session_interface_in_our_place_is_told_at_the_start(log: 
     app.session_interface = Other()
     await started(app)
     (line,) = told(log, logging.ERROR)
-    assert "test_told.Other" in line
+    assert "test_log.Other" in line
     assert "QuartIdle(app) after it" in line
 
 
@@ -247,7 +247,7 @@ async def test_that_another_one_s_place_is_taken_is_told(log: Any) -> None:
     QuartIdle(app, timeout=600)
     (line,) = told(log)
     assert "takes the place" in line
-    assert "test_told.Other" in line
+    assert "test_log.Other" in line
 
 
 @pytest.mark.parametrize("name", ["asgi_http_class", "asgi_websocket_class"])

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 
 # How many things are told once, each. What tells them apart may come from a client.
-_MOST: Final = 100
+_MOST_WARNINGS: Final = 100
 
 # How often a log is told of what goes on, in seconds.
 _EVERY: Final = 60.0
@@ -29,7 +29,7 @@ class Once:
 
     def warn(self, what: Hashable, text: str, *arguments: object) -> None:
         """Warn, unless this was told before."""
-        if what not in self._told and len(self._told) < _MOST:
+        if what not in self._told and len(self._told) < _MOST_WARNINGS:
             self._told.add(what)
             _log.warning(text, *arguments)
 
