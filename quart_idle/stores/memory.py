@@ -70,7 +70,7 @@ class _Entry:
 class _Over(NamedTuple):
     reason: str
     at: float
-    #: The id that the session has now, if it was regenerated.
+    #: The id that the session has now, if it was regenerated; or was to have, if that left nothing.
     new_id: str | None
     #: Whether its token alone was changed: a save follows it.
     passes_saves_on: bool
@@ -179,7 +179,10 @@ class MemoryStore:
 
     def _follows(self, id: str, now: float) -> str | None:
         """The id that took an id's place, while it is told that one did."""
-        return None if self._why(id, now) is None else self._over[id].new_id
+        over = self._over.get(id)
+        if over is None or over.reason != REGENERATED or self._why(id, now) is None:
+            return None
+        return over.new_id
 
     async def load(self, id: str) -> Record | Ended | None:
         now = self._now()
@@ -215,16 +218,17 @@ class MemoryStore:
         now = self._now()
         entry = self._alive(id, now)
         if entry is None:
-            if self._follows(id, now) != new_id:
+            # It may have been asked for before.
+            if self._why(id, now) is None or self._over[id].new_id != new_id:
                 return None
             if self._over[id].reason == SIGNED_OUT:
                 return Changed(id, ended=True)
             return None if self._alive(new_id, now) is None else Changed(new_id)
         entry.apply(change, now)
-        self._over.pop(new_id, None)  # it may go back to an id that it had
         if entry.is_left_with_nothing(change):
             self._finish(id, SIGNED_OUT, now, now, new_id)
             return Changed(id, ended=True)
+        self._over.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
         self._watch(new_id, entry, now)
         self._finish(id, REGENERATED, now, now, new_id, passes_saves_on=not change.begins_anew)

@@ -12,7 +12,7 @@ from quart import Response, render_template_string
 
 from quart_idle import Session, StoreUnavailable
 from tests.helpers.clock import MINUTE, Clock
-from tests.helpers.handlers import look, why
+from tests.helpers.handlers import Do, look, put, regenerate, why
 from tests.helpers.site import MakeSite
 
 
@@ -39,6 +39,28 @@ async def test_what_the_application_answers_to_an_error_is_all_that_is_answered(
     assert answer.headers.getlist("Content-Type") == ["text/plain"]
     assert answer.headers.getlist("Content-Length") == ["5"]
     assert answer.headers["Retry-After"] == "7", "the application knows better"
+
+
+@pytest.mark.parametrize(("user", "do"), [(None, put(a=2)), ("ada", regenerate)])
+async def test_a_token_that_a_view_saved_goes_out_with_the_503_of_the_save_after_it(
+    site: MakeSite, user: str | None, do: Do
+) -> None:
+    here = site()
+    browser = await here.signed_in(a=2) if user else here.browser()
+    before = browser.token
+
+    async def view(session: Session) -> None:
+        do(session)
+        await session.save()
+        here.store.fault = OSError()
+        session["b"] = 3
+
+    answer = await browser.visit(view)
+    assert answer.status == 503
+    assert answer.cookie is not None
+    assert answer.cookie["value"] == browser.token != before
+    here.store.fault = None
+    assert (await browser.visit(look)).value == {"a": 2}
 
 
 async def test_any_text_is_a_user_whose_page_has_the_client(site: MakeSite) -> None:
