@@ -1,4 +1,4 @@
-"""The pages that `test_page` opens: those of `app`, and some that ask more of the client.
+"""The pages that `tests/client` opens: those of `app`, and some that ask more of the client.
 
 Settings come from the environment, as JSON in ``QUART_IDLE_TEST``.
 """

@@ -19,6 +19,8 @@ import httpx
 from tests.helpers.prefork import Forked, fork
 
 _ROOT = Path(__file__).parent.parent.parent
+# A server that can be killed and made to stand still: otherwise that hits only hypercorn's master.
+ONE_PROCESS = ("--workers", "0")
 
 
 _LISTENING = re.compile(r"[Rr]unning on (https?)://127\.0\.0\.1:(\d+)")

@@ -8,9 +8,13 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
+from tests.helpers.shown import heard
+from tests.helpers.waiting import until
 
 # Untouched pages are warned after 2.5 seconds; their sessions end after four.
 UNTOUCHED = {"keepalive": "activity", "timeout": 4, "warning": 1.5}
+# Untouched pages are warned after a second, and have two more.
+WARNED_SOON = {"keepalive": "activity", "timeout": 3, "warning": 2}
 
 
 async def user_of(browser: Browser, url: str) -> str | None:
@@ -35,3 +39,23 @@ async def sign_in_at(page: Page, name: str) -> None:
     with suppress(PlaywrightError):  # the window may be closed at once
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_text("Welcome")).to_be_visible()
+
+
+async def sign_in(browser: Browser, url: str, user: str = "ada") -> str:
+    """Sign in without a page; the URL of one that the session has."""
+    await browser.post(f"{url}/sign-in/{user}")
+    return f"{url}/page"
+
+
+async def why_ended(browser: Browser, url: str) -> str | None:
+    """Why the session ended, if it did; asking is no sign of life."""
+    reason: str | None = (await browser.get(f"{url}/_idle/state")).get("reason")
+    return reason
+
+
+async def open_warned(browser: Browser, url: str, path: str = "/letter") -> Page:
+    """Ada signs in, opens a page, and does not touch it."""
+    await browser.post(f"{url}/sign-in/ada")
+    page = await browser.open(f"{url}{path}")
+    await until(lambda: heard(page, "warning"))
+    return page
