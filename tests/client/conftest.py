@@ -1,13 +1,15 @@
-"""A real browser for the tests of each module."""
+"""A real browser for all tests of the folder."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
+from pytest_asyncio import is_async_test
 
 from tests.helpers.browser import Browser, chromium
 from tests.helpers.servers import Serve
@@ -16,7 +18,14 @@ from tests.helpers.waiting import PATIENCE
 expect.set_options(timeout=PATIENCE * 1000)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # All in the loop to which the browser's driver belongs.
+    for item in items:
+        if Path(__file__).parent in item.path.parents and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chrome(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """A browser for all of these tests, which holds the timers of hidden tabs back very soon.
 
@@ -29,7 +38,7 @@ async def chrome(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brow
         yield browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser(chrome: Browser) -> AsyncIterator[Browser]:
     """The browser, as new; its pages complain of nothing that was not provoked."""
     yield chrome

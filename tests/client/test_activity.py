@@ -13,9 +13,6 @@ from tests.helpers.shown import cover_in, heard, is_undisturbed, on_top, prompt_
 from tests.helpers.visits import UNTOUCHED, WARNED_SOON, open_letter, sign_in, user_of, why_ended
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
 # Activity
 
 

@@ -14,8 +14,6 @@ from tests.helpers.shown import cover_in, heard, is_undisturbed, prompt_in
 from tests.helpers.visits import why_ended
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 async def demo_sign_in(browser: Browser, url: str, keepalive: str) -> Page:
     """The demo, signed in by hand from its first page on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.async_api import expect
 
 from tests.helpers.app import HIDDEN_IN_FORMS
@@ -11,9 +10,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.typed import DRAFTS, asked_in, drafts, has_letter, offer_in, write_letter
 from tests.helpers.visits import UNTOUCHED, sign_in
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 # Elements that hold a value in their own way, and one that tells nobody.
 OWN_ELEMENTS = """() => {

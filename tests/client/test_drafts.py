@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
@@ -15,8 +14,6 @@ from tests.helpers.shown import cover_in, prompt_in
 from tests.helpers.typed import DRAFTS, drafts, has_letter, offer_in, write_letter
 from tests.helpers.visits import UNTOUCHED, sign_in
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 

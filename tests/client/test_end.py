@@ -15,8 +15,6 @@ from tests.helpers.shown import cover_in, heard, is_undisturbed, on_top
 from tests.helpers.visits import sign_in
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 async def send(page: Page, path: str) -> None:
     """A POST request by a page."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.async_api import expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import OVER, greeted, prompt_in
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUICK = "tests.helpers.quick_pages:app"
 

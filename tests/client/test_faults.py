@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
@@ -27,9 +26,6 @@ from tests.helpers.shown import (
 )
 from tests.helpers.visits import open_letter, sign_in, user_of
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 # Servers and lines that fail
 

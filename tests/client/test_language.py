@@ -13,9 +13,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import heard, prompt_in
 from tests.helpers.visits import UNTOUCHED, sign_in
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
 # What a page is given
 
 

@@ -14,8 +14,6 @@ from tests.helpers.typed import DRAFTS, typed_and_asked
 from tests.helpers.visits import open_letter, sign_in
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 async def test_unsent_work_in_a_marked_form_is_not_left_without_a_question(
     serve_pages: Serve, browser: Browser

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
@@ -17,8 +16,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard, prompt_in
 from tests.helpers.visits import end_by_time, open_warned
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # They are warned after half a second, and have two minutes.
 PATIENT = {"keepalive": "activity", "timeout": 120.5, "warning": 120, "sign_out_url": "/?out"}

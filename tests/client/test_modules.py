@@ -15,8 +15,6 @@ from tests.helpers.shown import cover_in, greeted, heard
 from tests.helpers.visits import open_letter
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 LATER = {"drafts.js", "fields.js"}
 
 

@@ -17,10 +17,8 @@ from tests.helpers.shown import cover_in, heard, on_top, veil_in
 from tests.helpers.visits import UNTOUCHED, end_by_time, open_letter, sign_in_at, user_of
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def forgetful(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """A browser without a back/forward cache."""
     folder = tmp_path_factory.mktemp("chromium")

@@ -13,9 +13,6 @@ from tests.helpers.shown import cover_in, heard, on_top, prompt_in
 from tests.helpers.visits import UNTOUCHED, open_letter, sign_in
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
 # What a page is given
 
 

@@ -14,9 +14,6 @@ from tests.helpers.shown import cover_in, heard, is_undisturbed, on_top, veil_in
 from tests.helpers.visits import open_letter, sign_in, user_of, why_ended
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
 # Presence
 
 

@@ -6,16 +6,12 @@ import asyncio
 import re
 import signal
 
-import pytest
 from playwright.async_api import expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import ONE_PROCESS, Serve
 from tests.helpers.shown import cover_in, heard, on_top, prompt_in
 from tests.helpers.visits import UNTOUCHED, WARNED_SOON, open_warned, sign_in, why_ended
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 # The prompt
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 
-import pytest
 from playwright.async_api import WebSocket, expect
 
 from tests.helpers.browser import Browser
@@ -14,8 +13,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import heard, prompt_in
 from tests.helpers.visits import open_letter, user_of
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_clock_that_is_set_back_makes_the_page_ask_and_changes_nothing(

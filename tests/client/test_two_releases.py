@@ -11,8 +11,6 @@ from tests.helpers.servers import Serve, Server
 from tests.helpers.shown import heard
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 # What the browser says of a part that no worker had.
 GONE = "status of 404|Failed to (load module script|fetch dynamically imported module)"
 

@@ -14,8 +14,6 @@ from tests.helpers.shown import AWAY, OVER, cover_in, heard, on_top, prompt_in
 from tests.helpers.visits import end_by_time, open_letter, open_warned, sign_in_at
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 @pytest.mark.parametrize("sockets_pass", [True, False])
 async def test_a_page_does_not_go_on_as_that_of_somebody_else_who_signed_in(

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.async_api import Route
 
 from tests.helpers.browser import Browser
@@ -15,8 +14,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import AWAY, cover_in, heard, is_undisturbed
 from tests.helpers.visits import end_by_time, open_letter
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What is said in our place: by gateways, authenticating proxies, captive portals.
 NOT_OURS: list[dict[str, Any]] = [
