@@ -45,6 +45,21 @@ def test_helpers_are_no_tests_and_have_none(path: Path) -> None:
     assert [name for name in [path.stem, *names] if name.startswith("test_")] == []
 
 
+def test_the_map_has_each_module_in_its_place() -> None:
+    picture = CONTRIBUTING.partition("```text\nquart_idle/\n")[2].partition("```")[0]
+    folders: dict[int, str] = {}
+    mapped = []
+    for margin, name in re.findall(r"^( +)([\w.-]+(?:/|\.py)) ", picture, re.MULTILINE):
+        folder = folders.get(len(margin) - 2, "")
+        folders[len(margin)] = folder + name
+        if name.endswith(".py"):
+            mapped.append(folder + name)
+    package = ROOT / "quart_idle"
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    doors = {name for name in modules if name.endswith("/__init__.py")}  # a folder's own line
+    assert sorted(mapped) == sorted(modules - doors)
+
+
 def test_a_promise_s_tests_are_found_by_its_number() -> None:
     text = CONTRIBUTING.partition("\n## Promises\n")[2].partition("\n## ")[0]
     promises = re.findall(r"^(\d)\. \*\*(.+?)\.\*\*", text, re.MULTILINE)
