@@ -14,6 +14,7 @@ from tests.helpers.engines.acts import (
     desk_at,
     dialog_in,
     get,
+    go,
     is_covered,
     open_page,
     post,
@@ -37,6 +38,21 @@ async def test_an_open_page_keeps_its_session_alive_though_nobody_touches_it(
     desk = await desk_at(engine, server.url, "ada")
     page = await open_page(engine, f"{server.url}/letter")
     await asyncio.sleep(4)
+    assert await dialog_in(page) is None
+    assert await state_of(page) == "live"
+    assert (await get(desk, "/peek"))["user"] == "ada"
+
+
+@scenario("a page in a hidden tab does so, too")
+async def test_a_page_in_a_hidden_tab_keeps_its_session_alive(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    server = serve_pages({"timeout": 2, "warning": 0.5, "closed_timeout": 1.5})
+    desk = await desk_at(engine, server.url, "ada")
+    page = await engine.hidden_tab()
+    await go(page, f"{server.url}/letter")
+    await asyncio.sleep(4)
+    assert await page.evaluate("() => document.visibilityState") == "hidden"
     assert await dialog_in(page) is None
     assert await state_of(page) == "live"
     assert (await get(desk, "/peek"))["user"] == "ada"

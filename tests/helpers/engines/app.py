@@ -19,6 +19,24 @@ STRICT = """<!doctype html>
 <body><h1>Signed in as {{ session.user_id }}</h1></body></html>
 """
 
+WATCHED = """<!doctype html>
+<html lang="en"><head><title>Watched</title>
+<script>
+  // In how many frames, after the way back, the page of a user could be seen.
+  window.seen = 0;
+  let isBack = performance.getEntriesByType("navigation")[0].type === "back_forward";
+  addEventListener("pageshow", ({ persisted }) => { isBack ||= persisted; });
+  const look = () => {
+    const isCovered = document.querySelector("quart-idle")?.shadowRoot.querySelector("[open]");
+    const text = document.querySelector("h1")?.textContent ?? "None";
+    if (isBack && !isCovered && !text.endsWith("None")) ++seen;
+    requestAnimationFrame(look);
+  };
+  look();
+</script>
+{{ quart_idle() }}</head><body><h1>Signed in as {{ session.user_id }}</h1></body></html>
+"""
+
 reports: list[Any] = []
 
 
@@ -31,6 +49,12 @@ async def strict() -> Response:
         "require-trusted-types-for 'script'; trusted-types 'none'; report-uri /reports"
     )
     return response
+
+
+@app.get("/watched")
+async def watched() -> str:
+    """A page that notes whether it is seen when it comes back."""
+    return await render_template_string(WATCHED)
 
 
 @app.route("/reports", methods=["GET", "POST"])

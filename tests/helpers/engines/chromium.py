@@ -61,6 +61,11 @@ class Chromium:
     async def tab(self) -> ChromiumTab:
         return ChromiumTab(await self._chrome.context.new_page())
 
+    async def hidden_tab(self) -> ChromiumTab:
+        tab = await self.tab()
+        await self.tab()
+        return tab
+
     async def tabs(self) -> list[Tab]:
         return [ChromiumTab(page) for page in self._chrome.context.pages[1:]]
 

@@ -36,6 +36,9 @@ class Tab(Protocol):
     async def picture(self) -> bytes:
         """What is seen of the page, as PNG."""
 
+    async def pdf(self) -> bytes:
+        """What would be printed, where the driver can tell."""
+
     async def close(self) -> None: ...
 
 
@@ -44,6 +47,9 @@ class Engine(Protocol):
 
     async def tab(self) -> Tab:
         """A new tab, in front of the others."""
+
+    async def hidden_tab(self) -> Tab:
+        """A new tab, behind another."""
 
     async def tabs(self) -> list[Tab]:
         """All of them, and the windows that pages have opened."""

@@ -136,6 +136,11 @@ class Firefox:
         )
         return FirefoxTab(self._line, made["context"])
 
+    async def hidden_tab(self) -> FirefoxTab:
+        tab = await self.tab()
+        await self.tab()
+        return tab
+
     async def tabs(self) -> list[Tab]:
         contexts = (await self._line.send("browsingContext.getTree", maxDepth=0))["contexts"]
         return [

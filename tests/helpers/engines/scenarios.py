@@ -8,10 +8,7 @@ ENGINES = ["chromium", "firefox", "webkit"]
 
 #: What no test can make an engine do here, and why.
 BEYOND = {
-    ("hidden", "webkit"): "a tab of MiniBrowser is never hidden",
-    ("print", "webkit"): "WebKitGTK's driver does not print",
-    ("media", "firefox"): "Firefox does not have BiDi's command for forced colours",
-    ("media", "webkit"): "WebDriver has no command for forced colours",
+    ("print", "webkit"): "its driver does not print",
 }
 
 

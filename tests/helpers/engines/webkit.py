@@ -119,6 +119,9 @@ class WebKitTab:
     async def picture(self) -> bytes:
         return base64.b64decode(await self._send("GET", "/screenshot"))
 
+    async def pdf(self) -> bytes:
+        raise NotImplementedError  # nor does the driver
+
     async def close(self) -> None:
         await self._send("DELETE", "/window")
 
@@ -135,8 +138,14 @@ class WebKit:
         if self._is_new:
             self._is_new = False
             return WebKitTab(self._line, await self._line.send("GET", "/window"))
-        # (A tab that is not seen is not drawn, and to click there ends the browser.)
-        made = await self._line.send("POST", "/window/new", {"type": "window"})
+        return await self._open("window")
+
+    async def hidden_tab(self) -> WebKitTab:
+        # It is not drawn, and to click there ends the browser.
+        return await self._open("tab")
+
+    async def _open(self, kind: str) -> WebKitTab:
+        made = await self._line.send("POST", "/window/new", {"type": kind})
         return WebKitTab(self._line, made["handle"])
 
     async def tabs(self) -> list[Tab]:
