@@ -17,12 +17,13 @@ from flask.sessions import SessionMixin
 
 from .config_values import seconds
 from .contents import Contents
-from .cookies import Token, id_of
+from .cookies import Token
 from .life import Life
 from .policy import Clocks, Limits, SignOfLife, deadline, renewed
 from .reasons import SIGNED_OUT
+from .regeneration import PendingRegeneration
 from .states import TO_WRITE, Sight, State
-from .stores.base import PERMANENT, Change, Fields, Record
+from .stores.base import PERMANENT, Change, Record
 
 
 class SessionBackend(Protocol):
@@ -37,32 +38,6 @@ class SessionBackend(Protocol):
     async def save(self, session: Session) -> None: ...
 
     async def reload(self, session: Session) -> None: ...
-
-
-class PendingRegeneration(NamedTuple):
-    """A change of token that the store was asked for, and has not answered yet."""
-
-    id: str
-    token: Token
-    change: Change
-    #: The fields that were stored before, and the contents' epoch.
-    stored: Mapping[str, bytes]
-    epoch: int
-
-    @property
-    def new_id(self) -> str:
-        return id_of(self.token)
-
-    def __repr__(self) -> str:
-        return f"<PendingRegeneration from {self.id} to {self.new_id}>"
-
-    @property
-    def undo(self) -> Change | None:
-        """What takes it back; None where the old token is to have nothing any more."""
-        if self.change.begins_anew:
-            return None
-        # As it was, and not only where it was: no more is to be had with the old token.
-        return Change(Fields((key, self.stored.get(key)) for key in self.change.fields), {})
 
 
 class SetCookie(NamedTuple):

@@ -15,7 +15,8 @@ from .config import Settings
 from .cookies import id_of, new_token
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
 from .reasons import SIGNED_OUT
-from .session import PendingRegeneration, Session, SetCookie
+from .regeneration import PendingRegeneration
+from .session import Session, SetCookie
 from .states import EXISTS, TO_END, State
 from .stores.asking import ask
 from .stores.base import Change, Changed

@@ -63,6 +63,7 @@ FLOORS = [
         "stores.urls",
         "config_values",
         "cookies",
+        "regeneration",
         "contents",
         "session",
         "drafts",
