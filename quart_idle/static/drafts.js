@@ -110,12 +110,13 @@ function show(form, draft) {
   choose(texts.discard, () => drop(form, [draft.page]));
 }
 
-/** Whether there is another address or user: htmx and Turbo change it without a load. */
+/** Whether there is another address, user or form: htmx and Turbo change them without a load. */
 export function look() {
-  if (place === here()) return;
-  place = here();
-  removeBars();
-  keep();
+  if (place !== here()) {
+    place = here();
+    removeBars();
+    keep();
+  }
   offer();
 }
 

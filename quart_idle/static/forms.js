@@ -67,6 +67,8 @@ export function onEvent(event) {
 
 export function start() {
   on(page, "input submit focusin", onEvent);
+  // Forms that htmx, Turbo or a framework puts into place.
+  new MutationObserver(look).observe(document, { childList: true, subtree: true });
   look();
   whenParsed(look);
 }

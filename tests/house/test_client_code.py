@@ -3,69 +3,33 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from tests.helpers.client_files import MODULES, STATIC, served
+from tests.helpers.npm import TOOLS, from_npm
 from tests.helpers.site import MakeSite
 
 pytestmark = pytest.mark.npm
 
 HERE = Path(__file__).parent
 
-TOOLS = {
-    "typescript": "7.0.2",
-    "eslint": "10.15.0",
-    "@eslint/js": "10.0.1",
-    "globals": "17.14.0",
-}
-
 
 @pytest.fixture(scope="module")
 def tools(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tools and the client. Pytest's cache keeps the tools for the next time."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not here")
-    cache = getattr(pytestconfig, "cache", None)
-    kept = Path(cache.mkdir("quart-idle-npm")) if cache else tmp_path_factory.mktemp("npm")
-    versions = [f"{name}@{version}" for name, version in TOOLS.items()]
-    installed = kept / sha256(" ".join(versions).encode()).hexdigest()[:16]
-    if not installed.exists():
-        install(versions, installed)
+    """A folder with the tools and the client."""
+    modules = from_npm(TOOLS, pytestconfig, tmp_path_factory)
     folder = tmp_path_factory.mktemp("client")
-    (folder / "node_modules").symlink_to(installed / "node_modules")
+    (folder / "node_modules").symlink_to(modules)
     # A linter looks only at what is below its configuration.
     shutil.copytree(STATIC, folder / "static")
     shutil.copy(HERE / "eslint.config.mjs", folder)
     config = json.loads((HERE / "tsconfig.json").read_text())
     (folder / "tsconfig.json").write_text(json.dumps({**config, "include": ["static/*"]}))
     return folder
-
-
-def install(versions: list[str], folder: Path) -> None:
-    """Have npm make a folder. Another process may do the same at this moment."""
-    fresh = Path(mkdtemp(dir=folder.parent))
-    command = [
-        *("npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"),
-        *("--ignore-scripts", "--fetch-retries=1", "--prefix", ".", *versions),
-    ]
-    try:
-        subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=180, check=True)
-        with suppress(OSError):  # the other one was first
-            fresh.rename(folder)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        if re.search("E404|ETARGET|EINTEGRITY|ERESOLVE|EBADENGINE", str(error.stderr)):
-            raise  # the registry was reached: it is the versions
-        pytest.skip(f"npm could not install the tools: {str(error.stderr)[-500:]}")
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def test_the_client_s_types_are_right_and_it_is_what_its_declaration_says(tools: Path) -> None:

@@ -1,0 +1,61 @@
+"""What the tests take from npm, and in which version; pytest's cache keeps it for the next time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+# They look at the client's code.
+TOOLS = {
+    "typescript": "7.0.2",
+    "eslint": "10.15.0",
+    "@eslint/js": "10.0.1",
+    "globals": "17.14.0",
+}
+# Pages are built of them.
+LIBRARIES = {
+    "htmx.org": "2.0.11",
+    "@hotwired/turbo": "8.0.23",
+}
+
+
+def from_npm(
+    packages: Mapping[str, str], config: pytest.Config, factory: pytest.TempPathFactory
+) -> Path:
+    """The folder ``node_modules`` with packages; the test is passed over if they cannot be had."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("node and npm are not here")
+    cache = getattr(config, "cache", None)
+    kept = Path(cache.mkdir("quart-idle-npm")) if cache else factory.mktemp("npm")
+    versions = [f"{name}@{version}" for name, version in packages.items()]
+    installed = kept / sha256(" ".join(versions).encode()).hexdigest()[:16]
+    if not installed.exists():
+        _install(versions, installed)
+    return installed / "node_modules"
+
+
+def _install(versions: list[str], folder: Path) -> None:
+    """Have npm make a folder. Another process may do the same at this moment."""
+    fresh = Path(mkdtemp(dir=folder.parent))
+    command = [
+        *("npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"),
+        *("--ignore-scripts", "--fetch-retries=1", "--prefix", ".", *versions),
+    ]
+    try:
+        subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=180, check=True)
+        with suppress(OSError):  # the other one was first
+            fresh.rename(folder)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        if re.search("E404|ETARGET|EINTEGRITY|ERESOLVE|EBADENGINE", str(error.stderr)):
+            raise  # the registry was reached: it is the versions
+        pytest.skip(f"npm could not install the packages: {str(error.stderr)[-500:]}")
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
