@@ -62,16 +62,16 @@ async def test_a_page_in_a_hidden_tab_keeps_its_session_alive(
 async def test_who_is_warned_can_stay_and_who_does_not_is_covered(
     serve_pages: Serve, engine: Engine
 ) -> None:
-    server = serve_pages({"keepalive": "activity", "timeout": 4, "warning": 2.5})
+    server = serve_pages({"keepalive": "activity", "timeout": 5, "warning": 3.5})
     desk = await desk_at(engine, server.url, "ada")
     page = await open_page(engine, f"{server.url}/letter")
     prompt = await shown(page, PROMPT)
-    assert 0 < await page.evaluate("() => document.documentElement.quartIdle.left") <= 2500
+    assert 0 < await page.evaluate("() => document.documentElement.quartIdle.left") <= 3500
     assert "we will sign you out in" in prompt["text"]
     assert prompt["focus"] == "Stay signed in"
     await click(page, "Stay signed in")
     await uncovered(page)
-    assert (await get(desk, "/_idle/state"))["left"] > 2500
+    assert (await get(desk, "/_idle/state"))["left"] > 3500
     assert (await shown(page, PROMPT))["focus"] == "Stay signed in"
     cover = await shown(page, COVER)
     assert "because you were not active" in cover["text"]

@@ -13,6 +13,7 @@ from tests.helpers.engines.acts import (
     desk_at,
     get,
     open_page,
+    post,
     shown,
     sign_in,
     value_of,
@@ -37,13 +38,14 @@ async def drafts(desk: Tab) -> list[dict[str, Any]]:
 async def test_what_was_typed_is_kept_and_restored_and_secrets_are_not(
     serve_pages: Serve, engine: Engine
 ) -> None:
-    server = serve_pages({"keepalive": "activity", "timeout": 4, "warning": 2, "drafts": True})
+    server = serve_pages({"keepalive": "activity", "timeout": 600, "warning": 3.5, "drafts": True})
     desk = await desk_at(engine, server.url, "ada")
     page = await open_page(engine, f"{server.url}/form")
     for secret in SECRETS:
         await write(page, secret, "private")
     await write(page, "Subject", "Dear Bob")
     await write(page, "Text", "As agreed.")
+    await post(desk, "/hurry?seconds=5")
     await shown(page, PROMPT)
     (draft,) = await until(lambda: drafts(desk))
     assert "private" not in str(draft)

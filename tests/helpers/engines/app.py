@@ -9,7 +9,7 @@ from typing import Any
 
 from quart import Response, jsonify, render_template_string, request
 
-from tests.helpers.app import idle
+from tests.helpers.app import idle, session
 from tests.helpers.page_app import app
 
 __all__ = ["app"]
@@ -49,6 +49,13 @@ async def strict() -> Response:
         "require-trusted-types-for 'script'; trusted-types 'none'; report-uri /reports"
     )
     return response
+
+
+@app.post("/hurry")
+async def hurry() -> str:
+    """From now on the session lives for so many seconds."""
+    session.timeout = float(request.args["seconds"])
+    return ""
 
 
 @app.get("/watched")
