@@ -47,11 +47,11 @@ async def test_an_open_page_keeps_its_session_alive_though_nobody_touches_it(
 async def test_a_page_in_a_hidden_tab_keeps_its_session_alive(
     serve_pages: Serve, engine: Engine
 ) -> None:
-    server = serve_pages({"timeout": 2, "warning": 0.5, "closed_timeout": 1.5})
+    server = serve_pages({"timeout": 3, "warning": 0.5, "closed_timeout": 3})
     desk = await desk_at(engine, server.url, "ada")
     page = await engine.hidden_tab()
     await go(page, f"{server.url}/letter")
-    await asyncio.sleep(4)
+    await asyncio.sleep(5)
     assert await page.evaluate("() => document.visibilityState") == "hidden"
     assert await dialog_in(page) is None
     assert await state_of(page) == "live"
