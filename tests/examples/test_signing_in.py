@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
+from quart.testing.connections import WebsocketDisconnectError
 from quart.typing import TestClientProtocol as Client
 
 from examples.signing_in import USERS, app
 from examples.signing_in.with_user_key import app as with_user_key
+from tests.helpers.waiting import until
 
 PASSWORD = {"name": "ada", "password": "lovelace"}
 
@@ -114,15 +114,20 @@ async def test_changing_the_password_leaves_a_copy_of_the_old_cookie_useless() -
         USERS["ada"] = kept
 
 
+async def has(client: Client, **data: object) -> bool:
+    """Whether the session is stored with this, and nothing else."""
+    async with client.session_transaction() as stored:
+        return dict(stored) == data
+
+
 async def test_a_socket_and_a_background_task_save_for_themselves() -> None:
     client = await signed_in()
     async with client.websocket("/cart") as socket:
         await socket.send_json(["apple"])
-        await asyncio.sleep(0.1)  # a handler is cancelled when its client goes
+        # A handler is cancelled when its client goes.
+        await until(lambda: has(client, cart=["apple"]))
     assert (await client.post("/report")).status_code == 200
-    await asyncio.sleep(0.1)
-    async with client.session_transaction() as stored:
-        assert dict(stored) == {"cart": ["apple"], "report": "ready"}
+    await until(lambda: has(client, cart=["apple"], report="ready"))
 
 
 async def test_a_socket_whose_session_ended_writes_nothing_and_is_over() -> None:
@@ -130,10 +135,11 @@ async def test_a_socket_whose_session_ended_writes_nothing_and_is_over() -> None
     elsewhere = copied(client)
     async with client.websocket("/cart") as socket:
         await socket.send_json(["apple"])
-        await asyncio.sleep(0.1)
+        await until(lambda: has(client, cart=["apple"]))
         await elsewhere.post("/sign-out")
         await socket.send_json(["pear"])
-        await asyncio.sleep(0.1)
+        with pytest.raises(WebsocketDisconnectError):
+            await socket.receive()
     assert (await client.get("/")).status_code == 302
 
 
