@@ -59,9 +59,11 @@ async def hurry() -> str:
 
 
 @app.get("/watched")
-async def watched() -> str:
-    """A page that notes whether it is seen when it comes back."""
-    return await render_template_string(WATCHED)
+async def watched() -> Response:
+    """A page that notes whether it is seen when it comes back, from the browser's caches."""
+    response = Response(await render_template_string(WATCHED), mimetype="text/html")
+    response.headers["Cache-Control"] = "private, max-age=60"
+    return response
 
 
 @app.route("/reports", methods=["GET", "POST"])
