@@ -134,8 +134,11 @@ class QuartIdleSessionInterface(SessionInterface):
     def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
         endpoint = request.endpoint or ""
         view = app.view_functions.get(endpoint)
+        # A browser fetches ahead what may never be seen: on hovering over a link, or by itself.
+        purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""
         return (
             view is not None
+            and "prefetch" not in purpose.lower()
             and (self._files is None or endpoint not in self._files.endpoints)
             and not getattr(view, PASSIVE, False)
         )

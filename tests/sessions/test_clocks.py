@@ -60,6 +60,25 @@ async def test_a_request_to_a_passive_view_or_to_none_is_no_activity(
     assert (await browser.visit(why)).value == "idle"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Purpose": "prefetch"},
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"Sec-Purpose": "prefetch;anonymous-client-ip"},
+        {"Purpose": "prefetch"},
+    ],
+)
+async def test_what_a_browser_fetches_ahead_is_no_activity(
+    site: MakeSite, clock: Clock, headers: dict[str, str]
+) -> None:
+    browser = await site(timeout=MINUTE).signed_in(a=1)
+    await clock.advance(MINUTE - 1)
+    assert (await browser.visit(look, headers=headers)).value == {"a": 1}
+    await clock.advance(1)
+    assert (await browser.visit(why)).value == "idle"
+
+
 async def test_no_activity_outlives_the_lifetime(site: MakeSite, clock: Clock) -> None:
     browser = await site(timeout=MINUTE, lifetime=2 * MINUTE).signed_in(a=1)
     for _ in range(3):
