@@ -20,9 +20,11 @@ from markupsafe import Markup
 
 _ENTRY: Final = "quart-idle.js"
 
-# Lines that are nothing but a comment, `// …` or `/** … */`. They are sent as empty lines: a
-# browser's tools show the numbers that lines have here.
-_COMMENT: Final = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
+# Comments up to the end of a line, `// …`, and `/** … */` on lines of their own. Lines that had
+# nothing else are sent empty: a browser's tools show the numbers that lines have here.
+_COMMENT: Final = re.compile(
+    rb"(?:^[ \t]*|[ \t]+)//(?: .*)?$|^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.MULTILINE
+)
 
 
 def _served(source: bytes) -> bytes:
