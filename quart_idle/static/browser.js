@@ -43,12 +43,16 @@ export function fire(target, type, detail = null, cancelable = false) {
 let lastInput = performance.now();
 let lastInputDate = Date.now();
 
+/** What says which input counts. */
+export const filter = { keysOnly: () => false };
+
 /** @param {any} event of any of the types below */
 function noteInput({ isTrusted, type, movementX, movementY, inputType }) {
   // A choice that a script makes has no `inputType`; dictated text has one, and no keys.
   if (!isTrusted || (type === "input" && !inputType)) return;
   // The layout may move under a pointer.
   if (type === "pointermove" && !movementX && !movementY) return;
+  if (type !== "keydown" && filter.keysOnly()) return;
   lastInput = performance.now();
   lastInputDate = Date.now();
 }

@@ -10,6 +10,7 @@ let session;
 let socket;
 /** The question whose page this is, while it is not answered. @type {object | undefined} */
 let inquiry;
+let isForbidden = false; // a socket, by the page's policy
 let losses = 0; // since the server was heard
 let pollEvery = 0; // ms; 0: sockets are not blocked
 let askedAt = -Infinity;
@@ -21,6 +22,8 @@ let answerTimer;
 /** @param {Session} delegate */
 export const listen = (delegate) => (session = delegate);
 export const isOpen = () => socket?.readyState === 1;
+// One that is closing will soon say why.
+export const isLost = () => ![1, 2].includes(socket?.readyState ?? 0);
 export const isPolling = () => pollEvery > 0;
 
 /**
@@ -82,7 +85,8 @@ async function post(route) {
     session.end(reason);
   } else {
     pollEvery = 0;
-    session.fail();
+    if (isForbidden) lose();
+    else session.fail();
   }
 }
 
@@ -98,10 +102,12 @@ async function inquire() {
 // All comes together here.
 export function open() {
   close();
-  if (session.isAway || session.isOverForGood) return;
+  // A page that is prerendered may never be seen.
+  if (page.prerendering || session.isAway || session.isOverForGood) return;
   if (!session.isIdentified) return inquire();
   if (session.wantsToStay) post("extend");
-  else if (losses > 1) post("presence");
+  else if (losses > 1 || isForbidden) post("presence");
+  if (isForbidden) return;
   try {
     socket = new WebSocket(url("presence", whose()).replace("http", "ws"));
   } catch {
@@ -120,6 +126,14 @@ export function open() {
 export function openAfter(wait) {
   clearTimeout(retryTimer);
   retryTimer = setTimeout(open, wait);
+}
+
+/**
+ * Each try to open a socket that a policy forbids is reported to whoever has that policy.
+ * @param {SecurityPolicyViolationEvent} event
+ */
+export function onViolation({ blockedURI, disposition }) {
+  if (disposition === "enforce" && /^wss?\b/.test(blockedURI)) isForbidden = true;
 }
 
 export function close() {

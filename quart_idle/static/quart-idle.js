@@ -39,17 +39,13 @@ async function load(release, tries = 1) {
 }
 
 async function start() {
-  const { client, begin } = await load({ importClient });
+  const { client, look } = await load({ importClient });
   Object.defineProperties(own, Object.getOwnPropertyDescriptors(client));
-  begin();
+  look();
 }
 
 /** @type {Promise<void>} */
 let ready;
 // Of the copies the first runs, as soon as there is a tag: the tag's own tells.
 if (idle === own) ready = start();
-else {
-  const event = native.createEvent.call(document, "Event");
-  event.initEvent("quart-idle:tag", false, false);
-  html.dispatchEvent(event);
-}
+else /** @type {any} */ (idle).begin?.();

@@ -1,6 +1,6 @@
 // The session of this page: what is heard becomes what is seen.
 
-import { arrival, fire, loadAnew, on, page, watch } from "./browser.js";
+import { arrival, filter, fire, loadAnew, on, page, watch } from "./browser.js";
 import * as connection from "./connection.js";
 import { attach, cover, prompt, start as startDialogs } from "./dialogs.js";
 import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
@@ -42,6 +42,7 @@ const KEY = "quart-idle"; // in the tab's storage
 
 /** The window for signing in. @type {Window | null} */
 let popup = null;
+let signInBeganAt = -Infinity;
 /** @type {Timer} */
 let tickTimer;
 /** @type {Timer} */
@@ -69,6 +70,8 @@ export function start(tag, isIdentified = true) {
   prompt.button.onclick = () => (session.extendable ? extend() : prompt.hide());
   cover.button.onclick = signIn;
   connection.listen(session);
+  // One that asks whether somebody is there is not answered by a pointer that brushes past.
+  filter.keysOnly = () => prompt.isOpen;
 
   watch(window);
   on(window, "keydown", onEscape);
@@ -77,7 +80,8 @@ export function start(tag, isIdentified = true) {
   on(window, "beforeprint", attach);
   on(window, "beforeunload", onLeaving);
   on(page, "visibilitychange", (event) => (page.hidden ? drafts?.keep() : wake(event)));
-  on(page, "resume", wake);
+  on(page, "resume prerenderingchange", wake);
+  on(page, "securitypolicyviolation", connection.onViolation);
   on(page, "freeze", leave);
   on(page, "toggle", stayOnTop);
   on(page, "click", onClick);
@@ -203,17 +207,20 @@ function signIn() {
   if (!session.isOverForGood) {
     try {
       popup = open(url, "quart-idle", "width=480,height=640");
-      if (awaitSignIn()) return;
+      if (popup?.closed === false) {
+        signInBeganAt = performance.now();
+        return awaitSignIn();
+      }
     } catch {}
     popup = null;
   }
   location.assign(url);
 }
 
+// For ten minutes. Whether the window is open, nobody can say: a policy of its page's may have it
+// look closed (`Cross-Origin-Opener-Policy`).
 function awaitSignIn() {
-  const isOpen = popup?.closed === false;
-  if (isOpen) connection.openAfter(2000);
-  return isOpen;
+  if (performance.now() - signInBeganAt < 600000) connection.openAfter(2000);
 }
 
 function closePopup() {
@@ -237,7 +244,7 @@ function tick() {
   }
   if (left <= 0) {
     connection.ask();
-    if (left < -900 || !connection.isOpen()) cover.showChecking();
+    if (left < -900 || connection.isLost()) cover.showChecking();
     wait = 1000;
   }
   tickTimer = setTimeout(tick, wait);

@@ -1,14 +1,15 @@
 // Begins as soon as there is a tag, and is what applications drive.
 
-import { html, on, page, watch, whenParsed } from "./browser.js";
+import { page, watch, whenParsed } from "./browser.js";
 import { extend, restart, session, start } from "./session.js";
 
-/** @type {import("./quart-idle.d.ts").QuartIdle} */
+/** With what other copies of the client call: `begin`. */
 export const client = {
   watch,
   extend,
+  begin,
   restart() {
-    if (findTag()) restart();
+    if (begin()) restart();
     else start({}, false);
   },
   get left() {
@@ -19,7 +20,8 @@ export const client = {
   },
 };
 
-function findTag() {
+/** @returns what the tag says, if there is one */
+function begin() {
   const prefix = new URL("..", import.meta.url).href;
   const tag = [...page.querySelectorAll("script")].find(
     ({ src }) => src.startsWith(prefix) && /\/quart-idle\.js(\?|$)/.test(src),
@@ -28,8 +30,7 @@ function findTag() {
   return session.tag;
 }
 
-export function begin() {
-  if (findTag()) return;
-  on(html, "quart-idle:tag", findTag); // another copy is the tag's
-  whenParsed(() => findTag() || console.info("quart-idle: the page has no tag"));
+/** There may be a tag later. */
+export function look() {
+  if (!begin()) whenParsed(() => begin() || console.info("quart-idle: the page has no tag"));
 }

@@ -18,6 +18,11 @@ interface HTMLElement {
   quartIdle?: import("./quart-idle.d.ts").QuartIdle;
 }
 
+/** Not in all browsers. */
+interface Document {
+  prerendering?: boolean;
+}
+
 /** The attributes `data-…` of the page's tag. */
 type Tag = Partial<
   Record<"user" | "drafts" | "texts" | "expiredUrl" | "signOutUrl" | "signInUrl", string>

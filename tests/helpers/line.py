@@ -21,6 +21,8 @@ class Line:
         self.sockets_pass = True
         #: Whether what is sent either way is lost, and nobody told.
         self.silent = False
+        #: For how long a connection stays that one end has closed: seconds.
+        self.lingers = 0.0
         #: How many WebSockets are open; how many were asked for.
         self.sockets = 0
         self.asked = 0
@@ -94,6 +96,7 @@ class Line:
                     await writer.drain()
         if self.silent:
             return
+        await asyncio.sleep(self.lingers)
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()

@@ -100,7 +100,10 @@ async def letter() -> Response:
         scripts = f"'nonce-{nonce}'" if nonce else "'self'"
         if "strict" in asked:
             scripts += " 'strict-dynamic'"
-        response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
+        policy = POLICY.format(scripts=scripts)
+        if "requests" in asked:  # and no sockets
+            policy = policy.replace("connect-src 'self'", f"connect-src {request.host_url}_idle/")
+        response.headers["Content-Security-Policy"] = policy
     if "cached" in asked:
         response.headers["Cache-Control"] = "private, max-age=60"
     return response
@@ -181,10 +184,13 @@ async def frame() -> str:
 
 @app.get("/sign-in")
 @idle.passive
-async def ask_who_it_is() -> str:
+async def ask_who_it_is() -> Response:
     if "csrf" in request.args:
         session["csrf"] = "a token"
-    return SIGN_IN
+    response = Response(SIGN_IN, mimetype="text/html")
+    if "apart" in request.args:  # as Microsoft's is
+        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return response
 
 
 @app.post("/sign-in")
