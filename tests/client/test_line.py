@@ -57,7 +57,7 @@ async def test_a_policy_that_forbids_the_socket_is_violated_once_and_the_page_li
 async def test_a_prompt_is_not_answered_by_a_pointer_that_brushes_past_but_by_a_key(
     serve_pages: Serve, browser: Browser
 ) -> None:
-    server = serve_pages(UNTOUCHED | {"timeout": 6, "warning": 4, "ping_interval": 0.5})
+    server = serve_pages(UNTOUCHED | {"timeout": 12, "warning": 10, "ping_interval": 0.5})
     page = await open_letter(browser, server.url)
     await expect(prompt_in(page)).to_be_visible()
     for number in range(6):
