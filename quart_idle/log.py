@@ -20,7 +20,10 @@ _log = logging.getLogger("quart_idle")
 
 
 class Once:
-    """Warns of each thing once, and of a hundred at most."""
+    """Warns of each thing once, and of a hundred at most that clients can name.
+
+    What we name is a str; what clients name is a tuple.
+    """
 
     __slots__ = ("_told",)
 
@@ -29,7 +32,8 @@ class Once:
 
     def warn(self, what: Hashable, text: str, *arguments: object) -> None:
         """Warn, unless this was told before."""
-        if what not in self._told and len(self._told) < _MOST_WARNINGS:
+        is_ours = isinstance(what, str)
+        if what not in self._told and (is_ours or len(self._told) < _MOST_WARNINGS):
             self._told.add(what)
             _log.warning(text, *arguments)
 

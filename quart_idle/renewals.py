@@ -220,7 +220,7 @@ class Renewals:
 
     def _start(self) -> None:
         self._timer = None
-        if not self._flushing and self._loop is not None:
+        if not self._flushing:
             self._flushing = True
             self._tasks.start(self._run())
 

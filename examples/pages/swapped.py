@@ -1,7 +1,8 @@
 """Pages that htmx or Turbo swap: they are loaded once, and have one client and one socket.
 
-Run ``npm install htmx.org@2 @hotwired/turbo@8``, then ``hypercorn examples.pages.swapped:app``, and
-open http://127.0.0.1:8000. ``NODE_MODULES`` says where npm's folder is, if not here.
+Run ``npm install --no-save --no-package-lock htmx.org@2 @hotwired/turbo@8``, then
+``hypercorn examples.pages.swapped:app``, and open http://127.0.0.1:8000. ``NODE_MODULES`` says
+where npm's folder is, if not here.
 """
 
 import os

@@ -22,6 +22,7 @@ from .base import (
     Change,
     Changed,
     Ended,
+    Fields,
     Listener,
     Live,
     Record,
@@ -49,7 +50,7 @@ class _Entry:
     clocks: Clocks
 
     def apply(self, change: Change, now: float) -> None:
-        data = {} if change.clear else dict(self.data)
+        data = Fields() if change.clear else Fields(self.data)
         for key, value in change.fields.items():
             if value is None:
                 data.pop(key, None)
@@ -193,7 +194,7 @@ class MemoryStore:
 
     async def create(self, id: str, change: Change) -> Clocks:
         now = self._now()
-        entry = _Entry({}, None, Clocks(now, now, now))
+        entry = _Entry(Fields(), None, Clocks(now, now, now))
         entry.apply(change, now)
         self._watch(id, entry, now)
         self._entries[id] = entry

@@ -225,6 +225,18 @@ async def test_whoever_makes_origins_up_fills_neither_the_log_nor_the_memory(
     assert "\x1b" not in "".join(lines)
 
 
+async def test_whoever_makes_origins_up_keeps_no_mistake_from_being_told(
+    site: MakeSite, log: Any
+) -> None:
+    here = site(config={"SESSION_COOKIE_SAMESITE": "None"})
+    for number in range(300):
+        await post(here.browser(), f"https://{number}.example")
+    log.clear()
+    await here.browser().visit(put(a=1))
+    (line,) = told(log)
+    assert "SESSION_COOKIE_SECURE" in line
+
+
 # Other parts in our place.
 
 

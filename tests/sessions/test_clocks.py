@@ -67,6 +67,7 @@ async def test_a_request_to_a_passive_view_or_to_none_is_no_activity(
         {"Sec-Purpose": "prefetch;prerender"},
         {"Sec-Purpose": "prefetch;anonymous-client-ip"},
         {"Purpose": "prefetch"},
+        {"X-Sec-Purpose": "prefetch"},
     ],
 )
 async def test_what_a_browser_fetches_ahead_is_no_activity(

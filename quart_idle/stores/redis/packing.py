@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Any, Final
 
 from ...policy import Clocks, Limits, SignOfLife, deadline
-from ..base import REASON_KEPT, Change, Ended, Record
+from ..base import REASON_KEPT, Change, Ended, Fields, Record
 
 #: The session's clocks, and its user.
 CLOCKS: Final = b"\xff"
@@ -87,7 +87,7 @@ def unpack_session(
     if end <= now:  # it is swept soon
         return unpack_end(why.encode(), end, now)
     user = fields.pop(USER, None)
-    data = {to_text(name): value for name, value in fields.items()}
+    data = Fields((to_text(name), value) for name, value in fields.items())
     return Record(data, None if user is None else to_text(user), clocks, now)
 
 
