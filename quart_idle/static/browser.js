@@ -8,6 +8,7 @@ export const native = (object) =>
       const found = Reflect.get(Object.getPrototypeOf(object), name, object);
       return typeof found === "function" ? found.bind(object) : found;
     },
+    set: (_, name, value) => Reflect.set(Object.getPrototypeOf(object), name, value, object),
   });
 
 export const page = native(document);

@@ -1,4 +1,4 @@
-// What is seen: prompt, cover, and bars.
+// What is seen: prompt and cover, and the look of the bars of drafts.js.
 
 import { html, page } from "./browser.js";
 
@@ -16,9 +16,6 @@ export const texts = {
   ended: "You have been signed out",
   signIn: "Sign in again",
   reload: "Reload the page",
-  draft: "You have unsent changes from before.",
-  restore: "Restore",
-  discard: "Discard",
   "by idle": "For your security, we signed you out because you were not active.",
   "by lifetime": "For your security, your session reached its time limit.",
   "by closed": "For your security, we signed you out because all pages were closed.",
@@ -30,34 +27,20 @@ export const texts = {
 };
 
 /**
+ * Minutes until one is left, then seconds; never more than is left. (With one unit at a time there
+ * is nothing for `Intl.DurationFormat` to join.)
  * @param {number} seconds
- * @param {string} language
+ * @param {"long" | "short"} unitDisplay
  */
-function duration(seconds, language) {
-  /**
-   * @param {number} number
-   * @param {"minute" | "second"} unit
-   */
-  const amount = (number, unit) =>
-    number.toLocaleString(language, { style: "unit", unit, unitDisplay: "long" });
-  const rest = seconds % 60;
-  const parts = [];
-  if (seconds > 59) parts.push(amount((seconds - rest) / 60, "minute"));
-  if (rest || !seconds) parts.push(amount(rest, "second"));
-  return parts.join(" ");
+function duration(seconds, unitDisplay = "long") {
+  const minutes = Math.floor(seconds / 60);
+  const unit = minutes ? "minute" : "second";
+  return (minutes || seconds).toLocaleString(host.lang, { style: "unit", unit, unitDisplay });
 }
 
-/**
- * A content security policy may forbid <style>.
- * @param {string} rules
- */
-function sheetOf(rules) {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(rules);
-  return sheet;
-}
-
-const style = sheetOf(`
+// A content security policy may forbid <style>.
+const style = new CSSStyleSheet();
+style.replaceSync(`
 :host { all: initial !important }
 dialog, section {
   box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: 1.75em;
@@ -66,7 +49,6 @@ dialog, section {
   color: var(--quart-idle-fg, CanvasText); background: var(--quart-idle-bg, Canvas);
   color-scheme: light dark; font: medium/1.5 system-ui;
 }
-section { position: fixed; inset: auto 1em 1em; max-width: calc(100% - 2em); z-index: 99999999 }
 ::backdrop { background: var(--quart-idle-backdrop, #000a) }
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
 p { margin: .75em 0 1.25em }
@@ -88,15 +70,26 @@ p:empty, [hidden] { display: none }
 }
 `);
 
-// For the page: a dialog hides nothing from print.
-const blank = sheetOf(
-  "@media print { :root:root > :not(quart-idle) { display: none !important } }",
-);
-blank.disabled = true;
+// For the page, which a modal dialog hides from pointers and keys alone: it could still be printed,
+// and found or read by what looks past dialogs. `visibility` lays out, restarts and reloads
+// nothing, so that the page is as it was when it is seen again. (`display: none` loses what is
+// scrolled, in frames too, and restarts animations; `content-visibility: hidden` takes the height,
+// and what is scrolled with it.) What a page shows with as much importance, or in shadow roots, is
+// behind the cover still; paper has no behind. The colour fills where the page's scrollbar was.
+const anywhere = ":root:not(#a)";
+const parts = `${anywhere} > :not(quart-idle)`;
+const covering = `
+${parts}, ${parts} * { visibility: hidden !important }
+${anywhere} { background: var(--quart-idle-veil, Canvas) !important }
+@media print { ${parts} { display: none !important } }`;
+const behind = new CSSStyleSheet();
 
 const host = page.createElement("quart-idle");
-const root = host.attachShadow({ mode: "open" });
+export const root = host.attachShadow({ mode: "open" });
 root.adoptedStyleSheets = [style];
+/** The body's, while it is hidden. @type {string | undefined} */
+let ownVisibility;
+const watcher = new MutationObserver(attach);
 
 /** @type {Add} */
 export function add(parent, tag, properties = {}) {
@@ -114,33 +107,74 @@ function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Pages replace their body, and their style sheets.
+// Pages replace their body, all that is in the root, and their style sheets.
 export function attach() {
-  if (!host.isConnected) html.append(host);
+  watcher.observe(html, { childList: true });
   const { adoptedStyleSheets } = page;
-  if (!adoptedStyleSheets.includes(blank)) adoptedStyleSheets.push(blank);
+  if (!adoptedStyleSheets.includes(behind)) adoptedStyleSheets.push(behind);
+  if (host.isConnected) return settle();
+  html.append(host);
+  stayOnTop();
 }
 
-/** @param {string} text */
-export function addBar(text) {
-  attach();
-  const bar = add(root, "section", { ariaLabel: text });
-  put(add(bar, "p", { role: "status" }), text);
-  return bar;
+/** Something else may be in front. */
+export function stayOnTop() {
+  for (const dialog of [prompt, cover]) if (dialog.isOpen) dialog.show();
 }
 
-export function removeBars() {
-  for (const bar of root.querySelectorAll("section")) bar.remove();
+/** The page behind is as it was. */
+function release() {
+  behind.replaceSync("");
+  const { body } = page;
+  if (body && ownVisibility !== undefined) body.style.visibility = ownVisibility;
+  ownVisibility = undefined;
+}
+
+/** The page behind becomes what the dialogs need. */
+function settle() {
+  release();
+  const isCovered = cover.isOpen;
+  if (!isCovered && !prompt.isOpen) return;
+  // What scrolls the page is the root's overflow, or the body's if the root has none. Where there
+  // is a scrollbar its place is kept: nothing moves.
+  const scroller = getComputedStyle(html).overflow === "visible" ? " > body" : "";
+  const gutter = innerWidth > html.clientWidth ? "stable" : "auto";
+  behind.replaceSync(
+    `${anywhere}${scroller} { overflow: hidden !important }
+${anywhere} { scrollbar-gutter: ${gutter} }${isCovered ? covering : ""}`,
+  );
+  // Reader modes read a copy of the page, without its style sheets.
+  const { body } = page;
+  if (!isCovered || !body) return;
+  ownVisibility = body.style.visibility;
+  body.style.visibility = "hidden";
+}
+
+/** The page's own title, and what it is while the tab is hidden and warned. */
+let ownTitle = "";
+let ourTitle = "";
+
+/** @param {string} time what is left; empty: the title is the page's own */
+function sayInTitle(time) {
+  // The application may change it meanwhile.
+  if (page.title !== ourTitle) ownTitle = page.title;
+  ourTitle = time && `(${time}) ${ownTitle}`;
+  const title = ourTitle || ownTitle;
+  if (page.title !== title) page.title = title;
 }
 
 class Dialog {
   /** @param {"prompt" | "cover"} name */
   constructor(name) {
     const element = add(root, "dialog", { className: name });
-    element.setAttribute("closedby", "none");
+    if (name === "cover") element.setAttribute("closedby", "none");
+    // A browser may insist on the second request to close it.
+    element.onclose = settle;
     element.setAttribute("aria-labelledby", name + "-title");
     element.setAttribute("aria-describedby", name + "-status");
-    element.onmousedown = (event) => event.preventDefault(); // the focus stays
+    // The focus stays, but where text may be selected.
+    /** @param {any} event */
+    element.onmousedown = (event) => event.target.closest("h2, p") || event.preventDefault();
     this.element = element;
     this.title = add(element, "h2", { id: name + "-title", tabIndex: -1 });
     this.clock = add(element, "p", { ariaHidden: "true" });
@@ -154,25 +188,39 @@ class Dialog {
   }
 
   show() {
+    this.close();
     attach();
-    this.element.close();
     this.element.showModal();
-    blank.disabled = !cover.isOpen;
+    settle();
   }
 
   hide() {
+    if (!this.isOpen) return;
+    this.close();
+    settle();
+  }
+
+  close() {
+    // First: what is hidden cannot get the focus back.
+    release();
     this.element.close();
-    blank.disabled = !cover.isOpen;
   }
 }
 
 class Prompt extends Dialog {
   nextSpoken = Infinity;
 
+  hide() {
+    super.hide();
+    sayInTitle("");
+  }
+
   /** @param {Session} session */
   open(session) {
     this.nextSpoken = Infinity;
+    // Who types on must not press the button of what they have not read.
     this.button.autofocus = session.extendable;
+    this.title.autofocus = !session.extendable;
     this.paint(session);
     this.show();
   }
@@ -183,14 +231,18 @@ class Prompt extends Dialog {
    */
   paint({ left, extendable, wantsToStay, isUnreachable }) {
     const seconds = Math.floor(left / 1000);
-    const template = !left ? texts.checking : extendable ? texts.warning : texts.final;
-    const text = template.replace("{time}", duration(seconds, host.lang));
+    // In the last second it is asked for: nobody has to read "0 seconds".
+    const template = !seconds ? texts.checking : extendable ? texts.warning : texts.final;
+    const text = template.replace("{time}", duration(seconds));
     put(this.clock, isUnreachable ? text + " " + texts.trouble : text);
     if (isUnreachable) put(this.status, texts.trouble);
     else if (seconds <= this.nextSpoken) {
       this.nextSpoken = seconds - (seconds > 20 ? 20 : 10);
       put(this.status, text);
     }
+    // In minutes: nothing flashes, and the timers of hidden pages are held back.
+    const under = seconds > 59 ? "" : "<";
+    sayInTitle(page.hidden ? under + duration(Math.max(60, seconds), "short") : "");
     put(this.button, wantsToStay ? texts.wait : extendable ? texts.stay : texts.dismiss);
     this.button.ariaDisabled = String(wantsToStay);
   }
@@ -223,6 +275,8 @@ class Cover extends Dialog {
 
 export const prompt = new Prompt("prompt");
 export const cover = new Cover("cover");
+// Left to itself, Firefox takes the button.
+cover.title.autofocus = true;
 
 /** @param {Tag} tag */
 export function start({ texts: translation, signOutUrl }) {

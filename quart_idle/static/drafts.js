@@ -3,7 +3,7 @@
 
 import { native, on, whenParsed } from "./browser.js";
 import { isOurs, request, send } from "./connection.js";
-import { add, addBar, removeBars, texts } from "./dialogs.js";
+import { add, attach, root, texts } from "./dialogs.js";
 import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
 import { markedForms, nameOf, onEvent as onFormEvent } from "./forms.js";
 import { session } from "./session.js";
@@ -17,6 +17,20 @@ const addresses = new WeakMap();
 /** Where a form's drafts were asked for last. @type {WeakMap<HTMLFormElement, string>} */
 const offeredAt = new WeakMap();
 let hasFailed = false; // the server, to keep some
+
+// Where the bars are: `section` looks as a dialog does.
+const style = new CSSStyleSheet();
+style.replaceSync(`
+section { position: fixed; inset: auto 1em 1em; max-width: calc(100% - 2em); z-index: 99999999 }
+`);
+root.adoptedStyleSheets.push(style);
+
+const wording = {
+  draft: "You have unsent changes from before.",
+  restore: "Restore",
+  discard: "Discard",
+  ...texts,
+};
 
 const address = () => location.pathname + location.search;
 /** Whose page it is, and where. */
@@ -94,7 +108,10 @@ async function offer(asked = /** @type {HTMLFormElement[]} */ ([...markedForms()
  * @param {Draft} draft
  */
 function show(form, draft) {
-  const bar = addBar(texts.draft);
+  attach();
+  const bar = add(root, "section", { ariaLabel: wording.draft });
+  // Said when it is there, and not as a part of it.
+  add(bar, "p", { role: "status" }).textContent = wording.draft;
   /**
    * @param {string} textContent
    * @param {() => void} act
@@ -106,15 +123,15 @@ function show(form, draft) {
       bar.remove();
     };
   };
-  choose(texts.restore, () => restore(form, draft.fields));
-  choose(texts.discard, () => drop(form, [draft.page]));
+  choose(wording.restore, () => restore(form, draft.fields));
+  choose(wording.discard, () => drop(form, [draft.page]));
 }
 
 /** Whether there is another address, user or form: htmx and Turbo change them without a load. */
 export function look() {
   if (place !== here()) {
     place = here();
-    removeBars();
+    for (const bar of root.querySelectorAll("section")) bar.remove();
     keep();
   }
   offer();

@@ -26,6 +26,8 @@ const isPrivate = (element) => PRIVATE.test(attribute(element, "autocomplete"));
 /** @param {Field} field */
 export const isSecret = (field) =>
   passwords.has(field) ||
+  // The application's own word, on it or around it.
+  Boolean(native(field).closest("[data-quart-idle-secret]")) ||
   (field.type ?? attribute(field, "type")) === "password" ||
   isPrivate(field);
 

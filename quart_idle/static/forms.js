@@ -16,8 +16,14 @@ export const nameOf = (form) => attribute(form, MARK);
 /** @returns {NodeListOf<HTMLFormElement>} */
 export const markedForms = () => page.querySelectorAll(`form[${MARK}]`);
 
-// Fields, and what is around them: they stay that when they are shown.
+// Fields, and custom elements around them: they stay that when they are shown.
 export const passwords = new WeakSet();
+
+/** @param {ParentNode} root */
+function notePasswords(root) {
+  for (const field of root.querySelectorAll("[type=password]")) passwords.add(field);
+}
+
 /** @type {Drafts} */
 export let drafts;
 let isLoading = false;
@@ -37,7 +43,7 @@ async function load() {
 
 // There may be another address, user or form.
 export function look() {
-  for (const field of page.querySelectorAll("[type=password]")) passwords.add(field);
+  notePasswords(page);
   if (drafts) drafts.look();
   else if (markedForms()[0]) load();
 }
@@ -52,12 +58,17 @@ export function hasUnsent() {
   return early.findLast(([type]) => type !== "focusin")?.[0] === "input";
 }
 
-/** @param {any} event "input", "submit" or "focusin" */
+/** @param {any} event "input", "submit", "focusin" or "click" */
 export function onEvent(event) {
   const { type } = event;
   const path = event.composedPath();
   if (type === "focusin") look();
-  if (path[0].type === "password") for (const node of path) passwords.add(node);
+  for (const node of path) if (node.nodeType === 11) notePasswords(node);
+  // It may be the click by which one is shown, for which Safari gives no button the focus.
+  if (type === "click") return;
+  if (path[0].type === "password") {
+    for (const node of path) if (node === path[0] || /-/.test(node.localName)) passwords.add(node);
+  }
   if (drafts) drafts.onEvent(type, path);
   else if (path.some((/** @type {any} */ node) => nameOf(native(node).form ?? node))) {
     early.push([type, path]);
@@ -66,7 +77,7 @@ export function onEvent(event) {
 }
 
 export function start() {
-  on(page, "input submit focusin", onEvent);
+  on(page, "input submit focusin click", onEvent);
   // Forms that htmx, Turbo or a framework puts into place.
   new MutationObserver(look).observe(document, { childList: true, subtree: true });
   look();

@@ -1,8 +1,8 @@
 // The session of this page: what is heard becomes what is seen.
 
-import { arrival, filter, fire, loadAnew, on, page, watch } from "./browser.js";
+import { arrival, filter, fire, loadAnew, native, on, page, watch } from "./browser.js";
 import * as connection from "./connection.js";
-import { attach, cover, prompt, start as startDialogs } from "./dialogs.js";
+import { attach, cover, prompt, start as startDialogs, stayOnTop } from "./dialogs.js";
 import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
 
 /** @type {Session} */
@@ -38,7 +38,8 @@ export const session = {
   fail,
 };
 
-const KEY = "quart-idle"; // in the tab's storage
+// In the tab's storage.
+const KEY = "quart-idle";
 
 /** The window for signing in. @type {Window | null} */
 let popup = null;
@@ -47,7 +48,8 @@ let signInBeganAt = -Infinity;
 let tickTimer;
 /** @type {Timer} */
 let announceTimer;
-let clockGap = NaN; // between the browser's two clocks; not known at first
+// Between the browser's two clocks; not known at first.
+let clockGap = NaN;
 // A navigation, or a download: browsers do not tell which.
 let navigationBeganAt = -Infinity;
 // A link of another scheme, such as `mailto:`, which leaves the page where it is.
@@ -75,15 +77,21 @@ export function start(tag, isIdentified = true) {
 
   watch(window);
   on(window, "keydown", onEscape);
+  // Other requests to close it, such as Android's back, are answered in the same way.
+  prompt.element.oncancel = onEscape;
   on(window, "focus online pageshow", wake, false);
   on(window, "pagehide", leave);
   on(window, "beforeprint", attach);
   on(window, "beforeunload", onLeaving);
-  on(page, "visibilitychange", (event) => (page.hidden ? drafts?.keep() : wake(event)));
+  on(page, "visibilitychange", (event) => {
+    tick(); // for the title
+    if (page.hidden) drafts?.keep();
+    else wake(event);
+  });
   on(page, "resume prerenderingchange", wake);
   on(page, "securitypolicyviolation", connection.onViolation);
   on(page, "freeze", leave);
-  on(page, "toggle", stayOnTop);
+  on(page, "toggle", onToggle);
   on(page, "click", onClick);
 
   const way = arrival()?.type;
@@ -240,7 +248,8 @@ function tick() {
   let wait = Math.min(left, 10000, Math.max(1000, left - 3000));
   if (prompt.isOpen) {
     prompt.paint(session);
-    if (left > 100) wait = (left - 100) % 1000;
+    // When the next second is just over: each is shown once, for a second.
+    if (left > 0) wait = (left % 1000) + 5;
   }
   if (left <= 0) {
     connection.ask();
@@ -305,16 +314,21 @@ function onLeaving(event) {
   drafts?.keep();
 }
 
-/** @param {KeyboardEvent} event */
+/** @param {any} event of a key; without one: another request to close the prompt */
 function onEscape(event) {
   const isCovered = cover.isOpen;
-  if (event.key !== "Escape" || !(prompt.isOpen || isCovered)) return;
+  if ((event.key ?? "Escape") !== "Escape" || !(prompt.isOpen || isCovered)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   if (!isCovered) prompt.button.click();
 }
 
-// The application has opened something.
-function stayOnTop() {
-  for (const dialog of [prompt, cover]) if (dialog.isOpen) dialog.show();
+/**
+ * The application has opened something. Only what is in the top layer, as our dialogs are, can be
+ * in front of them: no `<details>`.
+ * @param {Event} event
+ */
+function onToggle({ target }) {
+  const { matches } = native(/** @type {Element} */ (target));
+  if (matches(":is(:modal, :popover-open)")) stayOnTop();
 }

@@ -27,10 +27,12 @@ ORIGIN = {"Origin": "http://localhost"}
 
 
 def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
-    text = (STATIC / "dialogs.js").read_text()
-    start = text.index("const texts = {")
-    said = text[start : text.index("};", start)]
-    names = re.findall(r'^  (?:"([^"]+)"|(\w+)):', said, re.MULTILINE)
+    names = []
+    for file, begins in (("dialogs.js", "const texts = {"), ("drafts.js", "const wording = {")):
+        text = (STATIC / file).read_text()
+        start = text.index(begins)
+        said = text[start : text.index("};", start)]
+        names += re.findall(r'^  (?:"([^"]+)"|(\w+)):', said, re.MULTILINE)
     assert {quoted or bare for quoted, bare in names} == set(TEXTS)
 
 

@@ -1,0 +1,68 @@
+"""What prompt and cover take from a page and give back, in three engines."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.engines.acts import (
+    COVER,
+    PROMPT,
+    desk_at,
+    open_page,
+    post,
+    shown,
+    sign_in,
+    uncovered,
+)
+from tests.helpers.engines.driver import Engine
+from tests.helpers.engines.scenarios import scenario
+from tests.helpers.servers import Serve
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+# Where it is scrolled to, what has the focus, what can be seen, where the main part is.
+STATE = """() => {
+  const main = document.querySelector("main");
+  return [scrollY, document.activeElement.name, document.activeElement.value,
+    getComputedStyle(main).visibility, main.getBoundingClientRect().left];
+}"""
+
+
+@scenario("a covered page is hidden altogether, and as it was when its user is back")
+async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine: Engine) -> None:
+    server = serve_pages({"timeout": 600})
+    desk = await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/letter")
+    await page.evaluate(
+        """() => {
+          document.body.style.minHeight = "300vh";
+          const field = document.querySelector("[name=search]");
+          field.value = "unsaved";
+          field.focus();
+          scrollTo(0, 120);
+        }"""
+    )
+    before = await page.evaluate(STATE)
+    assert before[:4] == [120, "search", "unsaved", "visible"]
+    await post(desk, "/sign-out?reason=idle")
+    assert (await shown(page, COVER))["focus"] == COVER
+    during = await page.evaluate(STATE)
+    assert (during[0], during[3:]) == (120, ["hidden", before[4]])
+    await sign_in(desk, "ada")
+    await page.front()
+    await page.evaluate("() => { dispatchEvent(new Event('focus')); }")
+    await uncovered(page)
+    assert await page.evaluate(STATE) == before
+
+
+@scenario("who types on does not dismiss a warning that cannot be put off")
+async def test_who_types_on_does_not_dismiss_the_final_warning_unseen(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    server = serve_pages({"timeout": 600, "lifetime": 100.5, "warning": 100})
+    await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/letter")
+    assert (await shown(page, PROMPT))["focus"] == PROMPT
+    await page.type(*"and so on", "Enter")
+    prompt = await shown(page, PROMPT)
+    assert "be extended" in prompt["text"]
