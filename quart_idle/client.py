@@ -20,15 +20,18 @@ from markupsafe import Markup
 
 _ENTRY: Final = "quart-idle.js"
 
-# Comments up to the end of a line, `// …`, and `/** … */` on lines of their own. Lines that had
-# nothing else are sent empty: a browser's tools show the numbers that lines have here.
+# Comments up to the end of a line, `// …`, and `/** … */` on lines of their own; and indentation.
+# Lines that had nothing else are sent empty: a browser's tools show the numbers that lines have
+# here.
 _COMMENT: Final = re.compile(
     rb"(?:^[ \t]*|[ \t]+)//(?: .*)?$|^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.MULTILINE
 )
+_INDENTATION: Final = re.compile(rb"^[ \t]+", re.MULTILINE)
 
 
 def _served(source: bytes) -> bytes:
-    return _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), source)
+    code = _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), source)
+    return _INDENTATION.sub(b"", code)
 
 
 _FILES: Final = {

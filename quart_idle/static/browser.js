@@ -58,6 +58,9 @@ function noteInput({ isTrusted, type, movementX, movementY, inputType }) {
   lastInputDate = Date.now();
 }
 
+// It is a user's doing that a page is seen which was prerendered.
+on(page, "prerenderingchange", noteInput);
+
 /** @param {Window} target */
 export function watch(target) {
   const types = "pointerdown pointermove keydown input wheel touchstart touchmove";

@@ -74,8 +74,9 @@ export async function request(...what) {
 
 /** @param {"extend" | "presence"} route */
 async function post(route) {
+  const { user } = session;
   const answer = await request("POST", route, whose(), pong());
-  if (session.isAway || session.isOverForGood) return;
+  if (session.isAway || session.isOverForGood || user !== session.user) return;
   const { left, reason } = answer;
   if (left != null) {
     session.wantsToStay = false;
@@ -129,11 +130,15 @@ export function openAfter(wait) {
 }
 
 /**
- * Each try to open a socket that a policy forbids is reported to whoever has that policy.
+ * Each try to open a socket that a policy forbids is reported to whoever has that policy. (It may
+ * forbid another one, of the application's, and allow ours.)
  * @param {SecurityPolicyViolationEvent} event
  */
 export function onViolation({ blockedURI, disposition }) {
-  if (disposition === "enforce" && /^wss?\b/.test(blockedURI)) isForbidden = true;
+  if (disposition !== "enforce" || isOpen()) return;
+  const ours = new URL(import.meta.url).origin.replace("http", "ws");
+  // Some browsers tell the scheme alone.
+  if (/^wss?$/.test(blockedURI) || blockedURI.startsWith(ours)) isForbidden = true;
 }
 
 export function close() {
@@ -158,6 +163,7 @@ function hear(frame) {
     if (session.wantsToStay && losses) say("extend");
     else session.wantsToStay = false;
     losses = pollEvery = 0;
+    isForbidden = false;
   }
   session.hear(frame);
 }

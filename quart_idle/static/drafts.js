@@ -16,7 +16,11 @@ const unkept = new Set();
 const addresses = new WeakMap();
 /** Where a form's drafts were asked for last. @type {WeakMap<HTMLFormElement, string>} */
 const offeredAt = new WeakMap();
+/** Forms whose text was sent when they went. @type {WeakSet<HTMLFormElement>} */
+const gone = new WeakSet();
 let hasFailed = false; // the server, to keep some
+/** Over when what was sent has been answered. @type {Promise<unknown>} */
+let keeping = Promise.resolve();
 
 // Where the bars are: `section` looks as a dialog does.
 const style = new CSSStyleSheet();
@@ -51,10 +55,11 @@ export function keep() {
   for (const form of session.keepsDrafts ? unsaved : []) {
     // First: what is typed before the answer puts it there again.
     unsaved.delete(form);
-    keepOne(form).catch(() => {
+    const kept = keepOne(form).catch(() => {
       hasFailed = true;
       unsaved.add(form);
     });
+    keeping = Promise.all([keeping, kept]);
   }
 }
 
@@ -95,6 +100,7 @@ async function offer(asked = /** @type {HTMLFormElement[]} */ ([...markedForms()
   const fresh = asked.filter((form) => nameOf(form) && offeredAt.get(form) !== askedAt);
   if (!session.keepsDrafts || !fresh.length) return;
   for (const form of fresh) offeredAt.set(form, askedAt);
+  await keeping; // another form of that name may have gone just now
   const answer = await request("GET", "drafts", query({ page: address() }));
   if (askedAt !== here()) return;
   for (const draft of /** @type {Draft[]} */ (answer.drafts ?? [])) {
@@ -134,7 +140,18 @@ export function look() {
     for (const bar of root.querySelectorAll("section")) bar.remove();
     keep();
   }
+  keepOfThoseThatWent();
   offer();
+}
+
+function keepOfThoseThatWent() {
+  for (const form of [...unsaved, ...unkept]) {
+    if (native(form).isConnected) continue;
+    unkept.delete(form);
+    if (!session.keepsDrafts) unsaved.delete(form);
+    else if (unsaved.has(form) && !gone.has(form)) keep();
+    gone.add(form);
+  }
 }
 
 // --- Typing and sending
@@ -175,6 +192,7 @@ function onInput(form, path) {
   typedAt.delete(address()); // the last one is the latest
   addresses.set(form, typedAt.add(address()));
   unsaved.add(form);
+  gone.delete(form);
   if (!session.keepsDrafts || !canKeep(form, path)) unkept.add(form);
 }
 

@@ -27,6 +27,7 @@ function notePasswords(root) {
 /** @type {Drafts} */
 export let drafts;
 let isLoading = false;
+let wait = 5000;
 /** What happened before drafts.js came. @type {FormEvent[]} */
 let early = [];
 
@@ -37,7 +38,8 @@ async function load() {
     drafts = await import("./drafts.js");
     drafts.start(early);
   } catch {
-    setTimeout(() => (isLoading = false), 10000);
+    // For good, where workers of another release have come: fewer and fewer ask.
+    setTimeout(() => (isLoading = false), (wait *= 2));
   }
 }
 
@@ -71,7 +73,7 @@ export function onEvent(event) {
   }
   if (drafts) drafts.onEvent(type, path);
   else if (path.some((/** @type {any} */ node) => nameOf(native(node).form ?? node))) {
-    early.push([type, path]);
+    early = [...early.slice(-99), [type, path]];
     load();
   }
 }
@@ -79,7 +81,13 @@ export function onEvent(event) {
 export function start() {
   on(page, "input submit focusin click", onEvent);
   // Forms that htmx, Turbo or a framework puts into place.
-  new MutationObserver(look).observe(document, { childList: true, subtree: true });
+  /** @param {MutationRecord[]} records */
+  const onChange = (records) => {
+    if (records.some(({ addedNodes }) => [...addedNodes].some(({ nodeType }) => nodeType === 1))) {
+      look();
+    }
+  };
+  new MutationObserver(onChange).observe(document, { childList: true, subtree: true });
   look();
   whenParsed(look);
 }

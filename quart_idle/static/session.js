@@ -234,6 +234,7 @@ function awaitSignIn() {
 function closePopup() {
   popup?.close();
   popup = null;
+  signInBeganAt = -Infinity;
 }
 
 function tick() {

@@ -65,6 +65,13 @@ async def test_a_strict_policy_is_not_broken_and_all_is_seen_as_it_should_be(
     await shown(page, COVER)
     assert await is_covered(page)
     assert await get(desk, "/reports") == []
+    # And a violation would have been told.
+    await page.evaluate("() => { new Image().src = 'http://127.0.0.2/'; }")
+    await until(lambda: _is_told(desk))
+
+
+async def _is_told(desk: Tab) -> bool:
+    return len(await get(desk, "/reports")) == 1
 
 
 @scenario("prompt and cover speak the page's language, from right to left where that is so")

@@ -70,14 +70,14 @@ PIECES = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`""
 
 
 def code_in(text: str) -> list[str]:
-    """The lines of a module without its comments."""
+    """The lines of a module without its comments and indentation."""
     code = PIECES.sub(
         lambda piece: re.sub(r"[^\n]", "", piece[0]) if piece[0][0] == "/" else piece[0], text
     )
-    return [line.rstrip() for line in code.split("\n")]
+    return [line.strip() for line in code.split("\n")]
 
 
-async def test_comments_are_not_sent_and_every_line_keeps_its_number(
+async def test_comments_and_indentation_are_not_sent_and_every_line_keeps_its_number(
     site: MakeSite,
 ) -> None:
     texts = await served(await site().signed_in())

@@ -56,11 +56,16 @@ class Line:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     async def hear(self) -> None:
-        async for text in self._socket:
-            answer = json.loads(text)
-            waiting = self._waiting.pop(answer.get("id"), None)
-            if waiting and not waiting.done():
-                waiting.set_result(answer)
+        try:
+            async for text in self._socket:
+                answer = json.loads(text)
+                waiting = self._waiting.pop(answer.get("id"), None)
+                if waiting and not waiting.done():
+                    waiting.set_result(answer)
+        finally:
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(DriverError("the browser is gone"))
 
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)

@@ -76,9 +76,9 @@ class Line:
     async def end(self) -> None:
         """With it the browser, its windows and what it knew."""
         async with self._turn:
-            if self._session:
-                await self._send("DELETE", self._session)
-                self._session = ""
+            session, self._session = self._session, ""
+            if session:
+                await self._send("DELETE", session)
 
 
 class WebKitTab:
