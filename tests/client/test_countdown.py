@@ -15,8 +15,6 @@ from tests.helpers.shown import cover_in, heard, prompt_in
 from tests.helpers.visits import open_letter
 from tests.helpers.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 # Notes each text of the prompt's, when it came, and what was left then.
 NOTE = """() => {
   window.said = [];

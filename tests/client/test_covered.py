@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
@@ -12,8 +11,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, on_top, prompt_in
 from tests.helpers.visits import end_by_time, open_letter
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What has a state of its own that layout, style or a load may lose, and what insists on being seen.
 FURNISH = """() => {

@@ -67,6 +67,25 @@ async def no_drafts(browser: Browser, url: str) -> bool:
     return not await drafts(browser, url)
 
 
+async def test_what_was_typed_is_offered_to_the_form_that_takes_the_place_of_its_own(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    await page.get_by_label("Text").fill("Dear Eve")
+    await page.evaluate(
+        """() => {
+          const next = document.forms[0].cloneNode(true);
+          next.reset();
+          document.forms[0].replaceWith(next);
+        }"""
+    )
+    await expect(page.get_by_label("Text")).to_have_value("")
+    await offer_in(page).get_by_role("button", name="Restore").click(timeout=3000)
+    await expect(page.get_by_label("Text")).to_have_value("Dear Eve")
+
+
 async def test_what_was_typed_is_kept_when_the_page_is_hidden_and_can_be_discarded(
     serve: Serve, browser: Browser
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from playwright.async_api import expect
 
 from tests.helpers.browser import Browser
@@ -13,8 +12,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard, prompt_in
 from tests.helpers.visits import UNTOUCHED, open_letter
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # Notes what policies forbade, and each title of the cover.
 NOTE = """() => {
@@ -52,6 +49,26 @@ async def test_a_policy_that_forbids_the_socket_is_violated_once_and_the_page_li
     assert not await heard(page, "warning", "ended")
     policies = [text for text in browser.complaints if "Content Security Policy" in text]
     assert len(policies) == 1
+
+
+async def test_a_policy_that_forbids_another_socket_takes_none_of_ours(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    browser.provoke("Content Security Policy|ERR_|WebSocket connection to|Failed to load")
+    server = serve_pages({"timeout": 600})
+    async with line_to(server.port) as line:
+        await browser.post(f"{line.url}/sign-in/ada")
+        page = await browser.blank(f"{line.url}/letter?csp")
+        await until(lambda: heard(page, "state"))
+        line.cut()
+        await page.evaluate(
+            """() => new Promise((done) => {
+              addEventListener("securitypolicyviolation", done);
+              new WebSocket("ws://chat.test");
+            })"""
+        )
+        async with page.expect_websocket(timeout=20_000):
+            line.mend()
 
 
 async def test_a_prompt_is_not_answered_by_a_pointer_that_brushes_past_but_by_a_key(

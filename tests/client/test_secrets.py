@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from playwright.async_api import Page
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # A form that comes later. Its passwords are shown by buttons that take no focus (Safari gives them
 # none), before anything is typed; one of them is in a shadow root.

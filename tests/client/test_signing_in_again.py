@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from playwright.async_api import expect
 
 from tests.helpers.browser import Browser
@@ -13,8 +12,6 @@ from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in
 from tests.helpers.visits import end_by_time, open_letter, sign_in_at
 from tests.helpers.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_the_page_finds_out_by_itself_though_the_sign_in_page_keeps_its_window_apart(
