@@ -80,7 +80,7 @@ const anywhere = ":root:not(#a)";
 const parts = `${anywhere} > :not(quart-idle)`;
 const covering = `
 ${parts}, ${parts} * { visibility: hidden !important }
-${anywhere} { background: var(--quart-idle-veil, Canvas) !important }
+${anywhere} { color-scheme: light dark; background: var(--quart-idle-veil, Canvas) !important }
 @media print { ${parts} { display: none !important } }`;
 const behind = new CSSStyleSheet();
 
