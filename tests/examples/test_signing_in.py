@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from quart.testing.connections import WebsocketDisconnectError
 from quart.typing import TestClientProtocol as Client
 
 from examples.signing_in import USERS, app
@@ -138,8 +137,8 @@ async def test_a_socket_whose_session_ended_writes_nothing_and_is_over() -> None
         await until(lambda: has(client, cart=["apple"]))
         await elsewhere.post("/sign-out")
         await socket.send_json(["pear"])
-        with pytest.raises(WebsocketDisconnectError):
-            await socket.receive()
+        # Not each release's test client tells of a close.
+        await until(lambda: vars(socket)["_task"].done())
     assert (await client.get("/")).status_code == 302
 
 
