@@ -120,7 +120,7 @@ class WebKitTab:
         return base64.b64decode(await self._send("GET", "/screenshot"))
 
     async def pdf(self) -> bytes:
-        raise NotImplementedError  # nor does the driver
+        raise DriverError("this driver does not print")
 
     async def close(self) -> None:
         await self._send("DELETE", "/window")

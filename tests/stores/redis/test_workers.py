@@ -66,12 +66,6 @@ def clock(standing: tuple[RedisServer, StandingTime]) -> StandingTime:
 
 
 @pytest.fixture
-async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
-    async with proxy_to(server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def worker() -> AsyncIterator[Stores]:
     """A worker's store; one that ends with the test."""
     made: list[RedisStore] = []
