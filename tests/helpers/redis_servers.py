@@ -127,7 +127,8 @@ class RedisServer:
         # Another process's server may have the port by now: then that answers, and this is over.
         while time.monotonic() < until and self.process.poll() is None:
             with suppress(RedisError), self.client as client:
-                if client.info("server")["process_id"] == self.process.pid:
+                told = client.info()  # which is answered, while it still loads what it kept
+                if told["process_id"] == self.process.pid and not told["loading"]:
                     return
             time.sleep(0.02)
         raise RuntimeError("redis-server did not start")
