@@ -16,8 +16,9 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, async_playwright
 
+from tests.helpers.processes import ended_after
 from tests.helpers.shown import greeted
-from tests.helpers.waiting import PATIENCE, until
+from tests.helpers.waiting import until
 
 _FLAGS = (
     "--headless",
@@ -122,8 +123,9 @@ async def chromium(folder: Path, *flags: str) -> AsyncIterator[Browser]:
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
+            start_new_session=True,
         )
-        try:
+        async with ended_after(process):
             told = Path(profile, "DevToolsActivePort")
             async with async_playwright() as playwright:
                 lines = await until(
@@ -137,10 +139,3 @@ async def chromium(folder: Path, *flags: str) -> AsyncIterator[Browser]:
                 browser.listen()
                 yield browser
                 await remote.close()
-        finally:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), PATIENCE)
-            except TimeoutError:
-                process.kill()
-                await process.wait()

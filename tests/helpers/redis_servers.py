@@ -24,6 +24,8 @@ from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
+from tests.helpers.leash import popen
+
 EPOCH = 1_800_000_000
 
 
@@ -119,7 +121,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Once more, with the data that it kept."""
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        self.process = popen(self.command, stdout=subprocess.DEVNULL)
         self.wait()
 
     def wait(self) -> None:
@@ -145,7 +147,7 @@ def redis_server(
         *("--dir", str(folder), "--save", "", "--appendonly", "no"),
         *("--repl-diskless-sync-delay", "0", *arguments),
     ]
-    process = subprocess.Popen(
+    process = popen(
         command,
         env={**os.environ, **(clock.environment if clock else {})},
         stdout=subprocess.DEVNULL,
@@ -354,7 +356,7 @@ def watched(folder: Path) -> Iterator[Watched]:
             """
         )
         command = [need("redis-sentinel", "redis-sentinel"), str(settings)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process = popen(command, stdout=subprocess.DEVNULL)
         sentinel = RedisServer(process, port, command)
         stack.callback(sentinel.stop)
         sentinel.wait()

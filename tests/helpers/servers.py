@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tests.helpers.leash import popen
 from tests.helpers.prefork import Forked, fork
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -80,7 +81,7 @@ def start(
     process: subprocess.Popen[bytes] | Forked
     if environment or has_workers(arguments):
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            process = popen(
                 [sys.executable, "-X", "dev", "-m", server, *command],
                 cwd=_ROOT,
                 env=variables,

@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from quart_idle.siblings import claim
+from tests.helpers.leash import popen
 from tests.helpers.redis_servers import free_port, need, redis_server
 from tests.helpers.servers import Server, start
 from tests.helpers.wire import frame
@@ -119,7 +120,7 @@ def nginx(folder: Path, port: int, plain_port: int, upstream: int) -> Iterator[N
     (folder / "nginx.conf").write_text(text)
     log = folder / "nginx.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = popen(
             [
                 *(need("nginx", "nginx-light"), "-p", str(folder), "-e", "stderr"),
                 *("-c", str(folder / "nginx.conf"), "-g", f"daemon off; pid {folder}/nginx.pid;"),

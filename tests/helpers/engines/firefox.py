@@ -28,7 +28,7 @@ from tests.helpers.engines.driver import (
     packed,
     strokes,
 )
-from tests.helpers.engines.processes import ended_after
+from tests.helpers.processes import ended_after
 from tests.helpers.waiting import BetweenPages, until
 
 # It is to ask nobody on the net, and nobody here.

@@ -27,7 +27,7 @@ from tests.helpers.engines.driver import (
     packed,
     strokes,
 )
-from tests.helpers.engines.processes import ended_after
+from tests.helpers.processes import ended_after
 from tests.helpers.waiting import BetweenPages, until
 
 # What a script says of its page, or of its promise.

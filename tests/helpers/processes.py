@@ -9,12 +9,14 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from tests.helpers.leash import leash
 from tests.helpers.waiting import PATIENCE
 
 
 @asynccontextmanager
 async def ended_after(process: Process) -> AsyncIterator[None]:
     """End a process that leads a session of its own, and what it has started."""
+    leash(process.pid)
     try:
         yield
     finally:
