@@ -25,6 +25,13 @@ LIBRARIES = {
     "htmx.org": "2.0.11",
     "@hotwired/turbo": "8.0.23",
 }
+FRAMEWORKS = {
+    "react": "19.3.1",
+    "react-dom": "19.3.1",
+    "vue": "3.5.45",
+    "alpinejs": "3.17.5",
+    "esbuild": "0.28.2",  # React has no modules for browsers
+}
 
 
 def from_npm(
