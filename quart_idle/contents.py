@@ -200,7 +200,7 @@ class Contents:
 
     def may_have_changed(self) -> bool:
         """Whether there may be something to write: cheap, since most requests only read."""
-        return bool(self._set or self._gave_out_mutable or self._attributes_changed())
+        return self._gave_out_mutable or bool(self._set) or self._attributes_changed()
 
     def has_changed(self) -> bool:
         return self._attributes_changed() or bool(self._fields())

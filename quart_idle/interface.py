@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from functools import partial
 from inspect import isawaitable
 from time import monotonic
@@ -16,10 +17,10 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .checks import check_cookie, check_path
 from .config import Settings
-from .cookies import first_living, max_age, tokens_in
+from .cookies import Token, first_living, max_age, tokens_in
 from .exceptions import SessionEnded, StoreUnavailable
 from .files import StaticFiles
-from .policy import SignOfLife, deadline, lifetime_end
+from .policy import Clocks, SignOfLife, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
 from .session import Session
@@ -94,17 +95,14 @@ class QuartIdleSessionInterface(SessionInterface):
             session._life.read_failed(error)
         else:
             self._fill(session, id, found)
-            if session._clocks is not None:
+            if isinstance(found, Record):
                 # Now, and not when it is done: a slow view is within the time that it renewed.
-                session._is_activity = partial(self._is_activity, app, request)
-                now = monotonic() + session._clock_offset
-                left = deadline(session._clocks, self.limits)[0] - now
-                arrival = self._renewals.note_arrival(id, session._is_activity, left)
-                session._arrived = arrival.moment
-                session._routed = partial(self._renewals.judge, arrival)
+                is_activity = partial(self._is_activity, app, request)
+                left = deadline(found.clocks, self.limits)[0] - found.now
+                session._arrival = self._renewals.note_arrival(id, is_activity, left)
 
-    async def _load(self, id: str) -> Record | Ended | None:
-        return await ask(self._store.load(id), self._patience)
+    def _load(self, id: str) -> Awaitable[Record | Ended | None]:
+        return ask(self._store.load(id), self._patience)
 
     async def reload(self, session: Session) -> None:
         async with session._save_lock:
@@ -121,7 +119,7 @@ class QuartIdleSessionInterface(SessionInterface):
     def _fill(self, session: Session, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
-            session._found(id, found, self._renewals.renewed(id, found.clocks, found.now))
+            session._found(id, found)
         else:
             superseded = found is not None and found.superseded
             session._life.found_over(reason_of(found), superseded=superseded)
@@ -147,6 +145,9 @@ class QuartIdleSessionInterface(SessionInterface):
     async def save(self, session: Session) -> None:
         await self._writer.save(session)
 
+    def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
+        return self._renewals.renewed(id, clocks, now)
+
     def close(self) -> None:
         self._writer.close()
 
@@ -158,9 +159,9 @@ class QuartIdleSessionInterface(SessionInterface):
         if type(session) is not Session:
             return
         saved_before = session._cookie
-        if session._routed is not None:
-            session._routed()
-            session._routed = None
+        arrival = session._arrival
+        if arrival is not None:
+            self._renewals.judge(arrival)
         life = session._life
         if life.sight is Sight.OPEN and not session._save_failed and session._may_have_changed():
             try:
@@ -179,10 +180,9 @@ class QuartIdleSessionInterface(SessionInterface):
                 await self._answer_error(app, response, error)
         if response is None:
             return
-        is_activity, took = session._is_activity, monotonic() - session._arrived
-        if is_activity is not None and took > _SLOW and life.id is not None:
+        if arrival is not None and monotonic() - arrival.moment > _SLOW and life.id is not None:
             # Whoever waited for this was there until now.
-            sign = SignOfLife(0.0, 0.0 if is_activity() else None)
+            sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
             self._renewals.note(life.id, sign, left=0.0)
         if session.accessed or _streams(response):
             if "Vary" in response.headers:
@@ -191,15 +191,16 @@ class QuartIdleSessionInterface(SessionInterface):
                 response.headers.add("Vary", "Cookie")
             if isinstance(life.fault, StoreUnavailable) and response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(life.fault.RETRY_AFTER))
-        if session._can_set_cookie:
+        if session._can_set_cookie and session._cookie is not None:
             if session._cookie == saved_before:
-                await self._look_at_cookie(session)
-            self._answer_cookie(app, session, response)
+                await self._look_at_cookie(session, session._cookie.token)
+            if session._cookie is not None:
+                self._answer_cookie(app, session, session._cookie.token, response)
         session._can_set_cookie = False
 
-    async def _look_at_cookie(self, session: Session) -> None:
+    async def _look_at_cookie(self, session: Session, token: Token | None) -> None:
         """Send the client's own token again only if it has no newer one by now."""
-        if session._cookie is None or session._cookie.token not in session._cookie_tokens.values():
+        if token not in session._cookie_tokens.values():
             return
         try:
             found = await self._load(session._life.id or "")
@@ -223,10 +224,12 @@ class QuartIdleSessionInterface(SessionInterface):
         response.set_data(await data if isawaitable(data) else data)
 
     def _answer_cookie(
-        self, app: Quart, session: Session, response: Response | WerkzeugResponse
+        self,
+        app: Quart,
+        session: Session,
+        token: Token | None,
+        response: Response | WerkzeugResponse,
     ) -> None:
-        if session._cookie is None:
-            return
         attributes: dict[str, Any] = {
             "domain": self.get_cookie_domain(app),
             "path": self.get_cookie_path(app),
@@ -236,7 +239,6 @@ class QuartIdleSessionInterface(SessionInterface):
             "partitioned": self.get_cookie_partitioned(app),
         }
         check_cookie(self._cookie_name, attributes, self._settings)
-        token = session._cookie.token
         if token is None:
             response.delete_cookie(self._cookie_name, **attributes)
         else:
@@ -253,10 +255,10 @@ def _is_fetched_ahead(request: BaseRequestWebsocket) -> bool:
 
     (Werkzeug's headers take three times as long: every request comes by here.)
     """
-    return any(
-        name.lower() in _PURPOSES and b"prefetch" in value.lower()
-        for name, value in request.scope["headers"]
-    )
+    for name, value in request.scope["headers"]:
+        if name.lower() in _PURPOSES and b"prefetch" in value.lower():
+            return True
+    return False
 
 
 def _streams(response: Response | WerkzeugResponse) -> bool:

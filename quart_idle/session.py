@@ -8,7 +8,7 @@ underscore are between these.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, Self
@@ -22,6 +22,7 @@ from .life import Life
 from .policy import Clocks, Limits, SignOfLife, deadline, renewed
 from .reasons import SIGNED_OUT
 from .regeneration import PendingRegeneration
+from .renewals import Arrival
 from .states import TO_WRITE, Sight, State
 from .stores.base import PERMANENT, Change, Record
 
@@ -38,6 +39,10 @@ class SessionBackend(Protocol):
     async def save(self, session: Session) -> None: ...
 
     async def reload(self, session: Session) -> None: ...
+
+    def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
+        """The clocks with what the store has not been told yet."""
+        ...
 
 
 class SetCookie(NamedTuple):
@@ -80,12 +85,8 @@ class Session(SessionMixin):
     _lock: asyncio.Lock | None = None
 
     _secure = False
-    # Whether the request counts as activity, to be asked once it is routed; and when it came, by
-    # this process's monotonic clock.
-    _is_activity: Callable[[], bool] | None = None
-    _arrived = 0.0
-    # To be called when it is routed.
-    _routed: Callable[[], None] | None = None
+    # The request, as a sign of life of the session that its cookie names.
+    _arrival: Arrival | None = None
 
     def __init__(self, backend: SessionBackend) -> None:
         self._backend = backend
@@ -286,13 +287,14 @@ class Session(SessionMixin):
 
     def _deadline(self) -> float | None:
         """When the session ends, on the store's clock; the request that came counts."""
-        clocks = self._clocks
-        if clocks is None:
+        if self._clocks is None:
             return None
-        clocks = clocks._replace(timeout=self._contents.timeout)
-        if self._is_activity is not None:
-            sign = SignOfLife(0.0, 0.0 if self._is_activity() else None)
-            clocks = renewed(clocks, sign, self._clock_offset + self._arrived)
+        clocks = self._clocks._replace(timeout=self._contents.timeout)
+        now = self._clock_offset + monotonic()
+        clocks = self._backend.renewed(self._life.stored_id or "", clocks, now)
+        if (arrival := self._arrival) is not None:
+            sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
+            clocks = renewed(clocks, sign, self._clock_offset + arrival.moment)
         return deadline(clocks, self._backend.limits)[0]
 
     @property
@@ -361,13 +363,15 @@ class Session(SessionMixin):
             self._lock = asyncio.Lock()
         return self._lock
 
-    def _found(self, id: str, record: Record, clocks: Clocks) -> None:
-        """Take on what is stored, with the clocks as this worker knows them."""
+    def _found(self, id: str, record: Record) -> None:
+        """Take on what is stored."""
+        data, user_id, clocks, now = record
         self._life.found(id)
-        self._contents.read(record.data, record.user_id, clocks.timeout)
-        self._backend.knows_users |= record.user_id is not None
+        self._contents.read(data, user_id, clocks.timeout)
+        if user_id is not None:
+            self._backend.knows_users = True
         self._clocks = clocks
-        self._clock_offset = record.now - monotonic()
+        self._clock_offset = now - monotonic()
         self._new = False
 
     def _created(self, id: str, token: Token, clocks: Clocks) -> None:
