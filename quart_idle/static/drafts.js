@@ -4,7 +4,7 @@
 import { native, on, whenParsed } from "./browser.js";
 import { isOurs, request, send } from "./connection.js";
 import { add, attach, root, texts } from "./dialogs.js";
-import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
+import { contentOf, fieldsOf, isCustom, isEditor, isSecret, restore } from "./fields.js";
 import { markedForms, nameOf, onEvent as onFormEvent } from "./forms.js";
 import { session } from "./session.js";
 
@@ -204,7 +204,8 @@ function onInput(form, path) {
 function canKeep(form, path) {
   const [field] = path;
   const isPlain = native(field).form === form && !isCustom(field);
-  return isSecret(field) || isPlain || fieldsOf(form).some((one) => path.includes(one));
+  if (isSecret(field) || isPlain || path.some(isEditor)) return true;
+  return fieldsOf(form).some((one) => path.includes(one));
 }
 
 /** @param {HTMLFormElement} form */

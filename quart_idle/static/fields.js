@@ -1,11 +1,16 @@
 // What of a form may be kept, what it holds, and putting that back.
 
-import { fire, native } from "./browser.js";
+import { fire, native, page } from "./browser.js";
 import { attribute, passwords } from "./forms.js";
 
 // `autocomplete` is read as it is written: Firefox does not know all of them.
 const PRIVATE = /(^|\s)(off|one-time-code|cc-\S*|(current|new)-password)(\s|$)/i;
 const NO_TEXT = /^(file|hidden|submit|button|reset|image|output)$/;
+
+const MARK = "data-quart-idle-field";
+
+/** An editor that the application calls a field. @param {Field} field */
+export const isEditor = (field) => Boolean(attribute(field, MARK));
 
 /** @param {Field} field */
 export const isCustom = ({ localName }) => /-/.test(localName);
@@ -18,7 +23,39 @@ const isChoice = (field) =>
   /^(checkbox|radio)$/.test(field.type) || (isCustom(field) && "checked" in field);
 
 /** @param {Field} field @returns {string} */
-const nameOf = (field) => field.name || attribute(field, "name");
+const nameOf = (field) => attribute(field, MARK) || field.name || attribute(field, "name");
+
+/** @param {Field} field */
+const isPlainEditor = (field) => isEditor(field) && !("value" in field) && field.isContentEditable;
+
+/**
+ * By hand: `innerText` has no lines where the element has gone or is hidden.
+ * @param {Node} node
+ * @returns {string}
+ */
+function textOf(node) {
+  let text = "";
+  for (const child of /** @type {NodeListOf<any>} */ (node.childNodes)) {
+    const { localName, nodeType } = child;
+    // What keeps an empty line open is no further line.
+    if (localName === "br") text += child.nextSibling || !child.previousSibling?.data ? "\n" : "";
+    else if (nodeType === 3) text += child.data;
+    else text += (text && /^(div|p|li|h\d|pre)$/.test(localName) ? "\n" : "") + linesOf(child);
+  }
+  return text;
+}
+
+/** @param {Node} block */
+const linesOf = (block) => textOf(block).replace(/^\n$/, "");
+
+/** As text, never as markup. @param {Field} field @param {string} text */
+const write = (field, text) =>
+  field.replaceChildren(
+    ...text.split("\n").flatMap((line, at) => (at ? [page.createElement("br"), line] : [line])),
+  );
+
+/** @param {Field} field @returns {unknown} */
+const valueOf = (field) => (isPlainEditor(field) ? linesOf(field) : field.value);
 
 /** @param {Element} element */
 const isPrivate = (element) => PRIVATE.test(attribute(element, "autocomplete"));
@@ -48,11 +85,13 @@ const inside = (element) =>
  */
 export function fieldsOf(form) {
   const { elements, querySelectorAll } = native(form);
-  const own = [...querySelectorAll("*")].filter(isCustom);
+  const own = [...querySelectorAll("*")].filter((field) => isCustom(field) || isEditor(field));
   return [...new Set([...elements, ...own])].filter(
     (/** @type {Field} */ field) =>
       nameOf(field) &&
-      typeof field.value === "string" &&
+      typeof valueOf(field) === "string" &&
+      // An editor's own fields, such as that of its search, are its own business.
+      !native(field).parentElement?.closest(`[${MARK}]`) &&
       !NO_TEXT.test(field.type) &&
       !PRIVATE.test(attribute(field, "autocomplete") || attribute(form, "autocomplete")) &&
       ![field, ...inside(field)].some(isSecret),
@@ -69,7 +108,7 @@ export function contentOf(form) {
     .filter((field) => field.checked || !isChoice(field))
     .flatMap((field) =>
       (isSelect(field) ? [...field.selectedOptions] : [field]).map(
-        ({ value }) => /** @type {Content[0]} */ ([nameOf(field), value]),
+        (one) => /** @type {Content[0]} */ ([nameOf(field), valueOf(one)]),
       ),
     );
 }
@@ -101,7 +140,9 @@ function fill(field, content) {
   } else if (own.length) {
     // Fields of the same name take one value each.
     content.splice(content.indexOf(own[0]), 1);
-    set(field, "value", own[0][1]);
+    if (isPlainEditor(field)) write(field, own[0][1]);
+    else if (isEditor(field)) field.value = own[0][1];
+    else set(field, "value", own[0][1]);
   }
   for (const type of ["input", "change"]) fire(field, type);
 }

@@ -164,3 +164,51 @@ async def test_restoring_reaches_fields_that_a_framework_controls(
         "tag": True,
     }
     assert await has_letter(page)
+
+
+# One that is edited in place, and one that holds markup in its own way; it tells by an event.
+EDITORS = """() => {
+  document.forms[0].insertAdjacentHTML("beforeend",
+    `<div contenteditable data-quart-idle-field="body" role="textbox" aria-label="Body"></div>
+    <div data-quart-idle-field="rich"><input name="search"></div>`);
+  const rich = document.querySelector("[data-quart-idle-field=rich]");
+  window.content = "";
+  Object.defineProperty(rich, "value", {
+    get: () => window.content,
+    set: (html) => (window.content = html),
+  });
+  window.tell = (html) => {
+    window.content = html;
+    rich.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+}"""
+
+
+async def test_an_editor_that_is_marked_is_kept_and_its_text_comes_back_as_text_not_as_markup(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    asked = await asked_in(page)
+    await page.evaluate(EDITORS)
+    typed = "<img src=x onerror=alert(1)>\nBob,\n\nhello"
+    await page.get_by_label("Body").click()
+    for at, line in enumerate(typed.split("\n")):
+        if at:
+            await page.keyboard.press("Enter")
+        await page.keyboard.type(line)
+    await page.evaluate("tell('<b>Bob</b>')")
+    await browser.blank()
+    (draft,) = await until(lambda: drafts(browser, server.url))
+    fields = dict(map(tuple, draft["fields"]))
+    assert (fields["body"], fields["rich"], "search" in fields) == (typed, "<b>Bob</b>", False)
+    await page.bring_to_front()
+    await page.goto(f"{server.url}/form")
+    assert asked == []
+    await page.evaluate(EDITORS)
+    await offer_in(page).get_by_role("button", name="Restore").click()
+    await until(lambda: page.evaluate("content === '<b>Bob</b>'"))
+    body = page.get_by_label("Body")
+    assert await body.evaluate("(element) => element.innerText") == typed
+    assert await body.locator("img").count() == 0
