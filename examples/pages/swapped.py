@@ -1,8 +1,8 @@
 """Pages that htmx or Turbo swap: they are loaded once, and have one client and one socket.
 
-Run ``npm install --no-save --no-package-lock htmx.org@2 @hotwired/turbo@8``, then
-``hypercorn examples.pages.swapped:app``, and open http://127.0.0.1:8000. ``NODE_MODULES`` says
-where npm's folder is, if not here.
+Run ``npm install --no-save --no-package-lock htmx.org@2 htmx4@npm:htmx.org@4
+@hotwired/turbo@8``, then ``hypercorn examples.pages.swapped:app``, and open http://127.0.0.1:8000.
+``NODE_MODULES`` says where npm's folder is, if not here.
 """
 
 import os
@@ -26,6 +26,7 @@ idle = QuartIdle(
 
 SCRIPTS = {
     "htmx": "htmx.org/dist/htmx.min.js",
+    "htmx4": "htmx4/dist/htmx.min.js",
     "turbo": "@hotwired/turbo/dist/turbo.es2017-umd.js",
 }
 
@@ -35,7 +36,7 @@ async def home() -> str:
     return await render_template("swapped.html", libraries=SCRIPTS)
 
 
-@app.route("/<any(htmx, turbo):library>/<any(letter, notes):page>")
+@app.route("/<any(htmx, htmx4, turbo):library>/<any(letter, notes):page>")
 async def show(library: str, page: str) -> ResponseReturnValue:
     if session.user_id is None:
         return redirect(url_for("sign_in", library=library))
@@ -44,7 +45,7 @@ async def show(library: str, page: str) -> ResponseReturnValue:
     )
 
 
-@app.route("/<any(htmx, turbo):library>/sign-in", methods=["GET", "POST"])
+@app.route("/<any(htmx, htmx4, turbo):library>/sign-in", methods=["GET", "POST"])
 async def sign_in(library: str) -> ResponseReturnValue:
     if request.method == "POST":
         session.clear()
@@ -54,7 +55,7 @@ async def sign_in(library: str) -> ResponseReturnValue:
     return await render_template("swapped.html", library=library, script=SCRIPTS[library])
 
 
-@app.post("/<any(htmx, turbo):library>/sign-out")
+@app.post("/<any(htmx, htmx4, turbo):library>/sign-out")
 async def sign_out(library: str) -> ResponseReturnValue:
     session.end()
     return redirect(url_for("sign_in", library=library), 303)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.npm
 # As a link would, from a script, since nobody can click behind the prompt.
 VISIT = {
     "htmx": "htmx.ajax('GET', 'notes', { target: 'body', swap: 'innerHTML' })",
+    "htmx4": "htmx.ajax('GET', 'notes', { target: 'body', swap: 'innerHTML' })",
     "turbo": "Turbo.visit('notes')",
 }
 

@@ -23,6 +23,8 @@ TOOLS = {
 # Pages are built of them.
 LIBRARIES = {
     "htmx.org": "2.0.11",
+    # The same package, by another name.
+    "htmx4": "npm:htmx.org@4.0.1",
     "@hotwired/turbo": "8.0.23",
 }
 FRAMEWORKS = {

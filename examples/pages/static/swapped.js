@@ -9,6 +9,6 @@ function onSwap() {
   idle.restart(); // whose page this is has changed
 }
 
-for (const type of ["htmx:afterSettle", "htmx:historyRestore", "turbo:load"]) {
+for (const type of ["htmx:afterSettle", "htmx:historyRestore", "htmx:after:swap", "turbo:load"]) {
   document.addEventListener(type, onSwap);
 }
