@@ -29,7 +29,7 @@ from tests.helpers.engines.acts import (
     value_of,
     write,
 )
-from tests.helpers.engines.driver import Engine
+from tests.helpers.engines.driver import Engine, Tab
 from tests.helpers.engines.scenarios import scenario
 from tests.helpers.line import line_to
 from tests.helpers.redis_servers import redis_server
@@ -79,6 +79,37 @@ async def test_back_after_a_sign_out_shows_nothing_of_the_page(
 
     await until(is_back)
     assert await page.evaluate("() => seen") == 0
+
+
+@scenario(
+    "Back covers a page at once while no server answers, whether all of it was kept or its text"
+)
+async def test_back_covers_a_page_at_once_while_the_server_is_out_of_reach(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    # Firefox keeps none that has a socket, but its text, which it shows for some frames before any
+    # module runs. Where a policy forbids the socket, it keeps the page as the others do.
+    server = serve_pages({"timeout": 600})
+    async with line_to(server.port) as line:
+        await desk_at(engine, server.url, "ada")
+        for path, is_always_kept in (("/watched?requests", True), ("/watched", False)):
+            page = await open_page(engine, f"{line.url}{path}")
+            await page.go(f"{server.url}/frame")
+            line.cut()
+            await page.back()
+
+            async def is_veiled(page: Tab = page) -> bool:
+                return await title_in(page) == VEIL
+
+            await until(is_veiled)
+            await asyncio.sleep(0.3)
+            assert await is_covered(page)
+            is_kept, seen = await page.evaluate("() => [isKept, seen]")
+            assert is_kept or not is_always_kept
+            assert seen == 0 or not is_kept
+            line.mend()
+            await page.evaluate("() => { dispatchEvent(new Event('online')); }")
+            await uncovered(page)
 
 
 @scenario("a server that was killed comes back, and so do pages; nobody is signed out")

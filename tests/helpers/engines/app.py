@@ -24,8 +24,12 @@ WATCHED = """<!doctype html>
 <script>
   // In how many frames, after the way back, the page of a user could be seen.
   window.seen = 0;
+  window.isKept = false;
   let isBack = performance.getEntriesByType("navigation")[0].type === "back_forward";
-  addEventListener("pageshow", ({ persisted }) => { isBack ||= persisted; });
+  addEventListener("pageshow", ({ persisted }) => {
+    isBack ||= persisted;
+    isKept = persisted;
+  });
   const look = () => {
     const isCovered = document.querySelector("quart-idle")?.shadowRoot.querySelector("[open]");
     const text = document.querySelector("h1")?.textContent ?? "None";
@@ -63,6 +67,9 @@ async def watched() -> Response:
     """A page that notes whether it is seen when it comes back, from the browser's caches."""
     response = Response(await render_template_string(WATCHED), mimetype="text/html")
     response.headers["Cache-Control"] = "private, max-age=60"
+    if "requests" in request.args:  # and no sockets
+        policy = f"connect-src {request.host_url}_idle/"
+        response.headers["Content-Security-Policy"] = policy
     return response
 
 
