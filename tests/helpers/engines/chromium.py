@@ -44,9 +44,6 @@ class ChromiumTab:
     async def front(self) -> None:
         await self.page.bring_to_front()
 
-    async def picture(self) -> bytes:
-        return await self.page.screenshot()
-
     async def pdf(self) -> bytes:
         return await self.page.pdf()
 

@@ -33,9 +33,6 @@ class Tab(Protocol):
     async def front(self) -> None:
         """Have it in front of the others."""
 
-    async def picture(self) -> bytes:
-        """What is seen of the page, as PNG."""
-
     async def pdf(self) -> bytes:
         """What would be printed, where the driver can tell."""
 

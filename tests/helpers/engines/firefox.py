@@ -116,9 +116,6 @@ class FirefoxTab:
     async def front(self) -> None:
         await self._send("browsingContext.activate")
 
-    async def picture(self) -> bytes:
-        return base64.b64decode((await self._send("browsingContext.captureScreenshot"))["data"])
-
     async def pdf(self) -> bytes:
         return base64.b64decode((await self._send("browsingContext.print"))["data"])
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import shutil
@@ -115,9 +114,6 @@ class WebKitTab:
 
     async def front(self) -> None:
         await self._send("GET", "/window")  # which switches to it
-
-    async def picture(self) -> bytes:
-        return base64.b64decode(await self._send("GET", "/screenshot"))
 
     async def pdf(self) -> bytes:
         raise DriverError("this driver does not print")
