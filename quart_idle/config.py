@@ -19,6 +19,7 @@ from .config_values import (
     KEY_PREFIX,
     ORIGINS,
     SESSION_KEY,
+    SITE_NAME,
     SIZE,
     URL,
     URL_PREFIX,
@@ -60,6 +61,7 @@ class Options(TypedDict, total=False):
     expired_url: str | None
     sign_out_url: str | None
     sign_in_url: str | None
+    site_name: str | None
     user_key: str | None
     drafts: bool
     allowed_origins: Collection[str]
@@ -84,6 +86,7 @@ _OPTIONAL: Final = frozenset(
         "expired_url",
         "sign_out_url",
         "sign_in_url",
+        "site_name",
         "user_key",
         "max_sessions",
     )
@@ -102,6 +105,7 @@ class Settings:
     expired_url: str | None
     sign_out_url: str | None
     sign_in_url: str | None
+    site_name: str | None
     user_key: str | None
     drafts: Drafts | None
     allowed_origins: frozenset[Origin]
@@ -247,6 +251,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         expired_url=take("expired_url", URL),
         sign_out_url=take("sign_out_url", URL),
         sign_in_url=take("sign_in_url", URL),
+        site_name=take("site_name", SITE_NAME),
         user_key=take("user_key", SESSION_KEY),
         drafts=_drafts(store, config) if take("drafts", FLAG) else None,
         allowed_origins=take("allowed_origins", ORIGINS) or frozenset(),

@@ -64,6 +64,10 @@ def _session_key(value: object) -> str | None:
     return value if isinstance(value, str) and value not in ("", PERMANENT) else None
 
 
+def _site_name(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
 def _size(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
@@ -86,6 +90,7 @@ KEEPALIVE: Final[Check[Keepalive]] = Check(_keepalive, '"presence" or "activity"
 URL_PREFIX: Final = Check(_like(_URL_PREFIX), "a path such as /_idle, without a / at its end")
 URL: Final = Check(_like(_URL), "a URL that starts with /, http:// or https://, or None")
 SESSION_KEY: Final = Check(_session_key, "a key of the session, such as user_id, or None")
+SITE_NAME: Final = Check(_site_name, "a text that is not blank, or None")
 FLAG: Final = Check(_flag, "True or False")
 ORIGINS: Final = Check(_origins, "a list or tuple of origins such as https://example.com")
 SIZE: Final = Check(_size, "a number of bytes, more than 0")

@@ -86,6 +86,7 @@ def _client(
         "expired-url": settings.expired_url,
         "sign-out-url": settings.sign_out_url,
         "sign-in-url": settings.sign_in_url,
+        "site-name": settings.site_name,
     }
     return tag(f"{request.root_path}{settings.url_prefix}", nonce, integrity, data)
 

@@ -6,7 +6,8 @@ import { html, page } from "./browser.js";
 export const texts = {
   title: "You’re about to be signed out",
   warning: "For your security, we will sign you out in {time}.",
-  final: "Your session ends in {time} and can’t be extended. Save your work.",
+  final:
+    "For your security, we will sign you out in {time}. Save your work. You can’t stay longer.",
   stay: "Stay signed in",
   wait: "Please wait…",
   dismiss: "Continue",
@@ -16,14 +17,14 @@ export const texts = {
   ended: "You have been signed out",
   signIn: "Sign in again",
   reload: "Reload the page",
-  "by idle": "For your security, we signed you out because you were not active.",
-  "by lifetime": "For your security, your session reached its time limit.",
-  "by closed": "For your security, we signed you out because all pages were closed.",
+  "by idle": "For your security, because you were not active.",
+  "by lifetime": "For your security, because your time was up.",
+  "by closed": "For your security, because all pages were closed.",
   "by signed out": "You signed out, perhaps in another tab.",
   "by switched": "Somebody else signed in, perhaps in another tab.",
-  "by regenerated": "Your session has ended.",
-  "by unknown": "Your session has ended.",
-  other: "Your session has ended: {reason}.",
+  "by regenerated": "Please sign in again.",
+  "by unknown": "Please sign in again.",
+  other: "The reason: {reason}.",
 };
 
 /**
@@ -43,29 +44,29 @@ const style = new CSSStyleSheet();
 style.replaceSync(`
 :host { all: initial !important }
 dialog, section {
-  box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: 1.75em;
-  border: 1px solid var(--quart-idle-border, currentColor);
+  box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: min(1.75em, 5vw);
+  border: 1px solid var(--quart-idle-border,);
   border-radius: var(--quart-idle-radius, .75em);
   color: var(--quart-idle-fg, CanvasText); background: var(--quart-idle-bg, Canvas);
-  color-scheme: light dark; font: medium/1.5 system-ui;
+  color-scheme: light dark; font: medium/1.5 var(--quart-idle-font, system-ui);
+  overflow-wrap: anywhere;
 }
 ::backdrop { background: var(--quart-idle-backdrop, #000a) }
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
 p { margin: .75em 0 1.25em }
-button, a { display: inline-block; margin-inline-end: 1em; padding: .5em 0; font: inherit }
+button, a { display: inline-block; margin-inline-end: 1em; padding: .625em 0; font: inherit }
 button {
-  padding: .5em 1em; border: 1px solid; border-radius: .375em;
-  color: var(--quart-idle-bg, Canvas); background: var(--quart-idle-fg, CanvasText);
-  forced-color-adjust: none;
+  padding-inline: 1em; border: 1px solid; border-radius: .375em;
+  color: var(--quart-idle-on-accent, var(--quart-idle-bg, Canvas));
+  background: var(--quart-idle-accent, var(--quart-idle-fg, CanvasText));
 }
 a { color: inherit }
-[aria-disabled=true] { opacity: .6 }
 :focus-visible { outline-offset: 3px }
-p:empty, [hidden] { display: none }
-.prompt [role] { position: absolute; inset: 0; clip-path: inset(50%) }
-.cover {
+:empty { display: none }
+[part=prompt] [role] { position: absolute; inset: 0; clip-path: inset(50%) }
+[part=cover] {
   min-width: 100%; min-height: 100%; border: 0; border-radius: 0;
-  align-content: safe center; padding-inline: max(1.75em, 50% - 13em);
+  align-content: safe center; padding-inline: max(5vw, 50% - 13em);
   background: var(--quart-idle-veil, Canvas);
 }
 `);
@@ -166,8 +167,7 @@ function sayInTitle(time) {
 class Dialog {
   /** @param {"prompt" | "cover"} name */
   constructor(name) {
-    const element = add(root, "dialog", { className: name });
-    if (name === "cover") element.setAttribute("closedby", "none");
+    const element = add(root, "dialog");
     // A browser may insist on the second request to close it.
     element.onclose = settle;
     element.setAttribute("aria-labelledby", name + "-title");
@@ -176,11 +176,14 @@ class Dialog {
     /** @param {any} event */
     element.onmousedown = (event) => event.target.closest("h2, p") || event.preventDefault();
     this.element = element;
+    this.site = add(element, "bdi");
     this.title = add(element, "h2", { id: name + "-title", tabIndex: -1 });
     this.clock = add(element, "p", { ariaHidden: "true" });
     this.status = add(element, "p", { id: name + "-status", role: "status" });
     this.button = add(element, "button", { type: "button" });
-    this.link = add(element, "a", { hidden: true });
+    this.link = add(element, "a");
+    for (const [part, piece] of Object.entries(this)) piece.part = part;
+    element.part = name;
   }
 
   get isOpen() {
@@ -257,7 +260,6 @@ class Cover extends Dialog {
     put(this.title, title);
     put(this.status, status);
     put(this.button, button);
-    this.button.hidden = !button;
   }
 
   showChecking() {
@@ -277,14 +279,17 @@ export const prompt = new Prompt("prompt");
 export const cover = new Cover("cover");
 // Left to itself, Firefox takes the button.
 cover.title.autofocus = true;
+cover.element.closedBy = "none";
 
 /** @param {Tag} tag */
-export function start({ texts: translation, signOutUrl }) {
+export function start({ texts: translation, signOutUrl, siteName = "" }) {
   Object.assign(texts, JSON.parse(translation ?? "{}"));
   const known = /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2})?(?![a-z])/i.exec(html.lang)?.[0] ?? "";
   host.lang = ((translation || /^en\b/i.test(known)) && known) || "en";
   host.dir = translation ? "" : "ltr";
+  for (const { site } of [prompt, cover]) put(site, siteName);
   put(prompt.title, texts.title);
+  if (!signOutUrl) return;
+  prompt.link.href = signOutUrl;
   put(prompt.link, texts.signOut);
-  if (signOutUrl) Object.assign(prompt.link, { href: signOutUrl, hidden: false });
 }

@@ -25,7 +25,10 @@ interface Document {
 
 /** The attributes `data-…` of the page's tag. */
 type Tag = Partial<
-  Record<"user" | "drafts" | "texts" | "expiredUrl" | "signOutUrl" | "signInUrl", string>
+  Record<
+    "user" | "drafts" | "texts" | "siteName" | "expiredUrl" | "signOutUrl" | "signInUrl",
+    string
+  >
 >;
 
 /** What the page knows of its session. */

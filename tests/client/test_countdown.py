@@ -95,7 +95,8 @@ async def test_another_request_to_close_the_prompt_than_escape_stays_too(
     page = await open_letter(browser, serve_pages(settings).url)
     await expect(prompt_in(page)).to_be_visible()
     # As Android's back does.
-    ask = "document.querySelector('quart-idle').shadowRoot.querySelector('.prompt').requestClose()"
+    root = "document.querySelector('quart-idle').shadowRoot"
+    ask = f"{root}.querySelector('[part=prompt]').requestClose()"
     await page.evaluate(ask)
     await expect(prompt_in(page)).to_be_hidden()
     assert await page.evaluate("document.documentElement.quartIdle.left") > 5000

@@ -106,11 +106,11 @@ async def test_no_name_of_a_field_a_form_or_a_global_gets_in_the_client_s_way(
         await page.evaluate(f"(name) => {field}.focus()", name)
         await page.keyboard.insert_text(f"my {name}")
     ours = "document.querySelector('quart-idle')?.shadowRoot.querySelector"
-    await until(lambda: page.evaluate(f"{ours}('.prompt').open"))
+    await until(lambda: page.evaluate(f"{ours}('[part=prompt]').open"))
     (draft,) = await until(lambda: drafts(browser, server.url))
     assert draft["fields"] == [[name, f"my {name}"] for name in HIDDEN_IN_FORMS]
-    await until(lambda: page.evaluate(f"{ours}('.cover').open"))
-    await page.evaluate(f"{ours}('.cover button').click()")
+    await until(lambda: page.evaluate(f"{ours}('[part=cover]').open"))
+    await page.evaluate(f"{ours}('[part=cover] button').click()")
     await page.wait_for_url("**/page?again")
     await sign_in(browser, server.url)
     await page.goto(f"{server.url}/names")

@@ -50,7 +50,7 @@ async def test_the_cover_leads_to_the_sign_in_page_where_one_is_configured(
     server = serve({"timeout": 600, "sign_in_url": "/?again"})
     page = await browser.open(await sign_in(browser, server.url))
     await browser.post(f"{server.url}/sign-out?reason=a+new+password")
-    await expect(cover_in(page)).to_contain_text("Your session has ended: a new password.")
+    await expect(cover_in(page)).to_contain_text("The reason: a new password.")
     await expect(cover_in(page).get_by_role("link")).to_have_count(0)
     await cover_in(page).get_by_role("button", name="Sign in again").click()
     await page.wait_for_url("**/?again")

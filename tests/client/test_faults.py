@@ -43,7 +43,7 @@ async def test_a_server_that_is_away_is_no_end_and_one_that_lost_the_session_is(
     assert await is_undisturbed(page)
     serve({"timeout": 600}, port=server.port)
     await expect(cover_in(page)).to_be_visible(timeout=60_000)
-    await expect(cover_in(page)).to_contain_text("Your session has ended.")
+    await expect(cover_in(page)).to_contain_text("Please sign in again.")
     (ended,) = await heard(page, "ended")
     assert ended["detail"] == {"reason": "unknown"}
 

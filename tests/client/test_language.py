@@ -51,7 +51,7 @@ async def test_prompt_and_cover_speak_the_page_s_language(
     assert title["x"] + title["width"] == pytest.approx(button["x"] + button["width"], abs=1)
     said = set()
     while not await heard(arabic, "ended"):
-        said.add(await arabic.locator("quart-idle .prompt [aria-hidden]").text_content())
+        said.add(await arabic.locator("quart-idle [part=prompt] [aria-hidden]").text_content())
         await asyncio.sleep(0.1)
     # A few, two, one: all of them plurals of their own.
     for time_left in ("3 ثوان", "ثانيتان", "ثانية"):

@@ -17,7 +17,8 @@ from tests.helpers.waiting import until
 NOTE = """() => {
   window.titles = new Set();
   setInterval(() => {
-    const cover = document.querySelector("quart-idle")?.shadowRoot.querySelector(".cover[open] h2");
+    const root = document.querySelector("quart-idle")?.shadowRoot;
+    const cover = root?.querySelector("[part=cover][open] h2");
     if (cover) titles.add(cover.textContent);
   }, 20);
 }"""

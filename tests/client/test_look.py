@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
@@ -65,6 +66,13 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+# What an application's own style sheet says.
+ACCENT = """
+html { --quart-idle-accent: #fd0; --quart-idle-on-accent: #010101; --quart-idle-font: serif }
+quart-idle::part(link) { letter-spacing: 3px }
+"""
+
+
 async def test_custom_properties_change_the_look(serve_pages: Serve, browser: Browser) -> None:
     server = serve_pages(PATIENT)
     page = await open_warned(browser, server.url)
@@ -93,6 +101,11 @@ async def test_custom_properties_change_the_look(serve_pages: Serve, browser: Br
     }
     button = await look_of(prompt_in(page).get_by_role("button"))
     assert (button["text"], button["ground"]) == (wanted["bg"], wanted["fg"])
+    await page.add_style_tag(content=ACCENT)
+    button = await look_of(prompt_in(page).get_by_role("button"))
+    assert (button["text"], button["ground"]) == ("rgb(1, 1, 1)", "rgb(255, 221, 0)")
+    await expect(prompt_in(page)).to_have_css("font-family", "serif")
+    await expect(prompt_in(page).get_by_role("link")).to_have_css("letter-spacing", "3px")
     await browser.post(f"{server.url}/sign-out")
     await expect(cover_in(page)).to_be_visible()
     look = await look_of(cover_in(page))
@@ -194,4 +207,37 @@ async def test_at_200_percent_and_on_a_narrow_screen_everything_is_within_reach(
     await check()
     await browser.post(f"{server.url}/sign-out")
     await until(lambda: heard(page, "ended"))
+    await check()
+
+
+NAMES = ("Ada's <b>Bank</b>", "مصرف آدا", "Longname" * 40)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=["escaped", "right to left", "long"])
+async def test_prompt_and_cover_say_whose_they_are_and_everything_can_be_touched(
+    serve_pages: Serve, browser: Browser, name: str
+) -> None:
+    server = serve_pages({**PATIENT, "site_name": name})
+    page = await open_warned(browser, server.url)
+    await page.set_viewport_size({"width": 320, "height": 480})
+
+    async def check() -> None:
+        dialog = on_screen(page)
+        site, title = dialog.get_by_text(name, exact=True), dialog.get_by_role("heading")
+        await expect(site).to_be_visible()
+        # At the side where the dialog's own text begins, and above it.
+        boxes = [await element.bounding_box() for element in (site, title)]
+        assert boxes[0]
+        assert boxes[1]
+        assert boxes[0]["x"] == pytest.approx(boxes[1]["x"], abs=1)
+        assert boxes[0]["y"] < boxes[1]["y"]
+        assert await dialog.evaluate("(dialog) => dialog.scrollWidth <= dialog.clientWidth")
+        for element in await dialog.locator("button:visible, a:visible").all():
+            found = await element.bounding_box()
+            assert found
+            assert min(found["height"], found["width"]) >= 44
+
+    await check()
+    await browser.post(f"{server.url}/sign-out")
+    await expect(cover_in(page)).to_be_visible()
     await check()

@@ -103,7 +103,7 @@ async def test_back_does_not_show_a_signed_out_persons_page(serve: Serve, browse
     await until(lambda: page.evaluate("window.mark"))
     assert await until(lambda: page.evaluate("window.atOnce")) == "quart-idle"
     # The browser has lost the cookie, so there is nothing left to ask the reason of.
-    await expect(cover_in(page)).to_contain_text("Your session has ended.")
+    await expect(cover_in(page)).to_contain_text("Please sign in again.")
 
 
 async def test_a_frozen_page_closes_its_socket_and_comes_back_when_it_thaws(

@@ -97,12 +97,12 @@ async def test_the_end_of_the_lifetime_cannot_be_put_off(serve: Serve, browser: 
     server = serve({"timeout": 60, "lifetime": 6, "warning": 4})
     page = await browser.open(await sign_in(browser, server.url))
     prompt = prompt_in(page)
-    await expect(prompt).to_contain_text("be extended. Save your work.")
+    await expect(prompt).to_contain_text("stay longer.")
     await expect(prompt.get_by_role("button")).to_have_text("Continue")
     await page.keyboard.press("Escape")
     await expect(prompt).to_be_hidden()
     await expect(cover_in(page)).to_be_visible()
-    await expect(cover_in(page)).to_contain_text("reached its time limit")
+    await expect(cover_in(page)).to_contain_text("because your time was up")
     assert await why_ended(browser, server.url) == "lifetime"
     warnings = await heard(page, "warning")
     assert [warning["detail"]["extendable"] for warning in warnings] == [False]

@@ -65,4 +65,4 @@ async def test_who_types_on_does_not_dismiss_the_final_warning_unseen(
     assert (await shown(page, PROMPT))["focus"] == PROMPT
     await page.type(*"and so on", "Enter")
     prompt = await shown(page, PROMPT)
-    assert "be extended" in prompt["text"]
+    assert "stay longer" in prompt["text"]

@@ -56,6 +56,13 @@ async def test_a_text_may_be_a_lazy_translation(site: MakeSite) -> None:
     assert json.loads(attributes["data-texts"]) == {"stay": "Bleiben"}
 
 
+async def test_the_service_s_name_is_handed_to_the_client(site: MakeSite) -> None:
+    name = "Ada's Bank & <Trust>"
+    attributes = await tag(await site(site_name=name).signed_in())
+    assert attributes["data-site-name"] == name
+    assert "data-site-name" not in await tag(await site().signed_in())
+
+
 async def test_a_page_of_nobody_s_keeps_no_drafts(site: MakeSite) -> None:
     here = site(config={"SECRET_KEY": "a secret"}, drafts=True)
     browser = here.browser()

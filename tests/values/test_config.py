@@ -33,6 +33,7 @@ def test_every_key_has_its_default() -> None:
         expired_url=None,
         sign_out_url=None,
         sign_in_url=None,
+        site_name=None,
         user_key=None,
         drafts=None,
         allowed_origins=frozenset(),
@@ -80,6 +81,7 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("expired_url", "/signed-out?why=idle", "/signed-out?why=idle"),
     ("sign_out_url", "https://example.com/out", "https://example.com/out"),
     ("sign_in_url", "http://example.com", "http://example.com"),
+    ("site_name", "Ada's <Bank>", "Ada's <Bank>"),
     ("user_key", "user id", "user id"),
     ("allowed_origins", ["https://a.example"], {("https", "a.example", 443)}),
     ("allowed_origins", (), set()),
@@ -117,6 +119,7 @@ OPTIONAL = {
     "expired_url": "/a",
     "sign_out_url": "/a",
     "sign_in_url": "/a",
+    "site_name": "Bank",
     "user_key": "user",
     "max_sessions": 5,
 }

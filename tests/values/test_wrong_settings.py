@@ -31,6 +31,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
         )
         for name in ("expired_url", "sign_out_url", "sign_in_url")
     },
+    "site_name": (["", " \n", 1, True, b"Bank", ["Bank"]], "a text that is not blank, or None"),
     "user_key": (["", "_permanent", 1, True, b"user", ["user"]], "a key of the session"),
     "allowed_origins": (
         [
