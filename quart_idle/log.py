@@ -43,15 +43,18 @@ class Outage:
 
     Args:
         what: what fails, the store or something that it does.
+
+    Attributes:
+        calls_failed: how many did since the last that was answered.
     """
 
-    __slots__ = ("_calls", "_since", "_told", "_what")
+    __slots__ = ("_since", "_told", "_what", "calls_failed")
 
     def __init__(self, what: str = "the store") -> None:
         self._what = what
         self._since: float | None = None
         self._told = float("-inf")
-        self._calls = 0
+        self.calls_failed = 0
 
     def failed(self, why: object, error: Exception | None = None) -> None:
         """A call failed.
@@ -61,7 +64,7 @@ class Outage:
             error: what is to be told with its traceback.
         """
         now = monotonic()
-        self._calls += 1
+        self.calls_failed += 1
         if now - self._told < _EVERY:  # so too where a part of the store comes and goes
             return
         if self._since is None:
@@ -70,7 +73,7 @@ class Outage:
         else:
             _log.error(
                 "%s has not been available for %.0f s, and %d calls failed: %s",
-                *(self._what, now - self._since, self._calls, why),
+                *(self._what, now - self._since, self.calls_failed, why),
                 exc_info=error,
             )
         self._told = now
@@ -80,7 +83,7 @@ class Outage:
         if self._since is not None:
             _log.warning(
                 "%s is available again, after %.0f s; %d calls failed",
-                *(self._what, monotonic() - self._since, self._calls),
+                *(self._what, monotonic() - self._since, self.calls_failed),
             )
             self._since = None
-        self._calls = 0
+        self.calls_failed = 0

@@ -10,6 +10,7 @@ All times here are seconds on one clock, the store's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .reasons import CLOSED, IDLE, LIFETIME, Clock
@@ -60,6 +61,23 @@ class SignOfLife(NamedTuple):
     paged: bool = False
 
 
+class Arrival:
+    """A request, as a sign of life: whether it is activity is known once it is routed.
+
+    Args:
+        id: the session's.
+        moment: when it came, by this process's monotonic clock, in seconds.
+        is_activity: whether it is activity, to be asked once it is routed.
+    """
+
+    __slots__ = ("id", "is_activity", "moment")
+
+    def __init__(self, id: str, moment: float, is_activity: Callable[[], bool]) -> None:
+        self.id = id
+        self.moment = moment
+        self.is_activity = is_activity
+
+
 def timeout_of(clocks: Clocks, limits: Limits) -> float:
     """The idle timeout that counts for this session, in seconds."""
     return limits.timeout if clocks.timeout is None else clocks.timeout
@@ -72,7 +90,8 @@ def lifetime_end(clocks: Clocks, limits: Limits) -> float | None:
 
 def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
     """When the session ends unless it is renewed, and by which clock."""
-    end: float = clocks.active + timeout_of(clocks, limits)
+    # (As `timeout_of` has it: each request comes by here twice.)
+    end: float = clocks.active + (limits.timeout if clocks.timeout is None else clocks.timeout)
     why: Clock = IDLE
     if limits.closed_timeout is not None and clocks.paged:
         closed = clocks.seen + limits.closed_timeout

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final
 
 from .exceptions import StoreUnavailable
-from .policy import Clocks, SignOfLife, renewed
+from .policy import Arrival, Clocks, SignOfLife, renewed
 from .stores.base import Ended, Live
 from .tasks import Tasks
 
@@ -42,17 +42,6 @@ class _Sign:
     def at(self, now: float) -> SignOfLife:
         active = None if self.active == _NEVER else now - self.active
         return SignOfLife(now - self.seen, active, self.paged)
-
-
-class Arrival:
-    """A request whose route was not known when it came."""
-
-    __slots__ = ("id", "is_activity", "moment")
-
-    def __init__(self, id: str, moment: float, is_activity: Callable[[], bool]) -> None:
-        self.id = id
-        self.moment = moment
-        self.is_activity = is_activity
 
 
 class Renewals:
@@ -114,7 +103,7 @@ class Renewals:
             left: how long the session has left if this is not written, in seconds.
 
         Returns:
-            What `judge` takes; its moment is by this process's monotonic clock.
+            What `judge` takes.
         """
         arrival = Arrival(id, monotonic(), is_activity)
         self._arrivals.add(arrival)

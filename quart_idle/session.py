@@ -19,10 +19,9 @@ from .config_values import seconds
 from .contents import Contents
 from .cookies import Token
 from .life import Life
-from .policy import Clocks, Limits, SignOfLife, deadline, renewed
+from .policy import Arrival, Clocks, Limits, SignOfLife, deadline, renewed
 from .reasons import SIGNED_OUT
 from .regeneration import PendingRegeneration
-from .renewals import Arrival
 from .states import TO_WRITE, Sight, State
 from .stores.base import PERMANENT, Change, Record
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from typing import Final, NoReturn
 
 
@@ -229,6 +230,7 @@ class IllegalTransition(Exception):
     """Something happened to a session that cannot happen to one in its state."""
 
 
+@cache  # each request reads a session: the same few ways, over and over
 def after(event: Event, state: State, sight: Sight) -> tuple[State, Sight]:
     """What a session is after an event, by what it was.
 

@@ -108,7 +108,8 @@ async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
         # Whatever a store stumbles over, the session that it holds is not over.
         outage.failed("it failed", error)
     else:
-        outage.answered()
+        if outage.calls_failed:  # most often none, and each request comes by here
+            outage.answered()
         return answer
     raise StoreUnavailable
 
