@@ -34,6 +34,7 @@ FRAMEWORKS = {
     "alpinejs": "3.17.5",
     "esbuild": "0.28.2",  # React has no modules for browsers
 }
+EDITORS = {"codemirror": "6.0.2", "tinymce": "8.9.2", "esbuild": "0.28.2"}
 
 
 def from_npm(
