@@ -26,6 +26,7 @@ let keeping = Promise.resolve();
 const style = new CSSStyleSheet();
 style.replaceSync(`
 section { position: fixed; inset: auto 1em 1em; max-width: calc(100% - 2em); z-index: 99999999 }
+section button + button { color: inherit; background: none }
 `);
 root.adoptedStyleSheets.push(style);
 
@@ -33,6 +34,9 @@ const wording = {
   draft: "You have unsent changes from before.",
   restore: "Restore",
   discard: "Discard",
+  later: "Later",
+  discarded: "Discarded.",
+  undo: "Undo",
   ...texts,
 };
 
@@ -66,7 +70,11 @@ export function keep() {
 /** @param {HTMLFormElement} form */
 async function keepOne(form) {
   const page = [...(addresses.get(form) ?? [])].pop();
-  const draft = { form: nameOf(form), page, fields: contentOf(form) };
+  await post({ form: nameOf(form), page, fields: contentOf(form) });
+}
+
+/** @param {object} draft */
+async function post(draft) {
   const response = await send("POST", "drafts", query(), draft);
   if (!response.ok || !isOurs(response)) throw response;
 }
@@ -76,9 +84,10 @@ async function keepOne(form) {
  * @param {Iterable<string>} pages addresses at which something may have been kept
  */
 function drop(form, pages) {
-  for (const page of session.keepsDrafts ? pages : []) {
-    send("DELETE", "drafts", query({ page, form: nameOf(form) })).catch(() => {});
-  }
+  const sent = [...(session.keepsDrafts ? pages : [])].map((page) =>
+    send("DELETE", "drafts", query({ page, form: nameOf(form) })).catch(() => {}),
+  );
+  return Promise.all(sent);
 }
 
 /** The page is another user's. */
@@ -109,28 +118,67 @@ async function offer(asked = /** @type {HTMLFormElement[]} */ ([...markedForms()
   }
 }
 
+/** @param {number} age in milliseconds */
+function ago(age) {
+  const minutes = Math.max(1, Math.floor(age / 60_000));
+  const words = new Intl.RelativeTimeFormat(/** @type {HTMLElement} */ (root.host).lang);
+  const hours = Math.floor(minutes / 60);
+  return hours ? words.format(-hours, "hour") : words.format(-minutes, "minute");
+}
+
 /**
  * @param {HTMLFormElement} form
  * @param {Draft} draft
  */
 function show(form, draft) {
   attach();
+  const shownAt = here();
   const bar = add(root, "section", { ariaLabel: wording.draft });
   // Said when it is there, and not as a part of it.
-  add(bar, "p", { role: "status" }).textContent = wording.draft;
+  const status = add(bar, "p", { role: "status" });
+  const buttons = add(bar, "div");
+  const remove = () => bar.remove();
   /**
-   * @param {string} textContent
-   * @param {() => void} act
+   * @param {string} text
+   * @param {[label: string, act: () => void][]} choices the first one is the strong one
    */
-  const choose = (textContent, act) => {
-    const button = add(bar, "button", { textContent });
-    button.onclick = () => {
-      act();
-      bar.remove();
-    };
+  const say = (text, choices) => {
+    status.textContent = text;
+    buttons.replaceChildren();
+    for (const [textContent, onclick] of choices) add(buttons, "button", { textContent, onclick });
   };
-  choose(wording.restore, () => restore(form, draft.fields));
-  choose(wording.discard, () => drop(form, [draft.page]));
+  const ask = () =>
+    say(`${wording.draft} (${ago(draft.age)})`, [
+      [
+        wording.restore,
+        () => {
+          remove();
+          restore(form, draft.fields);
+        },
+      ],
+      [wording.discard, discard],
+      [wording.later, remove],
+    ]);
+  const focus = () => buttons.querySelector("button")?.focus();
+  const discard = () => {
+    const dropped = drop(form, [draft.page]);
+    say(wording.discarded, [
+      [wording.undo, () => undo(dropped)],
+      [texts.dismiss, remove],
+    ]);
+    focus();
+  };
+  /** @param {Promise<unknown>} dropped */
+  const undo = async (dropped) => {
+    ask();
+    focus();
+    await dropped;
+    const { page, fields } = draft;
+    // What was typed in the meantime is kept in its place; the page may be another user's by now.
+    if (addresses.has(form) || shownAt !== here()) return;
+    await post({ form: draft.form, page, fields }).catch(() => {});
+  };
+  ask();
 }
 
 /** Whether there is another address, user or form: htmx and Turbo change them without a load. */

@@ -84,6 +84,8 @@ interface Draft {
   /** The address at which it was typed. */
   page: string;
   fields: Content;
+  /** How many milliseconds ago it was kept. */
+  age: number;
 }
 
 /** `drafts.js`, once it is loaded. */

@@ -116,6 +116,29 @@ async def test_what_was_typed_is_kept_when_the_page_is_hidden_and_can_be_discard
     await expect(offer_in(page)).to_be_hidden()
 
 
+async def test_an_offer_says_how_old_it_is_can_wait_and_its_discarding_can_be_undone(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    await page.get_by_label("Text").fill("Dear Eve")
+    await page.goto(f"{server.url}/form")
+    offer = offer_in(page)
+    await expect(offer.get_by_role("status")).to_contain_text("(1 minute ago)")
+    await offer.get_by_role("button", name="Later").click()
+    await expect(offer).to_be_hidden()
+    await page.reload()
+    await offer.get_by_role("button", name="Discard").click()
+    await expect(offer.get_by_role("status")).to_have_text("Discarded.")
+    await until(lambda: no_drafts(browser, server.url))
+    await expect(offer.get_by_role("button", name="Undo")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await until(lambda: _single(browser, server.url))
+    await offer.get_by_role("button", name="Restore").click()
+    await expect(page.get_by_label("Text")).to_have_value("Dear Eve")
+
+
 async def test_a_draft_belongs_to_the_address_at_which_it_was_typed(
     serve: Serve, browser: Browser
 ) -> None:
