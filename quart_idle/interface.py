@@ -120,6 +120,7 @@ class QuartIdleSessionInterface(SessionInterface):
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
             session._found(id, found)
+            session._unwritten = self._renewals.unwritten(id)
         else:
             superseded = found is not None and found.superseded
             session._life.found_over(reason_of(found), superseded=superseded)
@@ -145,8 +146,9 @@ class QuartIdleSessionInterface(SessionInterface):
     async def save(self, session: Session) -> None:
         await self._writer.save(session)
 
-    def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
-        return self._renewals.renewed(id, clocks, now)
+    def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
+        id = session._life.stored_id or ""
+        return self._renewals.renewed(id, clocks, now, session._unwritten)
 
     def close(self) -> None:
         self._writer.close()

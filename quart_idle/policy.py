@@ -11,9 +11,13 @@ All times here are seconds on one clock, the store's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from .reasons import CLOSED, IDLE, LIFETIME, Clock
+
+#: A moment before all others.
+NEVER: Final = float("-inf")
 
 
 class Limits(NamedTuple):
@@ -78,6 +82,26 @@ class Arrival:
         self.is_activity = is_activity
 
 
+@dataclass(slots=True)
+class MergedSigns:
+    """Signs of life of one session, merged; by this process's monotonic clock."""
+
+    seen: float
+    active: float
+    paged: bool
+
+    def merge(self, seen: float, active: float, paged: bool) -> None:
+        if seen > self.seen:
+            self.seen = seen
+        if active > self.active:
+            self.active = active
+        self.paged |= paged
+
+    def at(self, now: float) -> SignOfLife:
+        active = None if self.active == NEVER else now - self.active
+        return SignOfLife(now - self.seen, active, self.paged)
+
+
 def timeout_of(clocks: Clocks, limits: Limits) -> float:
     """The idle timeout that counts for this session, in seconds."""
     return limits.timeout if clocks.timeout is None else clocks.timeout
@@ -90,7 +114,7 @@ def lifetime_end(clocks: Clocks, limits: Limits) -> float | None:
 
 def deadline(clocks: Clocks, limits: Limits) -> tuple[float, Clock]:
     """When the session ends unless it is renewed, and by which clock."""
-    # (As `timeout_of` has it: each request comes by here twice.)
+    # (As `timeout_of` has it: on memory each request comes by here twice.)
     end: float = clocks.active + (limits.timeout if clocks.timeout is None else clocks.timeout)
     why: Clock = IDLE
     if limits.closed_timeout is not None and clocks.paged:

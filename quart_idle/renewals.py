@@ -7,13 +7,12 @@ to end is written at once; one that would change little can be held back until i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
 from typing import Final
 
 from .exceptions import StoreUnavailable
-from .policy import Arrival, Clocks, SignOfLife, renewed
+from .policy import NEVER, Arrival, Clocks, MergedSigns, SignOfLife, renewed
 from .stores.base import Ended, Live
 from .tasks import Tasks
 
@@ -21,27 +20,6 @@ from .tasks import Tasks
 _GATHER: Final = 0.5
 # How long to wait after the store has failed, in seconds.
 _RETRY: Final = 1.0
-_NEVER: Final = float("-inf")
-
-
-@dataclass(slots=True)
-class _Sign:
-    """Signs of life of one session, merged; by this process's monotonic clock."""
-
-    seen: float
-    active: float
-    paged: bool
-
-    def merge(self, seen: float, active: float, paged: bool) -> None:
-        if seen > self.seen:
-            self.seen = seen
-        if active > self.active:
-            self.active = active
-        self.paged |= paged
-
-    def at(self, now: float) -> SignOfLife:
-        active = None if self.active == _NEVER else now - self.active
-        return SignOfLife(now - self.seen, active, self.paged)
 
 
 class Renewals:
@@ -59,9 +37,9 @@ class Renewals:
     ) -> None:
         self._renew = renew
         self._tell = tell
-        self._signs: dict[str, _Sign] = {}
-        self._held: dict[str, _Sign] = {}
-        self._writing: dict[str, _Sign] = {}
+        self._signs: dict[str, MergedSigns] = {}
+        self._held: dict[str, MergedSigns] = {}
+        self._writing: dict[str, MergedSigns] = {}
         # Requests that are not judged yet.
         self._arrivals: set[Arrival] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -84,14 +62,14 @@ class Renewals:
             hold: keep it until there is another that is not held, or `release` is called.
         """
         now = monotonic()
-        active = _NEVER if sign.active is None else now - sign.active
+        active = NEVER if sign.active is None else now - sign.active
         seen, paged = now - sign.seen, sign.paged
         if hold and (held := self._held.get(id)) is not None:
             held.merge(seen, active, paged)
         elif hold:
-            self._held[id] = _Sign(seen, active, paged)
+            self._held[id] = MergedSigns(seen, active, paged)
         else:
-            self._queue(id, _Sign(seen, active, paged))
+            self._queue(id, MergedSigns(seen, active, paged))
             self._schedule(0.0 if left < 2 * _GATHER else _GATHER)
 
     def note_arrival(self, id: str, is_activity: Callable[[], bool], left: float) -> Arrival:
@@ -121,11 +99,11 @@ class Renewals:
             self._judge(arrival)
 
     def _judge(self, arrival: Arrival) -> None:
-        active = arrival.moment if arrival.is_activity() else _NEVER
+        active = arrival.moment if arrival.is_activity() else NEVER
         if (sign := self._signs.get(arrival.id)) is not None:
             sign.merge(arrival.moment, active, False)
         else:
-            self._queue(arrival.id, _Sign(arrival.moment, active, False))
+            self._queue(arrival.id, MergedSigns(arrival.moment, active, False))
 
     def release(self, id: str) -> None:
         """Have what is held of a session written with the next flush."""
@@ -142,17 +120,24 @@ class Renewals:
         """Whether a sign of life of a session is to be written, and is not held."""
         return id in self._signs or id in self._writing
 
-    def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
+    def unwritten(self, id: str) -> tuple[MergedSigns | None, ...]:
+        """The signs of life of a session that are not written yet, for `renewed`."""
+        return self._signs.get(id), self._held.get(id), self._writing.get(id)
+
+    def renewed(
+        self, id: str, clocks: Clocks, now: float, known: Iterable[MergedSigns | None] = ()
+    ) -> Clocks:
         """A session's clocks with the signs of life that are not written yet.
 
         Args:
             id: the session's.
-            clocks: as the store has them.
+            clocks: as the store had them.
             now: the store's clock, in seconds.
+            known: what was `unwritten` when the store had them so, and may be written by now.
         """
         moment = monotonic()
-        for signs in (self._signs, self._held, self._writing):
-            if (sign := signs.get(id)) is not None:
+        for sign in (*known, *self.unwritten(id)):
+            if sign is not None:
                 clocks = renewed(clocks, sign.at(moment), now)
         return clocks
 
@@ -187,7 +172,7 @@ class Renewals:
         if missing:
             raise StoreUnavailable
 
-    def _queue(self, id: str, sign: _Sign) -> None:
+    def _queue(self, id: str, sign: MergedSigns) -> None:
         if (held := self._held.pop(id, None)) is not None:
             sign.merge(held.seen, held.active, held.paged)
         _merge(self._signs, id, sign)
@@ -226,7 +211,7 @@ class Renewals:
             self._schedule(delay)
 
 
-def _merge(signs: dict[str, _Sign], id: str, sign: _Sign) -> None:
+def _merge(signs: dict[str, MergedSigns], id: str, sign: MergedSigns) -> None:
     known = signs.get(id)
     if known is None:
         signs[id] = sign

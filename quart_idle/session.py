@@ -19,7 +19,7 @@ from .config_values import seconds
 from .contents import Contents
 from .cookies import Token
 from .life import Life
-from .policy import Arrival, Clocks, Limits, SignOfLife, deadline, renewed
+from .policy import Arrival, Clocks, Limits, MergedSigns, SignOfLife, deadline, renewed
 from .reasons import SIGNED_OUT
 from .regeneration import PendingRegeneration
 from .states import TO_WRITE, Sight, State
@@ -39,8 +39,8 @@ class SessionBackend(Protocol):
 
     async def reload(self, session: Session) -> None: ...
 
-    def renewed(self, id: str, clocks: Clocks, now: float) -> Clocks:
-        """The clocks with what the store has not been told yet."""
+    def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
+        """The clocks with what the store had not been told yet, and has not now."""
         ...
 
 
@@ -84,8 +84,10 @@ class Session(SessionMixin):
     _lock: asyncio.Lock | None = None
 
     _secure = False
-    # The request, as a sign of life of the session that its cookie names.
+    # The request, as a sign of life of the session that its cookie names; and which others of it
+    # were not written yet when it was read.
     _arrival: Arrival | None = None
+    _unwritten: tuple[MergedSigns | None, ...] = ()
 
     def __init__(self, backend: SessionBackend) -> None:
         self._backend = backend
@@ -290,7 +292,7 @@ class Session(SessionMixin):
             return None
         clocks = self._clocks._replace(timeout=self._contents.timeout)
         now = self._clock_offset + monotonic()
-        clocks = self._backend.renewed(self._life.stored_id or "", clocks, now)
+        clocks = self._backend.renewed(self, clocks, now)
         if (arrival := self._arrival) is not None:
             sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
             clocks = renewed(clocks, sign, self._clock_offset + arrival.moment)
@@ -383,11 +385,13 @@ class Session(SessionMixin):
         """Have nothing stored from now on; changes are dropped."""
         self._contents.drop()
         self._clocks = None
+        self._unwritten = ()
 
     def _forget_stored(self) -> None:
         """Have nothing stored from now on; what was set goes into a session of its own."""
         self._contents.forget_stored()
         self._clocks = None
+        self._unwritten = ()
 
     def _may_have_changed(self) -> bool:
         """Whether saving may come to anything: cheap, since most requests only read."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
 from quart_idle import StoreUnavailable
 from quart_idle.policy import Clocks, SignOfLife
 from quart_idle.renewals import Renewals
+from quart_idle.session import Session
 from quart_idle.stores.base import Ended, Live
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import look
@@ -57,6 +59,22 @@ async def test_what_is_left_counts_activity_that_the_store_could_not_take_yet(
     await clock.advance(5)
     left = (await browser.visit(lambda session: session.remaining, "/passive/above")).value
     assert left.total_seconds() > 90
+
+
+async def test_what_is_left_counts_what_is_written_while_the_view_runs(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=800)
+    browser = await here.signed_in()
+    await clock.advance(10)
+    await browser.visit(look)  # which is not written yet when the next comes
+
+    async def look_later(session: Session) -> timedelta | None:
+        await clock.advance(2)
+        return session.remaining
+
+    left = (await browser.visit(look_later, "/passive/above")).value
+    assert left.total_seconds() == pytest.approx(798, abs=0.5)
 
 
 async def test_a_request_that_comes_while_the_end_is_looked_for_is_no_reason_to_warn(
