@@ -25,7 +25,7 @@ async def test_a_page_with_a_prompt_of_its_own_warns_extends_and_says_goodbye(
     await expect(bar).to_be_hidden()
     await browser.context.request.get(f"{server.url}/sign-out")
     await page.wait_for_url("**/goodbye?why=signed%20out")
-    await expect(page.get_by_text("Your session has ended: signed out.")).to_be_visible()
+    await expect(page.get_by_text("You have been signed out: signed out.")).to_be_visible()
 
 
 async def test_a_single_page_application_signs_in_and_out_without_loading_a_page(
