@@ -130,7 +130,7 @@ class RedisServer:
         while time.monotonic() < until and self.process.poll() is None:
             with suppress(RedisError), self.client as client:
                 told = client.info()  # which is answered, while it still loads what it kept
-                if told["process_id"] == self.process.pid and not told["loading"]:
+                if told["process_id"] == self.process.pid and not told.get("loading"):
                     return
             time.sleep(0.02)
         raise RuntimeError("redis-server did not start")
