@@ -10,6 +10,8 @@ let session;
 let socket;
 /** The question whose page this is, while it is not answered. @type {object | undefined} */
 let inquiry;
+/** What was asked before it is of another session, be it the same user's. @type {object | undefined} */
+let lastInquiry;
 let isForbidden = false; // a socket, by the page's policy
 let losses = 0; // since the server was heard
 let pollEvery = 0; // ms; 0: sockets are not blocked
@@ -21,7 +23,7 @@ let answerTimer;
 
 /** @param {Session} delegate */
 export const listen = (delegate) => (session = delegate);
-export const isOpen = () => socket?.readyState === 1;
+const isOpen = () => socket?.readyState === 1;
 // One that is closing will soon say why.
 export const isLost = () => ![1, 2].includes(socket?.readyState ?? 0);
 export const isPolling = () => pollEvery > 0;
@@ -74,9 +76,9 @@ export async function request(...what) {
 
 /** @param {"extend" | "presence"} route */
 async function post(route) {
-  const { user } = session;
+  const before = lastInquiry;
   const answer = await request("POST", route, whose(), pong());
-  if (session.isAway || session.isOverForGood || user !== session.user) return;
+  if (session.isAway || session.isOverForGood || before !== lastInquiry) return;
   const { left, reason } = answer;
   if (left != null) {
     session.wantsToStay = false;
@@ -92,7 +94,7 @@ async function post(route) {
 }
 
 async function inquire() {
-  const mine = (inquiry = {});
+  const mine = (lastInquiry = inquiry = {});
   const answer = await request("GET", "state", { tag: "" });
   if (mine !== inquiry) return;
   if (answer.left != null) session.identify(answer);
