@@ -10,7 +10,7 @@ let session;
 let socket;
 /** The question whose page this is, while it is not answered. @type {object | undefined} */
 let inquiry;
-/** What was asked before it is of another session, be it the same user's. @type {object | undefined} */
+/** What was asked before it is of another session. @type {object | undefined} */
 let lastInquiry;
 let isForbidden = false; // a socket, by the page's policy
 let losses = 0; // since the server was heard

@@ -26,8 +26,9 @@ async def test_an_answer_that_comes_after_a_restart_does_not_end_the_next_user_s
 
     async def hold_first(route: Route) -> None:
         if held:
-            return await route.continue_()
-        held.append(route)
+            await route.continue_()
+        else:
+            held.append(route)
 
     await page.route("**/_idle/presence*", hold_first)
     # Where sockets are forbidden, the page asks by requests.
