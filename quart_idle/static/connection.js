@@ -76,9 +76,9 @@ export async function request(...what) {
 
 /** @param {"extend" | "presence"} route */
 async function post(route) {
-  const before = lastInquiry;
+  const last = lastInquiry;
   const answer = await request("POST", route, whose(), pong());
-  if (session.isAway || session.isOverForGood || before !== lastInquiry) return;
+  if (session.isAway || session.isOverForGood || last !== lastInquiry) return;
   const { left, reason } = answer;
   if (left != null) {
     session.wantsToStay = false;
