@@ -44,7 +44,7 @@ const style = new CSSStyleSheet();
 style.replaceSync(`
 :host { all: initial !important }
 dialog, section {
-  box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: min(1.75em, 5vw);
+  box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: 1.5em;
   border: 1px solid var(--quart-idle-border,);
   border-radius: var(--quart-idle-radius, .75em);
   color: var(--quart-idle-fg, CanvasText); background: var(--quart-idle-bg, Canvas);
@@ -53,7 +53,6 @@ dialog, section {
 }
 ::backdrop { background: var(--quart-idle-backdrop, #000a) }
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
-p { margin: .75em 0 1.25em }
 button, a { display: inline-block; margin-inline-end: 1em; padding: .625em 0; font: inherit }
 button {
   padding-inline: 1em; border: 1px solid; border-radius: .375em;
@@ -62,7 +61,8 @@ button {
 }
 a { color: inherit }
 :focus-visible { outline-offset: 3px }
-:empty { display: none }
+/* Important, as pages style our parts. */
+:empty { display: none !important }
 [part=prompt] [role] { position: absolute; inset: 0; clip-path: inset(50%) }
 [part=cover] {
   min-width: 100%; min-height: 100%; border: 0; border-radius: 0;

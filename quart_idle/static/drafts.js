@@ -4,7 +4,7 @@
 import { native, on, whenParsed } from "./browser.js";
 import { isOurs, request, send } from "./connection.js";
 import { add, attach, root, texts } from "./dialogs.js";
-import { contentOf, fieldsOf, isCustom, isEditor, isSecret, restore } from "./fields.js";
+import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
 import { markedForms, nameOf, onEvent as onFormEvent } from "./forms.js";
 import { session } from "./session.js";
 
@@ -252,7 +252,7 @@ function onInput(form, path) {
 function canKeep(form, path) {
   const [field] = path;
   const isPlain = native(field).form === form && !isCustom(field);
-  if (isSecret(field) || isPlain || path.some(isEditor)) return true;
+  if (isSecret(field) || isPlain) return true;
   return fieldsOf(form).some((one) => path.includes(one));
 }
 

@@ -7,10 +7,14 @@ import { attribute, passwords } from "./forms.js";
 const PRIVATE = /(^|\s)(off|one-time-code|cc-\S*|(current|new)-password)(\s|$)/i;
 const NO_TEXT = /^(file|hidden|submit|button|reset|image|output)$/;
 
+// What begins on a line of its own; a cell of a table as well, since its text is one's own.
+const BLOCK =
+  /^(address|article|aside|blockquote|d[dlt]|div|fig\w+|footer|h\d|header|hr|li|main|nav|ol|p|pre|section|t(able|body|foot|[dhr])|ul)$/;
+
 const MARK = "data-quart-idle-field";
 
 /** An editor that the application calls a field. @param {Field} field */
-export const isEditor = (field) => Boolean(attribute(field, MARK));
+const isEditor = (field) => Boolean(attribute(field, MARK));
 
 /** @param {Field} field */
 export const isCustom = ({ localName }) => /-/.test(localName);
@@ -40,10 +44,16 @@ function textOf(node) {
     // What keeps an empty line open is no further line.
     if (localName === "br") text += child.nextSibling || !child.previousSibling?.data ? "\n" : "";
     else if (nodeType === 3) text += child.data;
-    else text += (text && /^(div|p|li|h\d|pre)$/.test(localName) ? "\n" : "") + linesOf(child);
+    else text += (child.previousSibling && BLOCK.test(localName) ? "\n" : "") + linesOf(child);
   }
   return text;
 }
+
+/** An editor's own fields, such as that of its search. @param {Field} field @param {Element} form */
+const isWithinEditor = (field, form) => {
+  const editor = native(field).parentElement?.closest(`[${MARK}]:not([${MARK}=""])`);
+  return Boolean(editor && editor !== form && native(form).contains(editor));
+};
 
 /** @param {Node} block */
 const linesOf = (block) => textOf(block).replace(/^\n$/, "");
@@ -90,8 +100,7 @@ export function fieldsOf(form) {
     (/** @type {Field} */ field) =>
       nameOf(field) &&
       typeof valueOf(field) === "string" &&
-      // An editor's own fields, such as that of its search, are its own business.
-      !native(field).parentElement?.closest(`[${MARK}]`) &&
+      !isWithinEditor(field, form) &&
       !NO_TEXT.test(field.type) &&
       !PRIVATE.test(attribute(field, "autocomplete") || attribute(form, "autocomplete")) &&
       ![field, ...inside(field)].some(isSecret),
@@ -141,7 +150,7 @@ function fill(field, content) {
     // Fields of the same name take one value each.
     content.splice(content.indexOf(own[0]), 1);
     if (isPlainEditor(field)) write(field, own[0][1]);
-    else if (isEditor(field)) field.value = own[0][1];
+    else if (Object.hasOwn(field, "value") && isEditor(field)) field.value = own[0][1];
     else set(field, "value", own[0][1]);
   }
   for (const type of ["input", "change"]) fire(field, type);

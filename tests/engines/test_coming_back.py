@@ -81,9 +81,7 @@ async def test_back_after_a_sign_out_shows_nothing_of_the_page(
     assert await page.evaluate("() => seen") == 0
 
 
-@scenario(
-    "Back covers a page at once while no server answers, whether all of it was kept or its text"
-)
+@scenario("Back covers a page while no server answers, at once if all of it was kept")
 async def test_back_covers_a_page_at_once_while_the_server_is_out_of_reach(
     serve_pages: Serve, engine: Engine
 ) -> None:

@@ -51,7 +51,7 @@ def _line() -> socket.socket:
 
 
 def _end(leader: int) -> None:
-    with suppress(ProcessLookupError):
+    with suppress(OSError):  # it is gone, or its number is another user's by now
         os.killpg(leader, signal.SIGKILL)
 
 

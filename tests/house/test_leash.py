@@ -101,7 +101,7 @@ def test_browsers_and_servers_end_with_the_tests_even_if_those_are_killed(
             stderr=subprocess.STDOUT,
         )
     try:
-        give_up = time.monotonic() + 120
+        give_up = time.monotonic() + 240
         while not (tmp_path / "open").exists():
             assert runner.poll() is None, log.read_text()
             assert time.monotonic() < give_up, log.read_text()

@@ -15,7 +15,8 @@ export async function currentUser() {
 }
 
 export async function signIn(name) {
-  await post("/api/sign-in", { name });
+  const response = await post("/api/sign-in", { name });
+  if (!response.ok) throw response;
   idle.restart(); // whose page this is has changed
   return name;
 }
@@ -23,8 +24,15 @@ export async function signIn(name) {
 export async function signOut() {
   // The page shows by itself that nobody is signed in: no cover.
   const type = "quart-idle:ended";
-  document.addEventListener(type, (event) => event.preventDefault(), { once: true });
-  await post("/api/sign-out");
+  const stop = (event) => event.preventDefault();
+  document.addEventListener(type, stop, { once: true });
+  try {
+    const response = await post("/api/sign-out");
+    if (!response.ok) throw response;
+  } catch (error) {
+    document.removeEventListener(type, stop);
+    throw error;
+  }
 }
 
 export async function send(letter) {
