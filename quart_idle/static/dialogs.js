@@ -39,7 +39,8 @@ function duration(seconds, unitDisplay = "long") {
   return (minutes || seconds).toLocaleString(host.lang, { style: "unit", unit, unitDisplay });
 }
 
-// A content security policy may forbid <style>.
+// A content security policy may forbid <style>. (What is important stays so where pages style the
+// parts.)
 const style = new CSSStyleSheet();
 style.replaceSync(`
 :host { all: initial !important }
@@ -61,7 +62,6 @@ button {
 }
 a { color: inherit }
 :focus-visible { outline-offset: 3px }
-/* Important, as pages style our parts. */
 :empty { display: none !important }
 [part=prompt] [role] { position: absolute; inset: 0; clip-path: inset(50%) }
 [part=cover] {

@@ -8,8 +8,7 @@ const PRIVATE = /(^|\s)(off|one-time-code|cc-\S*|(current|new)-password)(\s|$)/i
 const NO_TEXT = /^(file|hidden|submit|button|reset|image|output)$/;
 
 // What begins on a line of its own; a cell of a table as well, since its text is one's own.
-const BLOCK =
-  /^(address|article|aside|blockquote|d[dlt]|div|fig\w+|footer|h\d|header|hr|li|main|nav|ol|p|pre|section|t(able|body|foot|[dhr])|ul)$/;
+const BLOCK = /^(blockquote|d[dlt]|div|fig\w+|h\d|li|ol|p|pre|section|t(able|body|[dhr])|ul)$/;
 
 const MARK = "data-quart-idle-field";
 
@@ -49,7 +48,11 @@ function textOf(node) {
   return text;
 }
 
-/** An editor's own fields, such as that of its search. @param {Field} field @param {Element} form */
+/**
+ * Whether it is an editor's own field, such as that of its search.
+ * @param {Field} field
+ * @param {Element} form
+ */
 const isWithinEditor = (field, form) => {
   const editor = native(field).parentElement?.closest(`[${MARK}]:not([${MARK}=""])`);
   return Boolean(editor && editor !== form && native(form).contains(editor));
