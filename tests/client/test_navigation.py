@@ -166,6 +166,7 @@ async def test_nobody_is_covered_who_comes_back_to_a_page_without_the_tag_and_is
     async with opener.expect_popup() as popup:  # which is loaded again on the way back
         await opener.evaluate("() => void open('/bare')")
     page = await popup.value
+    await page.wait_for_url("**/bare")  # or there would be nothing to go back to
     await page.goto(f"{server.url}/untouched")
     await page.go_back()
     kind = "performance.getEntriesByType('navigation')[0].type"
