@@ -183,7 +183,7 @@ async def test_nobody_is_covered_who_comes_back_to_a_page_without_the_tag_and_is
 async def test_a_page_is_open_from_its_tag_on_though_the_rest_takes_longer_than_the_closed_timeout(
     serve_pages: Serve, browser: Browser
 ) -> None:
-    server = serve_pages({"timeout": 600, "closed_timeout": 1.5})
+    server = serve_pages({"timeout": 600, "closed_timeout": 2.5})
     page = await open_letter(browser, server.url)
     await page.goto(f"{server.url}/slow", wait_until="commit")
     await expect(page.get_by_role("heading")).to_have_text("Here at last", timeout=30_000)

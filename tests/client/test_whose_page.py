@@ -49,7 +49,7 @@ async def sign_in_again(page: Page, name: str) -> Page:
     async with page.expect_popup() as opened:
         await cover_in(page).get_by_role("button", name="Sign in again").click()
     window = await opened.value
-    assert window.url.endswith("/sign-in")
+    await window.wait_for_url("**/sign-in")
     assert await window.evaluate("innerWidth") < 600
     await sign_in_at(window, name)
     return window
