@@ -1,26 +1,6 @@
-"""``examples/pages/swapped``, for those who cannot wait: whoever posts is warned in 3 s."""
+"""``examples/pages/swapped``, for those who cannot wait."""
 
-from __future__ import annotations
+from examples.pages.swapped import app as example
+from tests.helpers.quick import with_quick_ends
 
-from typing import cast
-
-import quart
-
-from examples.pages.swapped import app
-from quart_idle import Session
-
-__all__ = ["app"]
-
-session = cast(Session, quart.session)
-
-
-@app.post("/hurry")
-async def hurry() -> str:
-    session.timeout = 33
-    return ""
-
-
-@app.post("/end")
-async def end() -> str:
-    session.end()
-    return ""
+app = with_quick_ends(example)
