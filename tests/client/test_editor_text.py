@@ -16,6 +16,7 @@ TEXTS = {
     "begun-empty": ("<div><br></div><div>two</div>", "\ntwo"),
     "broken": ("one<br>two<br><br>four", "one\ntwo\n\nfour"),
     "kept-open": ("one<br>", "one"),
+    "empty-end": ("one<br><br>", "one\n\n"),
     "listed": ("<ul><li>one</li><li>two<ul><li>three</li></ul></li></ul>", "one\ntwo\nthree"),
     "table": (
         "<table><tbody><tr><td>1</td><td>2</td></tr><tr><td>3</td><td>4</td></tr></tbody></table>",
