@@ -39,8 +39,8 @@ _FILES: Final = {
     for path in sorted((Path(__file__).parent / "static").glob("*.js"))
 }
 _VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
-# A page's client asks for these where a form is marked.
-_LATER: Final = ("drafts.js", "fields.js")
+# A page's client asks for these where a form is marked, and when the page is warned or covered.
+_LATER: Final = ("drafts.js", "fields.js", "signing.js")
 # The parts that every page needs at once, and would ask for one after another.
 _PARTS: Final = tuple(name for name in _FILES if name not in (_ENTRY, *_LATER))
 

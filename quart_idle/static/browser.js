@@ -1,4 +1,4 @@
-// The browser as it made itself, and input.
+// The browser as it made itself; input and navigation.
 
 // Names of forms and fields hide properties of `document` and of forms.
 /** @type {Native} */
@@ -70,6 +70,23 @@ export function watch(target) {
 export const idleFor = () =>
   Math.round(Math.max(performance.now() - lastInput, Date.now() - lastInputDate));
 
+// --- Navigation
+
+/** Or a download: browsers do not tell which. */
+export let navigationBeganAt = -Infinity;
+// A link of another scheme, such as `mailto:`, leaves the page where it is.
+let otherSchemeClickedAt = -Infinity;
+
+on(page, "click", (event) => {
+  const link = event.composedPath().find((/** @type {any} */ { protocol }) => protocol);
+  if (link && !/^http/.test(link.protocol)) otherSchemeClickedAt = performance.now();
+});
+
+export function noteNavigation() {
+  const now = performance.now();
+  if (now - otherSchemeClickedAt > 1000) navigationBeganAt = now;
+}
+
 /** @returns {any} */
 export const arrival = () => performance.getEntriesByType("navigation")[0];
 
@@ -83,4 +100,19 @@ export async function loadAnew() {
   if (address !== href) replaceState(state, "", address + "?");
   location.replace(href);
   if (address !== href) replaceState(state, "", href);
+}
+
+/**
+ * Notes whose page the tab has now, since browsers put back what was in the fields of others'.
+ * @param {string} [user]
+ * @returns whether it has had pages of others
+ */
+export function noteUser(user) {
+  const key = "quart-idle";
+  try {
+    const former = sessionStorage[key];
+    const hadOthers = former && former !== user;
+    if (user) sessionStorage[key] = hadOthers ? "others" : user;
+    return hadOthers;
+  } catch {}
 }

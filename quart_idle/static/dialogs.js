@@ -17,14 +17,6 @@ export const texts = {
   ended: "You have been signed out",
   signIn: "Sign in again",
   reload: "Reload the page",
-  "by idle": "For your security, because you were not active.",
-  "by lifetime": "For your security, because your time was up.",
-  "by closed": "For your security, because all pages were closed.",
-  "by signed out": "You signed out, perhaps in another tab.",
-  "by switched": "Somebody else signed in, perhaps in another tab.",
-  "by regenerated": "Please sign in again.",
-  "by unknown": "Please sign in again.",
-  other: "The reason: {reason}.",
 };
 
 /**
@@ -104,7 +96,7 @@ export function add(parent, tag, properties = {}) {
  * @param {Element} element
  * @param {string} text
  */
-function put(element, text) {
+export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
@@ -270,8 +262,7 @@ class Cover extends Dialog {
 
   /** @param {string} reason */
   sayEnded(reason) {
-    const why = texts["by " + reason] ?? texts.other.replace("{reason}", () => reason);
-    this.say(texts.ended, why, reason === "switched" ? texts.reload : texts.signIn);
+    this.say(texts.ended, "", reason === "switched" ? texts.reload : texts.signIn);
   }
 }
 

@@ -1,6 +1,7 @@
 // The session of this page: what is heard becomes what is seen.
 
-import { arrival, filter, fire, loadAnew, native, on, page, watch } from "./browser.js";
+import * as browser from "./browser.js";
+import { filter, fire, loadAnew, native, on, page } from "./browser.js";
 import * as connection from "./connection.js";
 import { attach, cover, prompt, start as startDialogs, stayOnTop } from "./dialogs.js";
 import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
@@ -38,22 +39,14 @@ export const session = {
   fail,
 };
 
-// In the tab's storage.
-const KEY = "quart-idle";
-
-/** The window for signing in. @type {Window | null} */
-let popup = null;
-let signInBeganAt = -Infinity;
+/** @type {Signing} */
+let signing;
 /** @type {Timer} */
 let tickTimer;
 /** @type {Timer} */
 let announceTimer;
 // Between the browser's two clocks; not known at first.
 let clockGap = NaN;
-// A navigation, or a download: browsers do not tell which.
-let navigationBeganAt = -Infinity;
-// A link of another scheme, such as `mailto:`, which leaves the page where it is.
-let otherSchemeClickedAt = -Infinity;
 
 /**
  * @param {"state" | "warning" | "ended"} type
@@ -75,7 +68,7 @@ export function start(tag, isIdentified = true) {
   // One that asks whether somebody is there is not answered by a pointer that brushes past.
   filter.keysOnly = () => prompt.isOpen;
 
-  watch(window);
+  browser.watch(window);
   on(window, "keydown", onEscape);
   // Other requests to close it, such as Android's back, are answered in the same way.
   prompt.element.oncancel = onEscape;
@@ -92,11 +85,10 @@ export function start(tag, isIdentified = true) {
   on(page, "securitypolicyviolation", connection.onViolation);
   on(page, "freeze", leave);
   on(page, "toggle", onToggle);
-  on(page, "click", onClick);
 
-  const way = arrival()?.type;
+  const way = browser.arrival()?.type;
   if (isIdentified && way === "back_forward") cover.showChecking();
-  if (isIdentified && noteUser() && way !== "navigate") loadAnew();
+  if (isIdentified && browser.noteUser(session.user) && way !== "navigate") loadAnew();
   else connection.open();
   // Last, as everywhere: what goes wrong there is theirs alone.
   startForms();
@@ -112,7 +104,7 @@ export function extend() {
 export function restart() {
   connection.close();
   clearTimeout(announceTimer);
-  closePopup();
+  signing?.stop();
   session.phase = "checking";
   session.user = undefined;
   session.isIdentified = false;
@@ -129,7 +121,7 @@ function identify(answer) {
   session.isIdentified = true;
   session.user = answer.user ?? undefined;
   session.keepsDrafts = answer.drafts;
-  noteUser();
+  browser.noteUser(session.user);
   if (session.lastUser !== session.user) forget();
   session.lastUser = session.user;
   connection.open();
@@ -148,7 +140,7 @@ function hear({ extendable, ...frame }) {
   const warning = (session.told.warning ??= Math.min(120000, left / 2));
   session.isUnreachable = false;
   if (session.phase !== "warned") session.phase = "live";
-  closePopup();
+  signing?.stop();
   if (left > 0) cover.hide();
   if (type === "warn") warn(Boolean(extendable));
   else if (left > warning) {
@@ -168,6 +160,7 @@ function warn(extendable) {
   session.phase = "warned";
   session.extendable = extendable;
   session.wantsToStay = false;
+  loadSigning();
   if (emit("warning", { left: session.told.left, extendable })) prompt.open(session);
   drafts?.keep();
 }
@@ -176,8 +169,8 @@ function warn(extendable) {
 function end(reason) {
   connection.close();
   if (session.isOver) {
-    if (reason !== "switched") return awaitSignIn();
-    closePopup();
+    if (reason !== "switched") return signing?.lookAgain();
+    signing?.stop();
     return loadAnew();
   }
   session.phase = "ended";
@@ -187,9 +180,9 @@ function end(reason) {
   prompt.hide();
   cover.hide();
   cover.sayEnded(session.endReason);
+  loadSigning();
   // It may be left by a sign-out, which another navigation would abort.
-  const wait = navigationBeganAt + connection.PATIENCE - performance.now();
-  navigationBeganAt = -Infinity;
+  const wait = browser.navigationBeganAt + connection.PATIENCE - performance.now();
   if (wait <= 0) return announceEnd();
   announceTimer = setTimeout(announceEnd, wait);
   cover.show();
@@ -207,34 +200,17 @@ function fail() {
   tick();
 }
 
-// --- Signing in again
+// If it does not come, the cover's button leads away; whether its user is back, the page still asks
+// when it gets the focus.
+async function loadSigning() {
+  signing = await import("./signing.js").catch(() => undefined);
+  if (session.isOver) signing?.sayWhy(session.endReason);
+}
 
 function signIn() {
   const url = session.tag?.signInUrl;
-  if (session.endReason === "switched" || !url) return loadAnew();
-  if (!session.isOverForGood) {
-    try {
-      popup = open(url, "quart-idle", "width=480,height=640");
-      if (popup?.closed === false) {
-        signInBeganAt = performance.now();
-        return awaitSignIn();
-      }
-    } catch {}
-    popup = null;
-  }
-  location.assign(url);
-}
-
-// For ten minutes. Whether the window is open, nobody can say: a policy of its page's may have it
-// look closed (`Cross-Origin-Opener-Policy`).
-function awaitSignIn() {
-  if (performance.now() - signInBeganAt < 600000) connection.openAfter(2000);
-}
-
-function closePopup() {
-  popup?.close();
-  popup = null;
-  signInBeganAt = -Infinity;
+  if (session.endReason === "switched" || !url) loadAnew();
+  else if (session.isOverForGood || !signing?.openWindow(url)) location.assign(url);
 }
 
 function tick() {
@@ -264,20 +240,6 @@ function tick() {
 
 // --- Coming and going
 
-/**
- * Notes whose page the tab has now, since browsers put back what was in the fields of others'.
- * @returns whether it has had pages of others
- */
-function noteUser() {
-  const { user } = session;
-  try {
-    const former = sessionStorage[KEY];
-    const hadOthers = former && former !== user;
-    if (user) sessionStorage[KEY] = hadOthers ? "others" : user;
-    return hadOthers;
-  } catch {}
-}
-
 function leave() {
   session.isAway = true;
   connection.close();
@@ -300,17 +262,8 @@ function wake({ type }) {
 }
 
 /** @param {Event} event */
-function onClick(event) {
-  /** @type {any[]} */
-  const path = event.composedPath();
-  const link = path.find(({ protocol }) => protocol);
-  if (link && !/^http/.test(link.protocol)) otherSchemeClickedAt = performance.now();
-}
-
-/** @param {Event} event */
 function onLeaving(event) {
-  const now = performance.now();
-  if (now - otherSchemeClickedAt > 1000) navigationBeganAt = now;
+  browser.noteNavigation();
   if (hasUnsent()) event.preventDefault();
   drafts?.keep();
 }

@@ -91,6 +91,9 @@ interface Draft {
 /** `drafts.js`, once it is loaded. */
 type Drafts = typeof import("./drafts.js") | undefined;
 
+/** `signing.js`, once it is loaded. */
+type Signing = typeof import("./signing.js") | undefined;
+
 /** What happened in a form, and where: an event and its path. */
 type FormEvent = [type: "input" | "submit" | "focusin", path: any[]];
 

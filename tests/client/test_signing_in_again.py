@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.line import line_to
 from tests.helpers.servers import Serve
-from tests.helpers.shown import cover_in
-from tests.helpers.visits import end_by_time, open_letter, sign_in_at
+from tests.helpers.shown import cover_in, heard
+from tests.helpers.visits import WARNED_SOON, end_by_time, open_letter, sign_in_at
 from tests.helpers.waiting import until
 
 
@@ -52,3 +52,68 @@ async def test_who_closes_the_window_can_open_it_again(
     await sign_in_at(window, "ada")
     await until(window.is_closed)
     await expect(cover_in(page)).to_be_hidden()
+
+
+async def test_what_is_needed_to_sign_in_again_is_there_before_the_end_if_there_was_a_warning(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({**WARNED_SOON, "sign_in_url": "/sign-in"})
+    async with line_to(server.port) as line:
+        page = await browser.blank()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await browser.post(f"{line.url}/sign-in/ada")
+        await page.goto(f"{line.url}/letter")
+        await until(lambda: heard(page, "state"))
+        assert not any("signing.js" in url for url in asked)
+        await until(lambda: any("signing.js" in url for url in asked))
+        assert not await heard(page, "ended")
+        await expect(cover_in(page)).to_contain_text("because you were not active")
+        await page.evaluate("dispatchEvent(new Event('focus'))")
+        assert sum("signing.js" in url for url in asked) == 1
+
+
+async def test_a_covered_page_is_not_stuck_though_a_part_of_the_client_does_not_come(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    browser.provoke("ERR_FAILED")
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    page = await open_letter(browser, server.url)
+    await page.get_by_label("Search").fill("unsaved")
+    tried: list[str] = []
+
+    async def fail(route: Route) -> None:
+        tried.append(route.request.url)
+        await route.abort()
+
+    await page.route("**/signing.js", fail)
+    await end_by_time(browser, server.url)
+    await until(lambda: tried)
+    await expect(cover_in(page)).to_be_visible()
+    # One's own sign-in in another tab.
+    await browser.post(f"{server.url}/sign-in/ada")
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await expect(cover_in(page)).to_be_hidden()
+    await expect(page.get_by_label("Search")).to_have_value("unsaved")
+    await end_by_time(browser, server.url)
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
+    await page.wait_for_url("**/sign-in")
+    await sign_in_at(page, "ada")
+    await page.goto(f"{server.url}/letter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Signed in as ada")
+
+
+async def test_without_that_part_a_covered_page_becomes_another_user_s_and_is_not_uncovered(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    browser.provoke("ERR_FAILED")
+    server = serve_pages({"timeout": 600})
+    page = await open_letter(browser, server.url)
+    await page.get_by_label("Search").fill("ada's")
+    await page.route("**/signing.js", lambda route: route.abort())
+    await end_by_time(browser, server.url)
+    await expect(cover_in(page)).to_be_visible()
+    await browser.post(f"{server.url}/sign-in/bob")
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Signed in as bob")
+    await expect(page.get_by_label("Search")).to_have_value("")

@@ -28,7 +28,11 @@ ORIGIN = {"Origin": "http://localhost"}
 
 def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
     names = []
-    for file, begins in (("dialogs.js", "const texts = {"), ("drafts.js", "const wording = {")):
+    for file, begins in (
+        ("dialogs.js", "const texts = {"),
+        ("signing.js", "const reasons = {"),
+        ("drafts.js", "const wording = {"),
+    ):
         text = (STATIC / file).read_text()
         start = text.index(begins)
         said = text[start : text.index("};", start)]
