@@ -67,7 +67,7 @@ async def lives(store: RedisStore, told: Told, id: str = "ab") -> None:
     assert list(await store.drafts(id)) == ["form"]
     await store.drop_draft(id, "form")
     assert await store.end(id, "signed out \u2603") == f"{id}-new"
-    await soon(lambda: len(told) == 3)
+    await soon(lambda: len(told) == 3, 10)
     (_, live), (_, moved), (now_id, ended) = told
     assert isinstance(live, Live)
     assert live.clocks.paged
