@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 #: What the client says; the last are what it says of an end, for each reason.
 TEXTS: Final = (
     *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
-    *("ended", "signIn", "reload", "draft", "restore", "discard"),
-    *("later", "discarded", "undo", "other"),
+    *("ended", "signIn", "reload", "draft", "restore", "restored"),
+    *("discard", "later", "discarded", "undo", "other"),
     *map(text_name, REASONS),
 )
 

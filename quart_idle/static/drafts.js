@@ -1,9 +1,10 @@
 // What is typed into marked forms: kept by the server, offered and discarded; asked about before a
 // page is left with text that nobody keeps.
 
-import { native, on, whenParsed } from "./browser.js";
+import { Bar, placeAll, removeAll } from "./bar.js";
+import { idleFor, native, on, whenParsed } from "./browser.js";
 import { isOurs, request, send } from "./connection.js";
-import { add, attach, root, texts } from "./dialogs.js";
+import { root, texts } from "./dialogs.js";
 import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
 import { markedForms, nameOf, onEvent as onFormEvent } from "./forms.js";
 import { session } from "./session.js";
@@ -22,17 +23,10 @@ let hasFailed = false; // the server, to keep some
 /** Over when what was sent has been answered. @type {Promise<unknown>} */
 let keeping = Promise.resolve();
 
-// Where the bars are: `section` looks as a dialog does.
-const style = new CSSStyleSheet();
-style.replaceSync(`
-section { position: fixed; inset: auto 1em 1em; max-width: calc(100% - 2em); z-index: 99999999 }
-section button + button { color: inherit; background: none }
-`);
-root.adoptedStyleSheets.push(style);
-
 const wording = {
-  draft: "You have unsent changes from before.",
+  draft: "You have unsent changes from {time}.",
   restore: "Restore",
+  restored: "Restored.",
   discard: "Discard",
   later: "Later",
   discarded: "Discarded.",
@@ -111,10 +105,18 @@ async function offer(asked = /** @type {HTMLFormElement[]} */ ([...markedForms()
   for (const form of fresh) offeredAt.set(form, askedAt);
   await keeping; // another form of that name may have gone just now
   const answer = await request("GET", "drafts", query({ page: address() }));
+  if (answer.drafts?.length) await untilInputRests();
   if (askedAt !== here()) return;
   for (const draft of /** @type {Draft[]} */ (answer.drafts ?? [])) {
     const form = fresh.find((one) => nameOf(one) === draft.form);
     if (form && `${contentOf(form)}` !== `${draft.fields}`) show(form, draft);
+  }
+}
+
+/** Nothing moves away from under a pointer that is about to press it. */
+async function untilInputRests() {
+  for (let tries = 20; tries && idleFor() < 500; tries--) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
 
@@ -131,47 +133,31 @@ function ago(age) {
  * @param {Draft} draft
  */
 function show(form, draft) {
-  attach();
   const shownAt = here();
-  const bar = add(root, "section", { ariaLabel: wording.draft });
-  // Said when it is there, and not as a part of it.
-  const status = add(bar, "p", { role: "status" });
-  const buttons = add(bar, "div");
-  const remove = () => bar.remove();
-  /**
-   * @param {string} text
-   * @param {[label: string, act: () => void][]} choices the first one is the strong one
-   */
-  const say = (text, choices) => {
-    status.textContent = text;
-    buttons.replaceChildren();
-    for (const [textContent, onclick] of choices) add(buttons, "button", { textContent, onclick });
-  };
+  const bar = new Bar(form);
+  const later = () => bar.remove();
   const ask = () =>
-    say(`${wording.draft} (${ago(draft.age)})`, [
-      [
-        wording.restore,
-        () => {
-          remove();
-          restore(form, draft.fields);
-        },
-      ],
+    bar.say(wording.draft.replace("{time}", ago(draft.age)), [
+      [wording.restore, putBack],
       [wording.discard, discard],
-      [wording.later, remove],
+      [wording.later, later],
     ]);
-  const focus = () => buttons.querySelector("button")?.focus();
+  const putBack = async () => {
+    bar.finish(wording.restored);
+    (await restore(form, draft.fields))?.focus();
+  };
   const discard = () => {
     const dropped = drop(form, [draft.page]);
-    say(wording.discarded, [
+    bar.say(wording.discarded, [
       [wording.undo, () => undo(dropped)],
-      [texts.dismiss, remove],
+      [texts.dismiss, later],
     ]);
-    focus();
+    bar.focus();
   };
   /** @param {Promise<unknown>} dropped */
   const undo = async (dropped) => {
     ask();
-    focus();
+    bar.focus();
     await dropped;
     const { page, fields } = draft;
     // What was typed in the meantime is kept in its place; the page may be another user's by now.
@@ -185,9 +171,10 @@ function show(form, draft) {
 export function look() {
   if (place !== here()) {
     place = here();
-    for (const bar of root.querySelectorAll("section")) bar.remove();
+    removeAll();
     keep();
   }
+  placeAll();
   keepOfThoseThatWent();
   offer();
 }

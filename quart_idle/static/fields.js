@@ -159,17 +159,26 @@ function fill(field, content) {
   for (const type of ["input", "change"]) fire(field, type);
 }
 
+/** What a field has, to compare. @param {Field} field */
+const held = (field) =>
+  isChoice(field) ? field.checked : isSelect(field) ? field.selectedIndex : valueOf(field);
+
 /**
  * @param {HTMLFormElement} form
  * @param {Content} content
+ * @returns the first field that has become another
  */
 export async function restore(form, content) {
+  let first;
   for (const field of fieldsOf(form)) {
     await null; // frameworks render in a microtask
     try {
+      const before = held(field);
       fill(field, content);
+      if (held(field) !== before) first ??= field;
     } catch {
       // An element of the application's own; the others can be filled.
     }
   }
+  return first;
 }

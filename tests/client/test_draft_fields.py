@@ -114,8 +114,9 @@ async def test_no_name_of_a_field_a_form_or_a_global_gets_in_the_client_s_way(
     await page.wait_for_url("**/page?again")
     await sign_in(browser, server.url)
     await page.goto(f"{server.url}/names")
-    await until(lambda: page.evaluate(f"{ours}('section')"))
-    await page.evaluate(f"{ours}('section button').click()")
+    bar = "document.querySelector('quart-idle-draft')?.shadowRoot.querySelector('button')"
+    await until(lambda: page.evaluate(bar))
+    await page.evaluate(f"{bar}.click()")
     for name in HIDDEN_IN_FORMS:
         assert await page.evaluate(f"(name) => {field}.value", name) == f"my {name}"
 

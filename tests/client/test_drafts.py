@@ -125,7 +125,9 @@ async def test_an_offer_says_how_old_it_is_can_wait_and_its_discarding_can_be_un
     await page.get_by_label("Text").fill("Dear Eve")
     await page.goto(f"{server.url}/form")
     offer = offer_in(page)
-    await expect(offer.get_by_role("status")).to_contain_text("(1 minute ago)")
+    await expect(offer.get_by_role("status")).to_have_text(
+        "You have unsent changes from 1 minute ago."
+    )
     await offer.get_by_role("button", name="Later").click()
     await expect(offer).to_be_hidden()
     await page.reload()

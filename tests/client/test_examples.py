@@ -68,7 +68,7 @@ async def test_what_was_typed_into_the_example_s_form_is_offered_after_the_sessi
     await page.goto(server.url)
     await page.get_by_label("Name").fill("Ada")
     await page.get_by_role("button", name="Sign in").click()
-    offer = page.get_by_role("region", name="You have unsent changes from before.")
+    offer = page.get_by_role("region", name="You have unsent changes from")
     await offer.get_by_role("button", name="Restore").click()
     await expect(page.get_by_label("Comment")).to_have_value("Half a page")
     await expect(page.get_by_label("Password")).to_have_value("")

@@ -48,7 +48,7 @@ async def has_letter(page: Page) -> bool:
 
 
 def offer_in(page: Page) -> Locator:
-    return page.get_by_role("region", name="You have unsent changes from before.")
+    return page.get_by_role("region", name="You have unsent changes from")
 
 
 async def asked_in(page: Page) -> list[str]:
