@@ -10,6 +10,7 @@ import pytest
 from quart import Quart, request
 
 from quart_idle import QuartIdle
+from quart_idle.policy import Limits
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.handlers import session
 from tests.helpers.proxy import Proxy, proxy_to
@@ -23,6 +24,7 @@ from tests.helpers.redis_servers import (
     redis_server,
     watched,
 )
+from tests.helpers.redis_workers import NewStore
 
 
 @pytest.fixture(scope="package")
@@ -78,6 +80,25 @@ def server(shared: RedisServer) -> Iterator[RedisServer]:
         client.config_set("maxmemory", 0, "appendfsync", "always")
 
 
+@pytest.fixture(scope="package")
+def standing(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RedisServer, StandingTime]]:
+    """A server whose time stands still."""
+    folder = tmp_path_factory.mktemp("standing")
+    clock = StandingTime(folder)
+    with redis_server(folder, clock=clock) as server:
+        yield server, clock
+
+
+@pytest.fixture
+def still(standing: tuple[RedisServer, StandingTime]) -> RedisServer:
+    """That server, empty."""
+    with standing[0].client as client:
+        client.flushall()
+    return standing[0]
+
+
 @pytest.fixture
 async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
     async with proxy_to(server.port) as proxy:
@@ -93,6 +114,21 @@ async def stores() -> AsyncIterator[Stores]:
         made.append(RedisStore(f"redis://127.0.0.1:{port}"))
         made[-1].bind(LIMITS, lambda *_: None, timeout=timeout)
         await made[-1].open()
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.close()
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[NewStore]:
+    """A worker's store, which may be slow and tells nobody; it ends with the test."""
+    made: list[RedisStore] = []
+
+    def make(port: int, limits: Limits = LIMITS, timeout: float = 5.0) -> RedisStore:
+        made.append(RedisStore(f"redis://127.0.0.1:{port}"))
+        made[-1].bind(limits, lambda *_: None, timeout=timeout)
         return made[-1]
 
     yield make

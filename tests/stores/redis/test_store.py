@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, cast
 
 import pytest
@@ -12,33 +12,13 @@ from quart_idle import MemoryStore, Store
 from quart_idle.policy import Limits
 from quart_idle.stores.base import APPLICATION_KEPT, DRAFT_KEPT, MOST_DRAFTS, Listener
 from quart_idle.stores.redis import RedisStore
-from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime, redis_server
+from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime
 from tests.store_contract import LIMITS, DraftStoreContract, StoreModel, Told
 
 
-@pytest.fixture(scope="module")
-def standing(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[RedisServer, StandingTime]]:
-    """A server whose time stands still."""
-    folder = tmp_path_factory.mktemp("redis")
-    clock = StandingTime(folder)
-    with redis_server(folder, clock=clock) as server:
-        yield server, clock
-
-
 @pytest.fixture
-def server(standing: tuple[RedisServer, StandingTime]) -> RedisServer:
-    """That server, empty."""
-    server, _ = standing
-    with server.client as client:
-        client.flushall()
-    return server
-
-
-@pytest.fixture
-async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
-    store = RedisStore(server.url)
+async def store(still: RedisServer) -> AsyncIterator[RedisStore]:
+    store = RedisStore(still.url)
     yield store
     await store.close()
 
@@ -108,11 +88,11 @@ async def test_an_application_meets_the_others_that_started_within_a_week(
     ],
 )
 async def test_a_place_for_drafts_that_was_tampered_with_holds_up_no_other(
-    server: RedisServer, store: RedisStore, fields: dict[str, str]
+    still: RedisServer, store: RedisStore, fields: dict[str, str]
 ) -> None:
     store.bind(LIMITS, lambda *_: None)
     await store.keep_draft("b0a1", "one", b"draft")
-    with server.client as client:
+    with still.client as client:
         client.hset("quart-idle:{b0}:draft:a1:1", mapping=fields)
     assert list(await store.drafts("b0a1")) == ["one"]
     await store.keep_draft("b0a1", "two", b"draft")
