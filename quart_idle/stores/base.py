@@ -19,7 +19,7 @@ The contract, held by ``tests/store_contract.py``:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
 
 from ..policy import Clocks, Limits, SignOfLife
@@ -220,6 +220,41 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Give back connections and the like. Sessions that outlive the process stay."""
+
+
+class Listed(NamedTuple):
+    """A session in the list of its user."""
+
+    id: str
+    clocks: Clocks
+    #: Where it stands in the list: those that joined later stand behind it. It keeps its place when
+    #: its token alone is changed.
+    place: float
+    #: The store's clock when this was read, in seconds.
+    now: float
+
+
+@runtime_checkable
+class UserStore(Protocol):
+    """Sessions by user: what a `Store` is too, to list and end all sessions of one.
+
+    A session is listed exactly while it lives as this user's. Nobody is told of one that is over,
+    or another's by now, also where a worker was killed in the middle of a write.
+    """
+
+    async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
+        """A user's living sessions that stand behind a place, in order; so many at most.
+
+        That there are fewer than `limit` means that there are no more.
+        """
+
+    async def end_all(self, user_id: str, reason: str, keep: str | None = None) -> Collection[str]:
+        """End all sessions of a user, but for one to keep; the ids that ended.
+
+        It is final: whatever was the user's session when this was called is over when it returns,
+        and a sign-in that was under way has been ended too, or began after it. The session to keep
+        is kept also where its token is changed meanwhile.
+        """
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ and at no others: what is due is ended by an `Agenda`, a few at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -23,11 +23,13 @@ from .base import (
     Changed,
     Ended,
     Fields,
+    Listed,
     Listener,
     Live,
     Record,
 )
 from .memory_drafts import Boxes
+from .memory_lists import Lists
 
 # A clock that no one sets: a correction of the machine's time must not end sessions, or prolong
 # them. Where the system has one, it goes on while the machine sleeps.
@@ -48,6 +50,8 @@ class _Entry:
     data: Mapping[str, bytes]  # replaced at a change: readers keep the one that they got
     user_id: str | None
     clocks: Clocks
+    #: In whose list it is, and where.
+    listed: tuple[str, int] | None = None
 
     def apply(self, change: Change, now: float) -> None:
         data = Fields() if change.clear else Fields(self.data)
@@ -98,6 +102,7 @@ class MemoryStore:
         # new deadline.
         self._agenda = Agenda(clock, self._look)
         self._boxes = Boxes(self._agenda)
+        self._lists = Lists()
 
     def bind(
         self,
@@ -163,10 +168,30 @@ class MemoryStore:
         *,
         passes_saves_on: bool = False,
     ) -> None:
-        del self._entries[id]
+        entry = self._entries.pop(id)
+        if entry.listed is not None:
+            self._lists.leave(*entry.listed)
+            entry.listed = None
         self._over[id] = _Over(reason, at, new_id, passes_saves_on)
         self._agenda.note(id, at + REASON_KEPT, now)
         self._tell(id, Ended(reason, now - at))
+
+    def _list(self, id: str, entry: _Entry, *, anew: bool = False) -> None:
+        """Have a session in its user's list, and in no other.
+
+        Args:
+            id: the session's.
+            entry: the session.
+            anew: whether it goes to the end of the list, and does not keep its place.
+        """
+        listed = entry.listed
+        if listed is not None and (anew or listed[0] != entry.user_id):
+            self._lists.leave(*listed)
+            listed = entry.listed = None
+        if listed is not None:
+            self._lists.take_place(*listed, id)
+        elif entry.user_id is not None:
+            entry.listed = entry.user_id, self._lists.join(entry.user_id, id)
 
     def _tell(self, id: str, outcome: Live | Ended) -> None:
         for listener in self._listeners:
@@ -197,7 +222,11 @@ class MemoryStore:
         entry = _Entry(Fields(), None, Clocks(now, now, now))
         entry.apply(change, now)
         self._watch(id, entry, now)
+        former = self._entries.get(id)
+        if former is not None:  # it is asked for again
+            entry.listed = former.listed
         self._entries[id] = entry
+        self._list(id, entry)
         return entry.clocks
 
     async def save(self, id: str, change: Change) -> Changed | None:
@@ -211,6 +240,7 @@ class MemoryStore:
         if entry.is_left_with_nothing(change):
             self._finish(id, SIGNED_OUT, now, now)
             return Changed(id, ended=True)
+        self._list(id, entry)
         if "timeout" in change.attributes:  # the deadline may be nearer than it was
             self._watch(id, entry, now)
         return Changed(id)
@@ -231,8 +261,11 @@ class MemoryStore:
             return Changed(id, ended=True)
         self._over.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
+        self._list(new_id, entry, anew=change.begins_anew)
         self._watch(new_id, entry, now)
+        listed, entry.listed = entry.listed, None  # the session goes on
         self._finish(id, REGENERATED, now, now, new_id, passes_saves_on=not change.begins_anew)
+        entry.listed = listed
         return Changed(new_id)
 
     async def end(self, id: str, reason: str) -> str | None:
@@ -260,6 +293,27 @@ class MemoryStore:
                 if before.paged and before != entry.clocks and left <= self._warning:
                     self._tell(id, live)
         return answer
+
+    async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
+        now = self._now()
+        found: list[Listed] = []
+        for place, id in self._lists.behind(user_id, after):
+            if len(found) == limit:
+                break
+            if (entry := self._alive(id, now)) is not None:
+                found.append(Listed(id, entry.clocks, float(place), now))
+        return found
+
+    async def end_all(self, user_id: str, reason: str, keep: str | None = None) -> Collection[str]:
+        now = self._now()
+        while keep is not None and (new_id := self._follows(keep, now)) is not None:
+            keep = new_id
+        ended = []
+        for _, id in self._lists.behind(user_id, 0):
+            if id != keep and self._alive(id, now) is not None:
+                self._finish(id, reason, now, now)
+                ended.append(id)
+        return ended
 
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
         self._boxes.keep(box, name, draft, self._now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha1
 
 from ..base import HASH_TAG_LENGTH, MOST_DRAFTS
 
@@ -31,12 +32,24 @@ class Keys:
         #: Which applications have started, and when.
         self.applications = f"{prefix}:applications".encode()
 
+        #: What the keys of users' lists begin with.
+        self.user_lists = f"{prefix}:user:{{".encode()
+        #: What those of sessions begin with.
+        self.sessions = f"{prefix}:{{".encode()
+
     def session(self, id: str) -> bytes:
         return self._placed(id)
 
     def index(self, id: str) -> bytes:
         """When to look at which session of an id's hash tag."""
         return self._placed(id[:HASH_TAG_LENGTH]) + _INDEX
+
+    def user_list(self, user_id: str) -> tuple[bytes, bytes]:
+        """Where a user's sessions are listed, and those that are about to join (`scripts.lua`)."""
+        # (Redis's scripts can make this one hash. No list is trusted to be of one user alone.)
+        name = sha1(user_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+        key = self.user_lists + name.encode() + b"}"
+        return key, key + b":joining"
 
     def places(self, box: str) -> list[bytes]:
         """The places for drafts that a box has."""

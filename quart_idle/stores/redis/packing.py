@@ -25,6 +25,8 @@ NEW_ID: Final = b"\xfb"
 SAVES_TO: Final = b"\xf9"
 #: The mark of the call that ended it, by which one that is sent again knows that it did.
 ENDED_BY: Final = b"\xfa"
+#: Of an id that was ended before there was a session: there will be none.
+FENCED: Final = b"\xf8"
 
 #: What of a session a change leaves: all; all, but it is another session from now on; nothing.
 SAME, ANEW, CLEAR = range(3)

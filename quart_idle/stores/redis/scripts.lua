@@ -46,11 +46,61 @@ local function exact(number) return string.format('%.17g', number) end
 
 local function rest(key) return string.match(key, '}(.*)$') end
 
-local function watch(key, index, c)
+-- Users' lists: ids by the place that they have. One server has all keys, and a session is listed by
+-- the script that writes it. The nodes of a cluster do not: there the caller has the id join before
+-- that, and is told afterwards what left, and what is to join once more (lists.py).
+
+local left, joins = {}, {}
+
+local function answered(answer)
+  if #left == 0 and #joins == 0 then return answer end
+  return {answer, left, joins}
+end
+
+local function id_of(key)
+  local tag, rest = string.match(key, '{(.-)}(.*)$')
+  return tag .. rest
+end
+
+local function list_of(user) return USER_LISTS .. redis.sha1hex(user) .. '}' end
+
+-- A list is kept as long as any of its sessions, also where no worker is left to sweep them.
+local function join(list, id, place, gone)
+  if not place then
+    local last = redis.call('ZRANGE', list, -1, -1, 'WITHSCORES')[2]
+    place = exact(last and math.max(now, tonumber(last) + 0.000001) or now)
+  end
+  redis.call('ZADD', list, 'NX', place, id)
+  gone = math.ceil(gone * 1000)
+  if redis.call('PEXPIRETIME', list) < gone then
+    redis.call('PEXPIREAT', list, string.format('%.0f', gone))
+  end
+end
+
+local function leave(user, id)
+  if ALONE then
+    redis.call('ZREM', list_of(user), id)
+  else
+    left[#left + 1] = user
+    left[#left + 1] = id
+  end
+end
+
+-- `again`: whether it may not be listed, since a worker of an earlier release wrote it.
+local function watch(key, index, c, place, again)
   local at = due(c)
   redis.call('ZADD', index, exact(at), rest(key))
   local gone = math.max(at, now) + (c.own > 0 and c.own or TIMEOUT) + ABANDONED
   redis.call('PEXPIREAT', key, string.format('%.0f', gone * 1000))
+  local user = redis.call('HGET', key, USER)
+  if not user then return end
+  if ALONE then
+    join(list_of(user), id_of(key), place, gone)
+  elseif again or c.own > 0 then
+    joins[#joins + 1] = user
+    joins[#joins + 1] = id_of(key)
+    joins[#joins + 1] = exact(c.own)
+  end
 end
 
 local function tell(kind, key, first, second)
@@ -59,6 +109,8 @@ local function tell(kind, key, first, second)
 end
 
 local function finish(key, index, reason, at, ...)
+  local user = redis.call('HGET', key, USER)
+  if user then leave(user, id_of(key)) end
   redis.call('UNLINK', key)
   redis.call('HSET', key, REASON, reason, ENDED_AT, exact(at))
   if ... then redis.call('HSET', key, ...) end
@@ -69,8 +121,10 @@ end
 
 -- ARGV from `first`: own timeout ('': as it was), what of the session stays (SAME: all, ANEW: it is
 -- another user's from now on, CLEAR: nothing), how many fields to set, those, fields to delete.
-local function apply(key, index, c, first)
+-- `moves`: whether it is to have another key, and is watched there.
+local function apply(key, index, c, first, moves)
   local kind = ARGV[first + 1]
+  local user = kind ~= SAME and redis.call('HGET', key, USER)
   if kind == CLEAR then
     for _, field in ipairs(redis.call('HKEYS', key)) do
       if field ~= CLOCKS and field ~= USER then redis.call('HDEL', key, field) end
@@ -83,9 +137,10 @@ local function apply(key, index, c, first)
   for at = last + 1, #ARGV do redis.call('HDEL', key, ARGV[at]) end
   if ARGV[first] ~= '' then c.own = tonumber(ARGV[first]) end
   if kind ~= SAME then c.began = now end
+  if user and redis.call('HGET', key, USER) ~= user then leave(user, id_of(key)) end
   if ARGV[first] ~= '' or kind ~= SAME then
     redis.call('HSET', key, CLOCKS, packed(c))
-    watch(key, index, c)
+    if not moves then watch(key, index, c) end
   end
 end
 
@@ -109,11 +164,12 @@ local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key,
 -- KEYS: the session, its index. ARGV: not after, the change.
 if late() then return LATE end
 local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0}
+if redis.call('HEXISTS', KEYS[1], FENCED) == 1 then return packed(c) end
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], CLOCKS, packed(c))
 watch(KEYS[1], KEYS[2], c)
 apply(KEYS[1], KEYS[2], c, 2)
-return packed(c)
+return answered(packed(c))
 
 --- save
 -- KEYS: the session, its index. ARGV: not after, the call's mark if the change may leave nothing, the
@@ -126,39 +182,55 @@ if not c then
   return redis.call('HGET', KEYS[1], SAVES_TO) or 0
 end
 apply(KEYS[1], KEYS[2], c, 3)
-if ended_for_nothing(KEYS[1], KEYS[2], mark) then return LEFT_WITH_NOTHING end
-return DONE
+if ended_for_nothing(KEYS[1], KEYS[2], mark) then return answered(LEFT_WITH_NOTHING) end
+return answered(DONE)
 
 --- regenerate
 -- KEYS: the session, its index; the new id's. ARGV: not after, the new id, the call's mark if the
--- change may leave nothing, the change.
+-- change may leave nothing, the user whose list the new id has joined (ANYBODY: that of the user whom
+-- the change names), the change. Where it is another user's list, answers with that user.
 if late() then return LATE end
-local new_id, mark, kind = ARGV[2], ARGV[3], ARGV[5]
+local new_id, mark, joined, kind = ARGV[2], ARGV[3], ARGV[4], ARGV[6]
 local c = alive(KEYS[1])
 if not c then
   if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
   return redis.call('HGET', KEYS[1], NEW_ID) == new_id and alive(KEYS[3]) and DONE or 0
 end
-apply(KEYS[1], KEYS[2], c, 4)
-if ended_for_nothing(KEYS[1], KEYS[2], mark) then return LEFT_WITH_NOTHING end
-redis.call('RENAME', KEYS[1], KEYS[3])
-watch(KEYS[3], KEYS[4], c)
+local user, id, place = redis.call('HGET', KEYS[1], USER), id_of(KEYS[1]), nil
+if user and ALONE then
+  place = kind == SAME and redis.call('ZSCORE', list_of(user), id)
+elseif user and joined ~= ANYBODY and joined ~= user then
+  return user
+end
+apply(KEYS[1], KEYS[2], c, 5, true)
+if ended_for_nothing(KEYS[1], KEYS[2], mark) then return answered(LEFT_WITH_NOTHING) end
+if user and redis.call('HGET', KEYS[1], USER) == user then leave(user, id) end
+if redis.call('HEXISTS', KEYS[3], FENCED) == 0 then
+  redis.call('RENAME', KEYS[1], KEYS[3])
+  watch(KEYS[3], KEYS[4], c, place)
+end
 if kind == SAME then
   finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id, SAVES_TO, new_id)
 else
   finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id)
 end
-return DONE
+return answered(DONE)
 
 --- end flags=allow-oom
--- KEYS: the session, its index. ARGV: the reason, the call's mark. Answers with the id that it has
--- now, if another.
-local reason, mark = ARGV[1], ARGV[2]
+-- KEYS: the session, its index. ARGV: the reason, the call's mark, whose session it must be ('': anybody's),
+-- whether one that is not there yet is to be none, and one that is not the user's yet is to end, too.
+-- Answers with the id that it has now, if another.
+local reason, mark, user, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 if alive(KEYS[1]) then
+  if user ~= '' and not fence and redis.call('HGET', KEYS[1], USER) ~= user then return 0 end
   finish(KEYS[1], KEYS[2], reason, now, ENDED_BY, mark)
-  return DONE
+  return answered(DONE)
 end
 if ended_by(KEYS[1], mark) then return DONE end
+if fence and redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], REASON, reason, ENDED_AT, exact(now), FENCED, '')
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', (now + KEPT) * 1000))
+end
 return redis.call('HGET', KEYS[1], NEW_ID) or 0
 
 --- renew flags=allow-oom
@@ -267,10 +339,79 @@ local function look(key)
   local c = read(key)
   if not c then return redis.call('ZREM', KEYS[1], rest(key)) end
   local ends, why = due(c)
-  if ends <= now then finish(key, KEYS[1], why, ends) else watch(key, KEYS[1], c) end
+  if ends <= now then finish(key, KEYS[1], why, ends) else watch(key, KEYS[1], c, nil, true) end
 end
 
 for at = 2, #KEYS do
   -- One that was tampered with holds up no other.
   if not pcall(look, KEYS[at]) then redis.call('ZREM', KEYS[1], rest(KEYS[at])) end
 end
+return answered(0)
+
+--- join
+-- KEYS: a user's list, those about to join. ARGV: not after, an id, another whose place it takes if
+-- that has one, the session's own timeout. (An id about to join is not taken for one that is over.)
+if late() then return LATE end
+local own = tonumber(ARGV[4])
+local gone = now + 2 * (own > 0 and own or TIMEOUT) + ABANDONED
+join(KEYS[1], ARGV[2], ARGV[3] ~= '' and redis.call('ZSCORE', KEYS[1], ARGV[3]), gone)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', exact(now - JOINING))
+redis.call('ZADD', KEYS[2], exact(now), ARGV[2])
+redis.call('PEXPIRE', KEYS[2], string.format('%.0f', JOINING * 1000))
+return DONE
+
+--- leave flags=allow-oom
+-- KEYS: a user's list. ARGV: ids that are over, or another user's.
+redis.call('ZREM', KEYS[1], unpack(ARGV))
+return DONE
+
+--- forget flags=allow-oom
+-- KEYS: a user's list, those about to join. ARGV: the user, ids that are not there, or another user's.
+for at = 2, #ARGV do
+  local id = ARGV[at]
+  local is_there = redis.call('ZSCORE', KEYS[2], id)
+  if ALONE then
+    local key = SESSIONS .. string.sub(id, 1, HASH_TAG_LENGTH) .. '}' .. string.sub(id, HASH_TAG_LENGTH + 1)
+    is_there = alive(key) and redis.call('HGET', key, USER) == ARGV[1]
+  end
+  if not is_there then redis.call('ZREM', KEYS[1], id) end
+end
+return DONE
+
+--- span flags=no-writes
+-- KEYS: a user's list. ARGV: an id. Answers with the last place, and with that of the id.
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+return {last or '', redis.call('ZSCORE', KEYS[1], ARGV[1]) or ''}
+
+--- listed flags=no-writes
+-- KEYS: a user's list, those about to join. ARGV: behind which place, up to which, how many. Answers
+-- with each id, its place, and whether it may be about to join. (A session whose token is changing has
+-- two ids in one place: they are not told apart.)
+local found = redis.call('ZRANGE', KEYS[1], '(' .. ARGV[1], ARGV[2], 'BYSCORE', 'LIMIT', 0, ARGV[3], 'WITHSCORES')
+if #found == 2 * tonumber(ARGV[3]) then
+  local place = found[#found]
+  while found[#found] == place do found[#found], found[#found - 1] = nil, nil end
+  for _, one in ipairs(redis.call('ZRANGE', KEYS[1], place, place, 'BYSCORE', 'WITHSCORES')) do
+    found[#found + 1] = one
+  end
+end
+local answer = {}
+for at = 1, #found, 2 do
+  local joining = redis.call('ZSCORE', KEYS[2], found[at]) and 1 or 0
+  answer[#answer + 1] = {found[at], found[at + 1], joining}
+end
+return answer
+
+--- living flags=no-writes
+-- KEYS: sessions. ARGV: a user. Answers with the time, and the clocks of each that is alive and this
+-- user's.
+local answer = {exact(now)}
+for at, key in ipairs(KEYS) do
+  local c = alive(key)
+  answer[at + 1] = c and redis.call('HGET', key, USER) == ARGV[1] and packed(c) or 0
+end
+return answer
+
+--- moved flags=no-writes
+-- KEYS: a session. Answers with the id that it has now, if another.
+return redis.call('HGET', KEYS[1], NEW_ID) or 0

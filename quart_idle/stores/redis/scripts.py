@@ -11,12 +11,14 @@ from typing import Final
 
 from ...policy import Limits
 from ...reasons import BY_TIME, REGENERATED, SIGNED_OUT
-from ..base import APPLICATION_KEPT, DRAFT_KEPT, PERMANENT, REASON_KEPT
+from ..base import APPLICATION_KEPT, DRAFT_KEPT, HASH_TAG_LENGTH, PERMANENT, REASON_KEPT
+from .keys import Keys
 from .packing import (
     CLEAR,
     CLOCKS,
     ENDED_AT,
     ENDED_BY,
+    FENCED,
     NEW_ID,
     REASON,
     SAME,
@@ -30,11 +32,20 @@ LATE: Final = -1
 DONE: Final = 1
 LEFT_WITH_NOTHING: Final = 2
 
+#: Whose list a new id has joined that is to have a session of the user whom the change names: nobody
+#: is called so.
+ANYBODY: Final = ""
+
 #: How many sessions a sweep ends for each hash tag before it comes round again.
 MOST_DUE: Final = 100
 
 # How much longer than it can be alive a session is kept where no worker is left to sweep it.
 _ABANDONED: Final = 86_400.0
+
+
+# For how long a session that is to join a user's list may not be there yet, in seconds: longer than
+# any write is waited for.
+_JOINING: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ _FIELDS: Final = {
     "NEW_ID": NEW_ID,
     "SAVES_TO": SAVES_TO,
     "ENDED_BY": ENDED_BY,
+    "FENCED": FENCED,
 }
 
 # What all share; then, by turns, a script's name with its flags, and its own text.
@@ -66,12 +78,13 @@ _SHARED, *_SCRIPTS = re.split(
 )
 
 
-def scripts(limits: Limits, channel: str) -> Mapping[str, Script]:
+def scripts(limits: Limits, keys: Keys, *, alone: bool) -> Mapping[str, Script]:
     """The scripts by name.
 
     Args:
         limits: the clocks that count.
-        channel: where all workers are told what happens to sessions.
+        keys: the names of keys and channels.
+        alone: whether one server has all keys, so that a script can have any.
     """
     infinite = "1/0"
     constants = {
@@ -88,10 +101,16 @@ def scripts(limits: Limits, channel: str) -> Mapping[str, Script]:
         "REGENERATED": f"'{REGENERATED}'",
         "SIGNED_OUT": f"'{SIGNED_OUT}'",
         "PERMANENT": f"'{PERMANENT}'",
-        "CHANNEL": f"'{channel}'",
+        "CHANNEL": f"'{keys.telling}'",
+        "ALONE": "true" if alone else "false",
+        "USER_LISTS": f"'{keys.user_lists.decode()}'",
+        "SESSIONS": f"'{keys.sessions.decode()}'",
+        "HASH_TAG_LENGTH": HASH_TAG_LENGTH,
+        "JOINING": _JOINING,
         # Arguments are texts.
         "SAME": f"'{SAME}'",
         "CLEAR": f"'{CLEAR}'",
+        "ANYBODY": f"'{ANYBODY}'",
         "LATE": LATE,
         "DONE": DONE,
         "LEFT_WITH_NOTHING": LEFT_WITH_NOTHING,
