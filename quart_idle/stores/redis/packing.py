@@ -28,6 +28,9 @@ ENDED_BY: Final = b"\xfa"
 #: Of an id that was ended before there was a session: there will be none.
 FENCED: Final = b"\xf8"
 
+#: No user's name.
+NOBODY: Final = b"\xff"
+
 #: What of a session a change leaves: all; all, but it is another session from now on; nothing.
 SAME, ANEW, CLEAR = range(3)
 

@@ -13,12 +13,14 @@ from ...exceptions import ConfigError
 from ...policy import Clocks, Limits, SignOfLife
 from ...reasons import REGENERATED, SIGNED_OUT
 from ...tasks import end_tasks
-from ..base import Change, Changed, Ended, Listener, Live, Record
+from ..base import Change, Changed, Ended, Listed, Listener, Live, Record
 from .calls import Calls, failures_of
 from .cluster import Cluster
 from .hearing import Hearing
 from .keys import Keys
+from .lists import Lists
 from .packing import (
+    NOBODY,
     change_arguments,
     pack_signs,
     to_bytes,
@@ -27,7 +29,7 @@ from .packing import (
     unpack_end,
     unpack_session,
 )
-from .scripts import DONE, LEFT_WITH_NOTHING, Script, scripts
+from .scripts import ANYBODY, DONE, LEFT_WITH_NOTHING, Script, scripts
 from .sweep import Sweep
 from .trips import MOST_AT_ONCE, Server
 from .urls import client_maker
@@ -76,7 +78,7 @@ class RedisStore:
         self._limits, _, self._timeout = terms
         self._listeners.append(listener)
         self._keys = Keys(prefix, self._name)
-        self._scripts = scripts(limits, self._keys.telling)
+        self._scripts = scripts(limits, self._keys, alone=self.timely)
 
     async def open(self) -> None:
         await self._start().hearing.begun.wait()
@@ -111,6 +113,7 @@ class RedisStore:
     # Writing.
 
     async def create(self, id: str, change: Change) -> Clocks:
+        await self._join(change, id)
         answer = await self._write("create", self._places_of(id), *change_arguments(change))
         return unpack_clocks(answer)
 
@@ -118,6 +121,7 @@ class RedisStore:
         mark = secrets.token_bytes(8) if change.may_empty else b""
         while True:
             arguments = change_arguments(change)
+            await self._join(change, id)
             answer = await self._write("save", self._places_of(id), mark, *arguments)
             if not isinstance(answer, bytes):
                 return self._changed(answer, id, id)
@@ -127,19 +131,41 @@ class RedisStore:
         name = to_bytes(new_id)
         mark = name if change.may_empty else b""
         keys = *self._places_of(id), *self._places_of(new_id)
-        arguments = change_arguments(change)
-        answer = await self._write("regenerate", keys, name, mark, *arguments)
+        joined: str | bytes = NOBODY
+        if "user_id" in change.attributes:
+            joined = ANYBODY
+            await self._join(change, new_id)
+        while True:
+            arguments = name, mark, to_bytes(joined), *change_arguments(change)
+            answer = await self._write("regenerate", keys, *arguments)
+            if not isinstance(answer, bytes):
+                break
+            joined = to_text(answer)
+            await self._start().lists.join(joined, new_id, id)
         if answer == DONE:
             self._tell_if_deaf(id, REGENERATED)
         return self._changed(answer, id, new_id)
 
     async def end(self, id: str, reason: str) -> str | None:
+        return await self._end(id, reason)
+
+    async def _end(self, id: str, reason: str, user: str = "", fence: bool = False) -> str | None:
+        """End a session.
+
+        Args:
+            id: the session's, now or before.
+            reason: why.
+            user: whose it must be; empty: anybody's.
+            fence: whether there is to be none where there is none yet.
+        """
         mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
+        rest = to_bytes(reason), mark, to_bytes(user)
         while True:
-            answer = await self._call("end", self._places_of(id), to_bytes(reason), mark)
+            answer = await self._call("end", self._places_of(id), *rest, int(fence))
+            answer = self._start().lists.settled(answer)
             if not isinstance(answer, bytes):
                 break
-            id = to_text(answer)
+            id, fence = to_text(answer), False
         if not answer:
             return None
         self._tell_if_deaf(id, reason)
@@ -158,7 +184,24 @@ class RedisStore:
         return await self._start().calls.call(name, keys, *arguments)
 
     async def _write(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
-        return await self._start().calls.write(name, keys, *arguments)
+        running = self._start()
+        return running.lists.settled(await running.calls.write(name, keys, *arguments))
+
+    async def _join(self, change: Change, id: str) -> None:
+        """Have an id in the list of the user whom a change names."""
+        if (user := change.attributes.get("user_id")) is not None:
+            own = change.attributes.get("timeout") or 0.0
+            await self._start().lists.join(user, id, own=own)
+
+    # A user's sessions.
+
+    async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
+        return await self._start().lists.sessions_of(user_id, after, limit)
+
+    async def end_all(self, user_id: str, reason: str, keep: str | None = None) -> Collection[str]:
+        return await self._start().lists.end_all(
+            user_id, keep, lambda id, user, fence: self._end(id, reason, user, fence)
+        )
 
     # Renewing.
 
@@ -242,9 +285,12 @@ class _Running:
             self.trips = Server(client, timeout)
         self.calls = Calls(self.trips, scripts, timeout)
         self.hearing = Hearing(self.trips, keys, tell, timeout)
-        sweep = Sweep(self.calls, keys)
+        alone = not isinstance(client, aioredis.RedisCluster)
+        self.lists = Lists(self.calls, keys, alone=alone)
+        sweep = Sweep(self.calls, keys, self.lists.settled)
         self._tasks = [self.loop.create_task(work) for work in (self.hearing.run(), sweep.run())]
 
     async def close(self) -> None:
         await end_tasks(self._tasks)
+        self.lists.close()
         await self.trips.close()

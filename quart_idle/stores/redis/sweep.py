@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from ...exceptions import StoreUnavailable
 from ...log import Outage
@@ -24,9 +25,11 @@ class Sweep:
     Args:
         calls: the way to Redis.
         keys: the names of keys and channels.
+        settled: is given what a script answered of users' lists.
     """
 
-    def __init__(self, calls: Calls, keys: Keys) -> None:
+    def __init__(self, calls: Calls, keys: Keys, settled: Callable[[Any], Any]) -> None:
+        self._settled = settled
         self._calls = calls
         self._keys = keys
         self._outage = Outage("looking for sessions that are due, in Redis,")
@@ -71,7 +74,9 @@ class Sweep:
 
         indexes = [self._keys.index(tag) for tag in HASH_TAGS]
         await failures_of(look(some) for some in self._calls.by_slot(indexes))
-        failed = await failures_of(
-            self._calls.call("sweep", [index, *sessions_of(index, due)]) for index, due in found
-        )
+
+        async def end(index: bytes, due: list[bytes]) -> None:
+            self._settled(await self._calls.call("sweep", [index, *sessions_of(index, due)]))
+
+        failed = await failures_of(end(index, due) for index, due in found)
         return not failed and any(len(due) == MOST_DUE for _, due in found)

@@ -1,0 +1,158 @@
+"""Users' lists of sessions: what is done about them beside the write that makes or ends a session.
+
+One server has all keys: there the script that writes a session lists it, too. On a cluster the list
+and the session are on different nodes, and the writes go in this order:
+
+1. The new id joins the list; that it may not be there yet is noted beside the list.
+2. The session is written.
+3. What ended, or has another id, leaves the list.
+
+Whoever reads a list asks the sessions, so nobody is told of one that is not there (yet, or any
+more). A worker that is killed after 1 or 2 leaves an entry behind that says nothing; whoever reads
+the list next takes it out. `end_all` ends an id that has joined before there is a session: then
+there will be none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+from ...exceptions import StoreUnavailable
+from ...tasks import Tasks
+from ..base import Listed
+from .calls import Calls, failures_of
+from .keys import Keys
+from .packing import to_bytes, to_text, unpack_clocks
+from .trips import MOST_AT_ONCE
+
+#: Ends a session: its id, whose it must be, and whether one that is not there yet is to be none.
+End = Callable[[str, str, bool], Awaitable[str | None]]
+
+
+class Lists:
+    """Users' lists of sessions.
+
+    Args:
+        calls: the way to Redis.
+        keys: the names of keys and channels.
+        alone: whether one server has all keys.
+    """
+
+    def __init__(self, calls: Calls, keys: Keys, *, alone: bool) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._alone = alone
+        self._tasks = Tasks()
+
+    def close(self) -> None:
+        self._tasks.cancel()
+
+    async def join(self, user: str, id: str, like: str = "", own: float = 0.0) -> None:
+        """Have an id in a user's list before there is a session, where its script cannot.
+
+        Args:
+            user: the user.
+            id: the session's, to be.
+            like: an id whose place it takes, if that has one.
+            own: the session's own timeout in seconds, if it has one.
+        """
+        if not self._alone:
+            arguments = to_bytes(id), to_bytes(like), repr(own)
+            await self._calls.write("join", self._keys.user_list(user), *arguments)
+
+    def settled(self, answer: Any) -> Any:
+        """What a script answered, without what it says that is to be done about lists."""
+        if not isinstance(answer, list):
+            return answer
+        answer, left, joins = answer
+        self._tasks.start(self._tidy(left, joins))
+        return answer
+
+    async def _tidy(self, left: Sequence[bytes], joins: Sequence[bytes]) -> None:
+        # What fails is taken out by whoever reads the list next; or the next sweep says it again.
+        calls = [
+            self._calls.call("leave", self._keys.user_list(to_text(user))[:1], id)
+            for user, id in zip(left[::2], left[1::2], strict=True)
+        ]
+        calls += [
+            self.join(to_text(user), to_text(id), own=float(own))
+            for user, id, own in zip(joins[::3], joins[1::3], joins[2::3], strict=True)
+        ]
+        await failures_of(calls)
+
+    async def sessions_of(self, user: str, after: float, limit: int) -> list[Listed]:
+        """A user's living sessions that stand behind a place, in order."""
+        found: list[Listed] = []
+        while len(found) < limit:
+            many = min(limit - len(found), MOST_AT_ONCE)
+            listed = await self._listed(user, after, inf, many)
+            found += await self._living(user, listed)
+            if len(listed) < many:
+                break
+            after = listed[-1][1]
+        return found[:limit]
+
+    async def _listed(
+        self, user: str, after: float, last: float, many: int
+    ) -> list[tuple[str, float, bool]]:
+        """Ids, their places, and whether each may be about to join."""
+        keys = self._keys.user_list(user)
+        answer = await self._calls.call("listed", keys, repr(after), repr(last), many)
+        return [(to_text(id), float(place), bool(joins)) for id, place, joins in answer]
+
+    async def _living(self, user: str, listed: Sequence[tuple[str, float, bool]]) -> list[Listed]:
+        """Those of them that are alive, and this user's; what is not leaves the list."""
+        name = to_bytes(user)
+        places = {self._keys.session(id): (id, place) for id, place, _ in listed}
+        found: dict[str, Listed] = {}
+
+        async def ask(keys: Sequence[bytes]) -> None:
+            time, *answers = await self._calls.call("living", keys, name)
+            for key, answer in zip(keys, answers, strict=True):
+                if isinstance(answer, bytes):
+                    id, place = places[key]
+                    found[id] = Listed(id, unpack_clocks(answer), place, float(time))
+
+        if failed := await failures_of(ask(keys) for keys in self._calls.by_slot(places)):
+            raise failed[0]
+        gone = [to_bytes(id) for id, _, joins in listed if id not in found and not joins]
+        if gone:
+            with suppress(StoreUnavailable):
+                await self._calls.call("forget", self._keys.user_list(user), name, *gone)
+        return [found[id] for id, _, _ in listed if id in found]
+
+    async def end_all(self, user: str, keep: str | None, end: End) -> Collection[str]:
+        """End all sessions of a user that are listed now, but for one to keep."""
+        last, kept = await self._span(user, keep)
+        ended: list[str] = []
+        after = -inf
+        while last is not None:
+            listed = await self._listed(user, after, last, MOST_AT_ONCE)
+            if not listed:
+                break
+
+            async def end_one(id: str, joins: bool) -> None:
+                if (now_id := await end(id, user, joins)) is not None:
+                    ended.append(now_id)
+
+            some = [(id, joins) for id, place, joins in listed if place != kept]
+            if failed := await failures_of(end_one(*one) for one in some):
+                raise failed[0]
+            after = listed[-1][1]
+        return ended
+
+    async def _span(self, user: str, keep: str | None) -> tuple[float | None, float | None]:
+        """The last place in a list, and that of a session by whichever id it has now."""
+        while True:
+            list_key = self._keys.user_list(user)[:1]
+            last, kept = await self._calls.call("span", list_key, to_bytes(keep or ""))
+            if keep is None or kept:
+                break
+            moved = await self._calls.call("moved", [self._keys.session(keep)])
+            if not isinstance(moved, bytes):
+                break
+            keep = to_text(moved)
+        return float(last) if last else None, float(kept) if kept else None
