@@ -32,6 +32,7 @@ from tests.contract.saving import Saving
 from tests.contract.sessions import Sessions
 from tests.contract.telling import Telling
 from tests.contract.tokens import Tokens
+from tests.contract.users import Users
 
 __all__ = [
     "HERE",
@@ -52,5 +53,5 @@ class StoreContract(Sessions, Saving, Tokens, Deadlines, Calls, Telling):
     """Inherit, and give the fixture ``store``: a new one, not bound."""
 
 
-class DraftStoreContract(StoreContract, Drafts):
-    """Inherit, if the store keeps drafts too."""
+class DraftStoreContract(StoreContract, Drafts, Users):
+    """Inherit, if the store keeps drafts and lists users' sessions too."""

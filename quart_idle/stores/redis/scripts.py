@@ -32,7 +32,7 @@ LATE: Final = -1
 DONE: Final = 1
 LEFT_WITH_NOTHING: Final = 2
 
-#: Whose list a new id has joined that is to have a session of the user whom the change names: nobody
+#: Whose list a new id has joined: that of the user whom the change names. Nobody
 #: is called so.
 ANYBODY: Final = ""
 
