@@ -78,6 +78,7 @@ FLOORS = [
         "checks",
         "writing",
         "interface",
+        "sessions",
         "presence.activity",
         "presence.sending",
         "presence.wheel",

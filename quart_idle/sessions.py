@@ -1,0 +1,164 @@
+"""`idle.sessions`: the sessions of users, seen and ended from outside a request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
+from typing import Final
+
+from .exceptions import ConfigError
+from .policy import Clocks, Limits, deadline
+from .renewals import Renewals
+from .stores.asking import Patience, ask
+from .stores.base import Record, Store, UserStore
+
+_ID: Final = re.compile(r"[0-9a-f]{64}")
+# How many sessions the store is asked for at a time.
+_MOST_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What is known of a session, without its data. Times are aware, by the store's clock."""
+
+    id: str
+    user_id: str | None
+    created_at: datetime
+    #: The last activity, as the store and this worker know it: within an eighth of the timeout.
+    active_at: datetime
+    expires_at: datetime
+    # Where it stands in its user's list.
+    _place: float = field(default=0.0, repr=False, compare=False)
+
+
+class Sessions:
+    """The sessions of users.
+
+    Args:
+        store: the store.
+        patience: how long to wait for it.
+        renewals: knows activity that is not written yet.
+        limits: the clocks that count.
+    """
+
+    def __init__(
+        self, store: Store, patience: Patience, renewals: Renewals, limits: Limits
+    ) -> None:
+        self._store = store
+        self._patience = patience
+        self._renewals = renewals
+        self._limits = limits
+
+    async def of(
+        self, user_id: str, *, limit: int | None = None, after: SessionInfo | None = None
+    ) -> list[SessionInfo]:
+        """A user's living sessions, the latest activity first.
+
+        With a limit, a page of them, in the order in which the user signed in; no page has one
+        that another has.
+
+        Args:
+            user_id: the user.
+            limit: how many at most, 1 or more; None: all.
+            after: the last one of the page before; it may be over by now.
+
+        Raises:
+            TypeError: the user is not a str of one character or more.
+            ValueError: the limit is less than 1.
+            StoreUnavailable: the store did not answer.
+        """
+        store = self._lists(user_id)
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit is {limit!r}; allowed: 1 or more, None")
+        place = 0.0 if after is None else after._place
+        found: list[SessionInfo] = []
+        left = inf if limit is None else limit
+        while left > 0:
+            many = int(min(left, _MOST_AT_ONCE))
+            some = await ask(store.sessions_of(user_id, place, many), self._patience)
+            found += [self._info(it.id, user_id, it.clocks, it.now, it.place) for it in some]
+            if len(some) < many:
+                break
+            place, left = some[-1].place, left - len(some)
+        if limit is None:
+            found.sort(key=lambda info: info.active_at, reverse=True)
+        return found
+
+    async def get(self, id: str) -> SessionInfo | None:
+        """A living session; None: there is none.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        if not _is_id(id):
+            return None
+        found = await ask(self._store.load(id), self._patience)
+        if not isinstance(found, Record):
+            return None
+        return self._info(id, found.user_id, found.clocks, found.now)
+
+    async def end(self, id: str, reason: str = "ended from elsewhere") -> bool:
+        """End a session, with its pages on all workers; whether there was one.
+
+        Args:
+            id: the session's.
+            reason: what its `ended` tells for an hour after, and open pages show.
+
+        Raises:
+            TypeError: the reason is not a str of one character or more.
+            StoreUnavailable: the store did not answer.
+        """
+        _check("the reason", reason)
+        return _is_id(id) and await ask(self._store.end(id, reason), self._patience) is not None
+
+    async def end_all(
+        self, user_id: str, *, keep: str | None = None, reason: str = "signed out everywhere"
+    ) -> int:
+        """End all sessions of a user, with their pages; how many there were.
+
+        It is final: a sign-in that was under way is ended too, or began after it.
+
+        Args:
+            user_id: the user.
+            keep: the id of a session that goes on, also where its token is changed meanwhile.
+            reason: what `ended` tells for an hour after, and open pages show.
+
+        Raises:
+            TypeError: the user or the reason is not a str of one character or more.
+            ValueError: what is to be kept is no id.
+            StoreUnavailable: the store did not answer: some may have ended; ask again.
+        """
+        store = self._lists(user_id)
+        _check("the reason", reason)
+        if keep is not None and not _is_id(keep):
+            raise ValueError("keep is not a session's id; allowed: an id, None")
+        return len(await ask(store.end_all(user_id, reason, keep), self._patience))
+
+    def _lists(self, user_id: str) -> UserStore:
+        _check("the user", user_id)
+        if not isinstance(self._store, UserStore):
+            raise ConfigError(
+                f"the store, a {type(self._store).__qualname__}, does not list users' sessions"
+            )
+        return self._store
+
+    def _info(
+        self, id: str, user_id: str | None, clocks: Clocks, now: float, place: float = 0.0
+    ) -> SessionInfo:
+        clocks = self._renewals.renewed(id, clocks, now)
+        created, active, end = (
+            datetime.fromtimestamp(moment, UTC)
+            for moment in (clocks.created, clocks.active, deadline(clocks, self._limits)[0])
+        )
+        return SessionInfo(id, user_id, created, active, end, place)
+
+
+def _is_id(id: object) -> bool:
+    return type(id) is str and _ID.fullmatch(id) is not None
+
+
+def _check(what: str, value: object) -> None:
+    if type(value) is not str or not value:
+        raise TypeError(f"{what} is {value!r}; allowed: a str that is not empty")
