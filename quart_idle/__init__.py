@@ -10,6 +10,7 @@ from .exceptions import (
 )
 from .extension import QuartIdle
 from .session import Session
+from .sessions import SessionInfo
 from .stores.base import Store
 from .stores.memory import MemoryStore
 
@@ -21,6 +22,7 @@ __all__ = [
     "QuartIdleError",
     "Session",
     "SessionEnded",
+    "SessionInfo",
     "SessionTooLarge",
     "Store",
     "StoreUnavailable",

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, Unpack
+from weakref import WeakKeyDictionary
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
-from quart import Quart
+from quart import Quart, current_app
 
 from .checks import check_place, check_sharing, check_start
 from .config import Options, Settings, read
@@ -17,8 +18,10 @@ from .exceptions import ConfigError, StoreUnavailable
 from .interface import PASSIVE, QuartIdleSessionInterface
 from .policy import SignOfLife
 from .presence import Presence
+from .quarts import current
 from .renewals import Renewals
 from .routes import Routes
+from .sessions import Sessions
 from .siblings import warn_of_siblings
 from .stores.asking import Patience, ask
 from .stores.base import Ended, Live
@@ -45,6 +48,7 @@ class QuartIdle:
 
     def __init__(self, app: Quart | None = None, **options: Unpack[Options]) -> None:
         self._options = options
+        self._sessions: WeakKeyDictionary[Quart, Sessions] = WeakKeyDictionary()
         del options  # a traceback may show the variables: the store's URL can hold a password
         if app is not None:
             self.init_app(app)
@@ -70,7 +74,8 @@ class QuartIdle:
 
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
         cookie_name = app.config["SESSION_COOKIE_NAME"]
-        interface = QuartIdleSessionInterface(settings, renewals, cookie_name)
+        sessions = self._sessions[app] = Sessions(settings, renewals)
+        interface = QuartIdleSessionInterface(settings, renewals, cookie_name, sessions)
         presence = Presence(settings, renewals, cookie_name)
         settings.store.bind(
             settings.limits, presence.tell, settings.key_prefix, settings.store_timeout
@@ -104,6 +109,23 @@ class QuartIdle:
                 await renewals.flush()
             with suppress(StoreUnavailable):
                 await ask(settings.store.close(), patient)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of users: list them, and end them.
+
+        Raises:
+            RuntimeError: there is no application yet; or there are several, and none of them is the
+                current one.
+        """
+        if current_app and (found := self._sessions.get(current(current_app))) is not None:
+            return found
+        if len(self._sessions) == 1:
+            return next(iter(self._sessions.values()))
+        raise RuntimeError(
+            "idle.sessions is of one application: give QuartIdle its application first, and where "
+            "it has several, use this in a request or in `async with app.app_context():`"
+        )
 
     @staticmethod
     def passive(view: _View) -> _View:

@@ -24,9 +24,10 @@ from .policy import Clocks, SignOfLife, deadline, lifetime_end
 from .quarts import current, handle_error
 from .renewals import Renewals
 from .session import Session
+from .sessions import Sessions
 from .states import Sight
 from .stores.asking import ask
-from .stores.base import Ended, Record, reason_of
+from .stores.base import Change, Ended, Record, reason_of
 from .writing import SessionWriter
 
 #: The attribute by which a view says that its requests are not activity.
@@ -48,9 +49,12 @@ class QuartIdleSessionInterface(SessionInterface):
         settings: the application's settings, with the store.
         renewals: where activity goes.
         cookie_name: the cookie's name, read once as all parts must have the same.
+        sessions: the sessions of users.
     """
 
-    def __init__(self, settings: Settings, renewals: Renewals, cookie_name: str) -> None:
+    def __init__(
+        self, settings: Settings, renewals: Renewals, cookie_name: str, sessions: Sessions
+    ) -> None:
         self.limits = settings.limits
         self.user_key = settings.user_key
         self.knows_users = settings.user_key is not None
@@ -63,6 +67,7 @@ class QuartIdleSessionInterface(SessionInterface):
         # Where the application was mounted when that was looked at last.
         self._checked_root: str | None = None
         self._writer = SessionWriter(settings)
+        self._sessions = sessions
 
     def get_cookie_name(self, app: Quart) -> str:  # noqa: ARG002
         return self._cookie_name
@@ -145,6 +150,19 @@ class QuartIdleSessionInterface(SessionInterface):
 
     async def save(self, session: Session) -> None:
         await self._writer.save(session)
+
+    async def end_others(self, session: Session, reason: str) -> int:
+        if session._may_have_changed():
+            await self.save(session)
+        id, user_id = session.id, session.user_id
+        if id is None or user_id is None:
+            raise RuntimeError("nobody is signed in: there are no others of this user's")
+        # A change of nothing is answered by whatever id the session has by now, as this user's.
+        nothing = Change({}, {})
+        own = await ask(self._store.save(id, nothing), self._patience)
+        if own is None:
+            raise SessionEnded(f"the session {id} was over before it could end others")
+        return await self._sessions.end_all(user_id, keep=own.id, reason=reason)
 
     def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
         id = session._life.stored_id or ""

@@ -21,6 +21,10 @@ BY_TIME: Final[tuple[Clock, ...]] = (IDLE, LIFETIME, CLOSED)
 #: The user asked for it, or the session was left with nothing.
 SIGNED_OUT: Final = "signed out"
 
+#: It was ended from elsewhere: alone, or with others of its user's.
+ENDED_FROM_ELSEWHERE: Final = "ended from elsewhere"
+SIGNED_OUT_EVERYWHERE: Final = "signed out everywhere"
+
 #: The token was changed: the session goes on under another id.
 REGENERATED: Final = "regenerated"
 
@@ -31,6 +35,16 @@ UNKNOWN: Final = "unknown"
 SWITCHED: Final = "switched"
 
 REASONS: Final = (*BY_TIME, SIGNED_OUT, SWITCHED, REGENERATED, UNKNOWN)
+
+
+def check_reason(reason: object) -> None:
+    """See whether it is a reason that an application may give.
+
+    Raises:
+        TypeError: it is not a str of one character or more.
+    """
+    if type(reason) is not str or not reason:
+        raise TypeError(f"the reason is {reason!r}; allowed: a str that is not empty")
 
 
 def text_name(reason: str) -> str:

@@ -20,7 +20,7 @@ from .contents import Contents
 from .cookies import Token
 from .life import Life
 from .policy import Arrival, Clocks, Limits, MergedSigns, SignOfLife, deadline, renewed
-from .reasons import SIGNED_OUT
+from .reasons import SIGNED_OUT, SIGNED_OUT_EVERYWHERE, check_reason
 from .regeneration import PendingRegeneration
 from .states import TO_WRITE, Sight, State
 from .stores.base import PERMANENT, Change, Record
@@ -38,6 +38,8 @@ class SessionBackend(Protocol):
     async def save(self, session: Session) -> None: ...
 
     async def reload(self, session: Session) -> None: ...
+
+    async def end_others(self, session: Session, reason: str) -> int: ...
 
     def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
         """The clocks with what the store had not been told yet, and has not now."""
@@ -326,8 +328,7 @@ class Session(SessionMixin):
             TypeError: the reason is not a str of one character or more.
         """
         self._touch()
-        if type(reason) is not str or not reason:
-            raise TypeError(f"the reason is {reason!r}; allowed: a str that is not empty")
+        check_reason(reason)
         self._life.end(reason)
         self._drop()
 
@@ -354,6 +355,24 @@ class Session(SessionMixin):
         """
         self._accessed = True
         await self._backend.reload(self)
+
+    async def end_others(self, reason: str = SIGNED_OUT_EVERYWHERE) -> int:
+        """End all other sessions of this user, with their pages; how many there were.
+
+        Changes are saved first, so that it can follow a new password, or signing in.
+
+        Args:
+            reason: what `ended` tells for an hour after, and open pages show.
+
+        Raises:
+            TypeError: the reason is not a str of one character or more.
+            RuntimeError: nobody is signed in; or what `save` raises it for.
+            SessionEnded: this session is over itself: none was ended.
+            StoreUnavailable: the store did not answer: some may have ended; ask again.
+        """
+        self._touch()
+        check_reason(reason)
+        return await self._backend.end_others(self, reason)
 
     # For the session interface, and what writes.
 

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Final
 
+from .config import Settings
 from .exceptions import ConfigError
-from .policy import Clocks, Limits, deadline
+from .policy import Clocks, deadline
+from .reasons import ENDED_FROM_ELSEWHERE, SIGNED_OUT_EVERYWHERE, check_reason
 from .renewals import Renewals
-from .stores.asking import Patience, ask
-from .stores.base import Record, Store, UserStore
+from .stores.asking import ask
+from .stores.base import Record, UserStore
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 # How many sessions the store is asked for at a time.
@@ -26,30 +28,28 @@ class SessionInfo:
     id: str
     user_id: str | None
     created_at: datetime
+    #: When the user signed in; None: nobody is signed in.
+    authenticated_at: datetime | None
     #: The last activity, as the store and this worker know it: within an eighth of the timeout.
     active_at: datetime
     expires_at: datetime
-    # Where it stands in its user's list.
-    _place: float = field(default=0.0, repr=False, compare=False)
+    # Where it stands in its user's list; None: it was not read from there.
+    _place: float | None = field(default=None, repr=False, compare=False)
 
 
 class Sessions:
-    """The sessions of users.
+    """The sessions of users, as all workers have them.
 
     Args:
-        store: the store.
-        patience: how long to wait for it.
+        settings: the application's settings, with the store.
         renewals: knows activity that is not written yet.
-        limits: the clocks that count.
     """
 
-    def __init__(
-        self, store: Store, patience: Patience, renewals: Renewals, limits: Limits
-    ) -> None:
-        self._store = store
-        self._patience = patience
+    def __init__(self, settings: Settings, renewals: Renewals) -> None:
+        self._store = settings.store
+        self._patience = settings.patience
+        self._limits = settings.limits
         self._renewals = renewals
-        self._limits = limits
 
     async def of(
         self, user_id: str, *, limit: int | None = None, after: SessionInfo | None = None
@@ -62,17 +62,19 @@ class Sessions:
         Args:
             user_id: the user.
             limit: how many at most, 1 or more; None: all.
-            after: the last one of the page before; it may be over by now.
+            after: the last one of the page before, as `of` gave it; it may be over by now.
 
         Raises:
             TypeError: the user is not a str of one character or more.
-            ValueError: the limit is less than 1.
+            ValueError: the limit is less than 1, or `after` is none that `of` gave.
             StoreUnavailable: the store did not answer.
         """
         store = self._lists(user_id)
         if limit is not None and limit < 1:
             raise ValueError(f"limit is {limit!r}; allowed: 1 or more, None")
         place = 0.0 if after is None else after._place
+        if place is None:
+            raise ValueError("after is not from a user's list; allowed: what `of` gave, None")
         found: list[SessionInfo] = []
         left = inf if limit is None else limit
         while left > 0:
@@ -99,7 +101,7 @@ class Sessions:
             return None
         return self._info(id, found.user_id, found.clocks, found.now)
 
-    async def end(self, id: str, reason: str = "ended from elsewhere") -> bool:
+    async def end(self, id: str, reason: str = ENDED_FROM_ELSEWHERE) -> bool:
         """End a session, with its pages on all workers; whether there was one.
 
         Args:
@@ -110,11 +112,11 @@ class Sessions:
             TypeError: the reason is not a str of one character or more.
             StoreUnavailable: the store did not answer.
         """
-        _check("the reason", reason)
+        check_reason(reason)
         return _is_id(id) and await ask(self._store.end(id, reason), self._patience) is not None
 
     async def end_all(
-        self, user_id: str, *, keep: str | None = None, reason: str = "signed out everywhere"
+        self, user_id: str, *, keep: str | None = None, reason: str = SIGNED_OUT_EVERYWHERE
     ) -> int:
         """End all sessions of a user, with their pages; how many there were.
 
@@ -131,13 +133,19 @@ class Sessions:
             StoreUnavailable: the store did not answer: some may have ended; ask again.
         """
         store = self._lists(user_id)
-        _check("the reason", reason)
+        check_reason(reason)
         if keep is not None and not _is_id(keep):
             raise ValueError("keep is not a session's id; allowed: an id, None")
-        return len(await ask(store.end_all(user_id, reason, keep), self._patience))
+        ended, rest = await ask(store.end_some(user_id, reason, keep), self._patience)
+        many = len(ended)
+        while rest is not None:
+            ended, rest = await ask(store.end_some(user_id, reason, keep, rest), self._patience)
+            many += len(ended)
+        return many
 
     def _lists(self, user_id: str) -> UserStore:
-        _check("the user", user_id)
+        if type(user_id) is not str or not user_id:
+            raise TypeError(f"the user is {user_id!r}; allowed: a str that is not empty")
         if not isinstance(self._store, UserStore):
             raise ConfigError(
                 f"the store, a {type(self._store).__qualname__}, does not list users' sessions"
@@ -145,20 +153,15 @@ class Sessions:
         return self._store
 
     def _info(
-        self, id: str, user_id: str | None, clocks: Clocks, now: float, place: float = 0.0
+        self, id: str, user_id: str | None, clocks: Clocks, now: float, place: float | None = None
     ) -> SessionInfo:
         clocks = self._renewals.renewed(id, clocks, now)
-        created, active, end = (
-            datetime.fromtimestamp(moment, UTC)
-            for moment in (clocks.created, clocks.active, deadline(clocks, self._limits)[0])
-        )
-        return SessionInfo(id, user_id, created, active, end, place)
+        moments = clocks.created, clocks.began, clocks.active, deadline(clocks, self._limits)[0]
+        created, began, active, end = (datetime.fromtimestamp(at, UTC) for at in moments)
+        # It began anew when its user was set: that of a session that has one is their signing in.
+        signed_in = None if user_id is None else began
+        return SessionInfo(id, user_id, created, signed_in, active, end, place)
 
 
 def _is_id(id: object) -> bool:
     return type(id) is str and _ID.fullmatch(id) is not None
-
-
-def _check(what: str, value: object) -> None:
-    if type(value) is not str or not value:
-        raise TypeError(f"{what} is {value!r}; allowed: a str that is not empty")

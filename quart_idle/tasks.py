@@ -27,6 +27,10 @@ class Tasks:
         for task in self._running:
             task.cancel()
 
+    async def end(self) -> None:
+        """Give up what is not over, and wait until it is."""
+        await end_tasks(self._running)
+
 
 async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
     """Cancel tasks until they are over.

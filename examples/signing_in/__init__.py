@@ -90,6 +90,7 @@ async def change_password() -> ResponseReturnValue:
     password = (await request.form)["password"]
     USERS[session.user_id or ""] = await run_sync(generate_password_hash)(password)
     session.regenerate()  # a copy of the old cookie is of no use any more
+    await session.end_others("password changed")  # in other browsers, with their pages
     return redirect(url_for("home"))
 
 

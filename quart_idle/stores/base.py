@@ -234,6 +234,23 @@ class Listed(NamedTuple):
     now: float
 
 
+class Stretch(NamedTuple):
+    """What of a list is to be ended still."""
+
+    after: float
+    last: float
+    #: The place of the session that is kept.
+    kept: float | None
+
+
+class EndedSome(NamedTuple):
+    """Some of a user's sessions that were ended."""
+
+    ids: Collection[str]
+    #: What is left to end; None: that was all.
+    rest: Stretch | None
+
+
 @runtime_checkable
 class UserStore(Protocol):
     """Sessions by user: what a `Store` is too, to list and end all sessions of one.
@@ -248,12 +265,15 @@ class UserStore(Protocol):
         That there are fewer than `limit` means that there are no more.
         """
 
-    async def end_all(self, user_id: str, reason: str, keep: str | None = None) -> Collection[str]:
-        """End all sessions of a user, but for one to keep; the ids that ended.
+    async def end_some(
+        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+    ) -> EndedSome:
+        """Begin to end all sessions of a user but for one to keep, or go on with it.
 
-        It is final: whatever was the user's session when this was called is over when it returns,
-        and a sign-in that was under way has been ended too, or began after it. The session to keep
-        is kept also where its token is changed meanwhile.
+        Each call ends as many as it can in the time that it has. Once nothing is left it is final:
+        whatever was the user's session at the first call is over, and a sign-in that was under way
+        has been ended too, or began after it. The session to keep is kept also where its token is
+        changed meanwhile.
         """
 
 

@@ -7,10 +7,10 @@ and at no others: what is due is ended by an `Agenda`, a few at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..exceptions import ConfigError
 from ..policy import Clocks, Limits, SignOfLife, deadline, renewed
@@ -22,11 +22,13 @@ from .base import (
     Change,
     Changed,
     Ended,
+    EndedSome,
     Fields,
     Listed,
     Listener,
     Live,
     Record,
+    Stretch,
 )
 from .memory_drafts import Boxes
 from .memory_lists import Lists
@@ -43,6 +45,10 @@ _EPOCH = time.time() - _ticks()
 def steady_time() -> float:
     """Seconds since the epoch, as the wall clock had it at the start, and counted from there."""
     return _EPOCH + _ticks()
+
+
+# How many sessions of a user a call ends: it holds up no other for long.
+_MOST_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True, repr=False)
@@ -297,23 +303,32 @@ class MemoryStore:
     async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
         now = self._now()
         found: list[Listed] = []
-        for place, id in self._lists.behind(user_id, after):
-            if len(found) == limit:
-                break
-            if (entry := self._alive(id, now)) is not None:
-                found.append(Listed(id, entry.clocks, float(place), now))
-        return found
+        while len(found) < limit and (some := self._lists.behind(user_id, after, limit)):
+            for place, id in some:
+                if (entry := self._alive(id, now)) is not None:
+                    found.append(Listed(id, entry.clocks, float(place), now))
+            after = some[-1][0]
+        return found[:limit]
 
-    async def end_all(self, user_id: str, reason: str, keep: str | None = None) -> Collection[str]:
+    async def end_some(
+        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+    ) -> EndedSome:
         now = self._now()
-        while keep is not None and (new_id := self._follows(keep, now)) is not None:
-            keep = new_id
+        if rest is None:
+            while keep is not None and (new_id := self._follows(keep, now)) is not None:
+                keep = new_id
+            kept = self._entries.get(keep or "")
+            listed = kept.listed if kept is not None else None
+            place = listed[1] if listed is not None and listed[0] == user_id else None
+            rest = Stretch(0.0, self._lists.last, place)
+        some = self._lists.behind(user_id, rest.after, _MOST_AT_ONCE)
         ended = []
-        for _, id in self._lists.behind(user_id, 0):
-            if id != keep and self._alive(id, now) is not None:
+        for place, id in some:
+            if place <= rest.last and place != rest.kept and self._alive(id, now) is not None:
                 self._finish(id, reason, now, now)
                 ended.append(id)
-        return ended
+        goes_on = len(some) == _MOST_AT_ONCE and some[-1][0] < rest.last
+        return EndedSome(ended, rest._replace(after=some[-1][0]) if goes_on else None)
 
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
         self._boxes.keep(box, name, draft, self._now())

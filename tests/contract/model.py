@@ -19,6 +19,7 @@ from quart_idle.stores.base import (
     Change,
     Live,
     Record,
+    UserStore,
 )
 from tests.contract.common import (
     LIMITS,
@@ -30,6 +31,7 @@ class _Session:
     data: dict[str, bytes]
     user_id: str | None
     clocks: Clocks
+    place: int = 0  # in the list of its user
 
     def apply(self, change: Change, now: float) -> bool:
         """Change it; whether it has something still."""
@@ -58,6 +60,7 @@ class _Model:
     over: dict[str, tuple[str, float]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     anew: set[str] = field(default_factory=set)
+    joined: int = 0
 
     def look(self) -> None:
         for id, session in tuple(self.live.items()):
@@ -72,6 +75,15 @@ class _Model:
     def finish(self, id: str, why: str, at: float) -> None:
         del self.live[id]
         self.over[id] = why, at
+
+    def join(self, session: _Session) -> None:
+        """Have it at the end of its user's list."""
+        self.joined += 1
+        session.place = self.joined
+
+    def listed(self, user: str) -> list[str]:
+        ids = [id for id, session in self.live.items() if session.user_id == user]
+        return sorted(ids, key=lambda id: self.live[id].place)
 
     def current(self, id: str) -> str:
         while id in self.moved:
@@ -92,6 +104,7 @@ CHANGES = st.builds(
     ),
     st.booleans(),
 )
+USERS = st.sampled_from(["ada", "bob"])
 AGES = st.sampled_from([0.0, 1.0, 20.0, 100.0])
 
 
@@ -137,6 +150,7 @@ class StoreModel(RuleBasedStateMachine):
         now = self.model.now
         session = self.model.live[id] = _Session({}, None, Clocks(now, now, now))
         session.apply(change, now)
+        self.model.join(session)
         self.ask(self.store.create(id, change))
 
     @rule(id=IDS, change=CHANGES)
@@ -144,10 +158,13 @@ class StoreModel(RuleBasedStateMachine):
         changed = self.ask(self.store.save(id, change))
         while id in self.model.moved and id not in self.model.anew:
             id = self.model.moved[id]
+        user = self.model.live[id].user_id if id in self.model.live else None
         if id not in self.model.live:
             assert changed is None
         elif self.model.live[id].apply(change, self.model.now):
             assert changed == (id, False)
+            if self.model.live[id].user_id != user:
+                self.model.join(self.model.live[id])
         else:
             assert changed == (id, True)
             self.model.finish(id, "signed out", self.model.now)
@@ -167,6 +184,7 @@ class StoreModel(RuleBasedStateMachine):
             self.model.moved[id] = new_id
             if change.begins_anew:
                 self.model.anew.add(id)
+                self.model.join(session)
         else:
             assert changed == (id, True)
             self.model.finish(id, "signed out", self.model.now)
@@ -178,6 +196,17 @@ class StoreModel(RuleBasedStateMachine):
         assert ended == (current if current in self.model.live else None)
         if ended:
             self.model.finish(current, why, self.model.now)
+
+    @rule(user=USERS, keep=st.none() | IDS, why=st.sampled_from(["stolen", "banned"]))
+    def end_all(self, user: str, keep: str | None, why: str) -> None:
+        if not isinstance(self.store, UserStore):
+            return
+        ended = self.ask(self.store.end_some(user, why, keep))
+        kept = None if keep is None else self.model.current(keep)
+        ids = [id for id in self.model.listed(user) if id != kept]
+        assert (set(ended.ids), ended.rest) == (set(ids), None)
+        for id in ids:
+            self.model.finish(id, why, self.model.now)
 
     @rule(
         signs=st.dictionaries(
@@ -195,6 +224,14 @@ class StoreModel(RuleBasedStateMachine):
                 assert outcomes[id].reason == self.model.over[id][0]
             else:
                 assert outcomes[id] is None
+
+    @invariant()
+    def lists_what_the_model_lists(self) -> None:
+        if not hasattr(self, "store") or not isinstance(self.store, UserStore):
+            return
+        for user in ("ada", "bob"):
+            found = self.ask(self.store.sessions_of(user, 0, 1000))
+            assert [one.id for one in found] == self.model.listed(user)
 
     @invariant()
     def tells_what_the_model_tells(self) -> None:

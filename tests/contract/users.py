@@ -23,6 +23,19 @@ class Users(Bound):
     async def listed(users: UserStore, user: str = "ada") -> list[str]:
         return [one.id for one in await users.sessions_of(user, 0, 100)]
 
+    @staticmethod
+    async def end_all(
+        users: UserStore, user: str, reason: str, keep: str | None = None
+    ) -> set[str]:
+        """End all sessions of a user but for one to keep; which those were."""
+        ids, rest = await users.end_some(user, reason, keep)
+        ended = set(ids)
+        while rest is not None:
+            ids, rest = await users.end_some(user, reason, keep, rest)
+            assert not ended & set(ids)
+            ended |= set(ids)
+        return ended
+
     async def test_a_session_is_listed_with_its_clocks(
         self, bound: Store, users: UserStore, clock: Time
     ) -> None:
@@ -84,11 +97,11 @@ class Users(Bound):
             await bound.create(id, change(user_id="ada"))
         await bound.create("other", change(user_id="bob"))
         await bound.regenerate("id2", "id2-new", change())
-        assert set(await users.end_all("ada", "stolen", "id2")) == {"id1", "id3"}
+        assert await self.end_all(users, "ada", "stolen", "id2") == {"id1", "id3"}
         assert await self.listed(users) == ["id2-new"]
         assert await reason(bound, "id1") == "stolen"
-        assert set(await users.end_all("ada", "stolen")) == {"id2-new"}
-        assert set(await users.end_all("ada", "stolen")) == set()
+        assert await self.end_all(users, "ada", "stolen") == {"id2-new"}
+        assert await self.end_all(users, "ada", "stolen") == set()
         assert await self.listed(users, "bob") == ["other"]
 
     @pytest.mark.parametrize("steps", range(12))
@@ -99,11 +112,25 @@ class Users(Bound):
         moving = asyncio.create_task(bound.regenerate("id", "id-new", change()))
         for _ in range(steps):
             await asyncio.sleep(0)
-        await users.end_all("ada", "stolen")
+        await self.end_all(users, "ada", "stolen")
         await moving
         for id in ("id", "id-new"):
             assert not isinstance(await bound.load(id), Record)
         assert await self.listed(users) == []
+
+    @pytest.mark.parametrize("steps", range(12))
+    async def test_who_signs_in_while_all_are_ended_is_over_or_listed(
+        self, bound: Store, users: UserStore, steps: int
+    ) -> None:
+        signing_in = asyncio.create_task(bound.create("id", change(user_id="ada")))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await self.end_all(users, "ada", "stolen")
+        await signing_in
+        lives = isinstance(await bound.load("id"), Record)
+        assert await self.listed(users) == (["id"] if lives else [])
+        await self.end_all(users, "ada", "stolen")
+        assert not isinstance(await bound.load("id"), Record)
 
     @pytest.mark.parametrize("user", ["a" * 10_000, "\ud800", "a:{b}", "{}", "\x00\xff"])
     async def test_a_user_can_be_called_anything(
@@ -111,4 +138,24 @@ class Users(Bound):
     ) -> None:
         await bound.create("id", change(user_id=user))
         assert await self.listed(users, user) == ["id"]
-        assert set(await users.end_all(user, "over")) == {"id"}
+        assert await self.end_all(users, user, "over") == {"id"}
+
+    async def test_thousands_are_ended_in_bites_and_who_signs_in_meanwhile_goes_on(
+        self, bound: Store, users: UserStore
+    ) -> None:
+        ids = [f"{number % 256:02x}{number}" for number in range(1200)]
+        await asyncio.gather(*(bound.create(id, change(user_id="ada")) for id in ids))
+        ids = [one.id for one in await users.sessions_of("ada", 0, 2000)]
+        assert len(ids) == 1200
+        ended, rest = await users.end_some("ada", "stolen", ids[700])
+        assert rest is not None
+        assert 0 < len(ended) < 1200
+        await bound.create("later", change(user_id="ada"))
+        await bound.regenerate(ids[700], ids[700] + "-new", change())
+        await bound.regenerate(ids[-1], ids[-1] + "-new", change())
+        found = set(ended)
+        while rest is not None:
+            ended, rest = await users.end_some("ada", "stolen", ids[700], rest)
+            found |= set(ended)
+        assert found == {*ids, ids[-1] + "-new"} - {ids[700], ids[-1]}
+        assert set(await self.listed(users)) == {ids[700] + "-new", "later"}

@@ -98,14 +98,16 @@ async def test_signing_out_ends_the_session_everywhere(method: str) -> None:
     assert (await elsewhere.get("/")).status_code == 302
 
 
-async def test_changing_the_password_leaves_a_copy_of_the_old_cookie_useless() -> None:
-    client = await signed_in()
+async def test_changing_the_password_leaves_old_cookies_useless_and_ends_other_sessions() -> None:
+    client, elsewhere = await signed_in(), await signed_in()
     thief = copied(client)
     kept = USERS["ada"]
     try:
         assert (await client.post("/password", form={"password": "babbage"})).status_code == 302
         assert (await client.get("/")).status_code == 200
         assert (await thief.get("/")).status_code == 302
+        told = await (await elsewhere.get("/sign-in")).get_data(as_text=True)
+        assert "Your password was changed" in told
         new = app.test_client()
         response = await new.post("/sign-in", form={"name": "ada", "password": "babbage"})
         assert response.status_code == 302

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from quart_idle import Store
 from quart_idle.policy import Clocks, Limits, SignOfLife
-from quart_idle.stores.base import Change, Changed, Ended, Listener, Live, Record
+from quart_idle.stores.base import (
+    Change,
+    Changed,
+    Ended,
+    EndedSome,
+    Listed,
+    Listener,
+    Live,
+    Record,
+    Stretch,
+)
 
 
 @dataclass
@@ -104,6 +114,14 @@ class Tampered:
         here = {id: sign for id, sign in signs.items() if id not in self.lost}
         answer = await self._pass("renew", here)
         return cast("Mapping[str, Live | Ended | None]", answer)
+
+    async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
+        return cast("Sequence[Listed]", await self._pass("sessions_of", user_id, after, limit))
+
+    async def end_some(
+        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+    ) -> EndedSome:
+        return cast(EndedSome, await self._pass("end_some", user_id, reason, keep, rest))
 
     async def close(self) -> None:
         await self._pass("close")

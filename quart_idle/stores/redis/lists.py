@@ -15,14 +15,14 @@ there will be none.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any
 
 from ...exceptions import StoreUnavailable
 from ...tasks import Tasks
-from ..base import Listed
+from ..base import EndedSome, Listed, Stretch
 from .calls import Calls, failures_of
 from .keys import Keys
 from .packing import to_bytes, to_text, unpack_clocks
@@ -47,8 +47,8 @@ class Lists:
         self._alone = alone
         self._tasks = Tasks()
 
-    def close(self) -> None:
-        self._tasks.cancel()
+    async def close(self) -> None:
+        await self._tasks.end()
 
     async def join(self, user: str, id: str, like: str = "", own: float = 0.0) -> None:
         """Have an id in a user's list before there is a session, where its script cannot.
@@ -124,28 +124,29 @@ class Lists:
                 await self._calls.call("forget", self._keys.user_list(user), name, *gone)
         return [found[id] for id, _, _ in listed if id in found]
 
-    async def end_all(self, user: str, keep: str | None, end: End) -> Collection[str]:
-        """End all sessions of a user that are listed now, but for one to keep."""
-        last, kept = await self._span(user, keep)
+    async def end_some(
+        self, user: str, keep: str | None, rest: Stretch | None, end: End
+    ) -> EndedSome:
+        """End the first sessions of a user that are to be ended still; None: of all but one."""
+        stretch = rest or await self._whole(user, keep)
+        if stretch is None:
+            return EndedSome((), None)
+        listed = await self._listed(user, stretch.after, stretch.last, MOST_AT_ONCE)
         ended: list[str] = []
-        after = -inf
-        while last is not None:
-            listed = await self._listed(user, after, last, MOST_AT_ONCE)
-            if not listed:
-                break
 
-            async def end_one(id: str, joins: bool) -> None:
-                if (now_id := await end(id, user, joins)) is not None:
-                    ended.append(now_id)
+        async def end_one(id: str, joins: bool) -> None:
+            if (now_id := await end(id, user, joins)) is not None:
+                ended.append(now_id)
 
-            some = [(id, joins) for id, place, joins in listed if place != kept]
-            if failed := await failures_of(end_one(*one) for one in some):
-                raise failed[0]
-            after = listed[-1][1]
-        return ended
+        some = [(id, joins) for id, place, joins in listed if place != stretch.kept]
+        if failed := await failures_of(end_one(*one) for one in some):
+            raise failed[0]
+        if len(listed) < MOST_AT_ONCE:
+            return EndedSome(ended, None)
+        return EndedSome(ended, stretch._replace(after=listed[-1][1]))
 
-    async def _span(self, user: str, keep: str | None) -> tuple[float | None, float | None]:
-        """The last place in a list, and that of a session by whichever id it has now."""
+    async def _whole(self, user: str, keep: str | None) -> Stretch | None:
+        """All of a list, and the place of a session by whichever id it has now."""
         while True:
             list_key = self._keys.user_list(user)[:1]
             last, kept = await self._calls.call("span", list_key, to_bytes(keep or ""))
@@ -155,4 +156,4 @@ class Lists:
             if not isinstance(moved, bytes):
                 break
             keep = to_text(moved)
-        return float(last) if last else None, float(kept) if kept else None
+        return Stretch(-inf, float(last), float(kept) if kept else None) if last else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
 from redis import asyncio as aioredis
@@ -13,7 +13,17 @@ from ...exceptions import ConfigError
 from ...policy import Clocks, Limits, SignOfLife
 from ...reasons import REGENERATED, SIGNED_OUT
 from ...tasks import end_tasks
-from ..base import Change, Changed, Ended, Listed, Listener, Live, Record
+from ..base import (
+    Change,
+    Changed,
+    Ended,
+    EndedSome,
+    Listed,
+    Listener,
+    Live,
+    Record,
+    Stretch,
+)
 from .calls import Calls, failures_of
 from .cluster import Cluster
 from .hearing import Hearing
@@ -198,10 +208,13 @@ class RedisStore:
     async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
         return await self._start().lists.sessions_of(user_id, after, limit)
 
-    async def end_all(self, user_id: str, reason: str, keep: str | None = None) -> Collection[str]:
-        return await self._start().lists.end_all(
-            user_id, keep, lambda id, user, fence: self._end(id, reason, user, fence)
-        )
+    async def end_some(
+        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+    ) -> EndedSome:
+        def end(id: str, user: str, fence: bool) -> Awaitable[str | None]:
+            return self._end(id, reason, user, fence)
+
+        return await self._start().lists.end_some(user_id, keep, rest, end)
 
     # Renewing.
 
@@ -292,5 +305,5 @@ class _Running:
 
     async def close(self) -> None:
         await end_tasks(self._tasks)
-        self.lists.close()
+        await self.lists.close()
         await self.trips.close()

@@ -316,7 +316,8 @@ def test_a_server_that_is_too_old_is_named(version: str, wrong: bool) -> None:
 #: What a user of Redis needs to be allowed.
 NEEDED = (
     "~quart-idle:* &quart-idle:* +eval +evalsha +publish +subscribe +time +set +hget +hset +hdel "
-    "+hkeys +hgetall +hmget +rename +unlink +pexpireat +zadd +zrem +zrange"
+    "+hkeys +hgetall +hmget +rename +unlink +pexpireat +zadd +zrem +zrange "
+    "+hexists +exists +pexpiretime +zscore"
 )
 
 

@@ -1,0 +1,237 @@
+"""Users' lists of sessions in Redis: whatever is under way, killed or cut, they say what lives."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from quart_idle import StoreUnavailable
+from quart_idle.stores.base import Ended, Record
+from quart_idle.stores.redis import RedisStore
+from tests.helpers import killed_worker
+from tests.helpers.proxy import Proxy
+from tests.helpers.redis_faults import Stores
+from tests.helpers.redis_servers import Cluster, RedisServer, StandingTime, redis_server
+from tests.helpers.redis_stores import healed, opened
+from tests.helpers.tampered_store import Gate
+from tests.helpers.waiting import until
+from tests.store_contract import LIMITS, PAGE, change
+
+
+async def listed(store: RedisStore, user: str = "ada") -> list[str]:
+    return [one.id for one in await store.sessions_of(user, 0, 1000)]
+
+
+async def end_all(store: RedisStore, user: str = "ada") -> set[str]:
+    ids, rest = await store.end_some(user, "stolen")
+    ended = set(ids)
+    while rest is not None:
+        ids, rest = await store.end_some(user, "stolen", None, rest)
+        ended |= set(ids)
+    return ended
+
+
+async def living(store: RedisStore, user: str, *ids: str) -> set[str]:
+    found = {id: await store.load(id) for id in ids}
+    return {id for id, it in found.items() if isinstance(it, Record) and it.user_id == user}
+
+
+def keys(*servers: RedisServer) -> set[bytes]:
+    """The keys of users' lists."""
+    found: set[bytes] = set()
+    for server in servers:
+        with server.client as client:
+            found |= set(client.keys("*:user:*"))
+    return found
+
+
+# A cluster: the list and the session are not written together.
+
+
+@pytest.mark.parametrize("call", killed_worker.WRITES)
+async def test_between_any_two_writes_of_a_worker_that_is_killed_lists_say_what_lives(
+    running_cluster: Cluster, call: str
+) -> None:
+    async with opened(running_cluster.url) as store:
+        numbers = [str(number) for number in range(1, killed_worker.WRITES[call] + 2)]
+        for number in numbers:
+            await killed_worker.prepare(store, call, number)
+
+        async def die(number: str) -> int:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.helpers.killed_worker"),
+                *(running_cluster.url, call, number),
+            )
+            return await process.wait()
+
+        assert await asyncio.gather(*map(die, numbers)) == [-9] * (len(numbers) - 1) + [0]
+        for number in numbers:
+            ids, user = killed_worker.ids(number), killed_worker.user(number)
+            for name in user, f"bob{number}":
+                assert set(await listed(store, name)) == await living(store, name, *ids)
+            await end_all(store, user)
+            assert await living(store, user, *ids) == set()
+            # A worker that was about to go on is not told from one that was killed.
+            await killed_worker.do(store, call, number)
+            if call in ("regenerate", "end"):
+                assert await living(store, user, *ids) == set()
+            assert set(await listed(store, user)) == await living(store, user, *ids)
+        await store._start().lists.close()
+        for node in running_cluster.nodes[:3]:  # an hour later
+            with node.client as client:
+                for key in client.keys("*:joining"):
+                    client.delete(key)
+        for number in numbers:
+            for name in killed_worker.user(number), f"bob{number}":
+                await end_all(store, name)
+                await store._start().lists.close()
+                assert await listed(store, name) == []
+        assert keys(*running_cluster.nodes[:3]) == set()
+
+
+@pytest.mark.parametrize("name", ["create", "regenerate"])
+async def test_on_a_cluster_a_sign_in_under_way_does_not_escape_the_end_of_all(
+    running_cluster: Cluster, name: str
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        await store.create("aaold", change({"a": b"1"}))
+        gate, calls = Gate(after=False), store._start().calls
+        write = calls.write
+
+        async def held(script: str, *arguments: Any) -> Any:
+            if script == name:
+                await gate.passed()
+            return await write(script, *arguments)
+
+        calls.write = held  # type: ignore[method-assign, assignment]
+        by_ada = change({"b": b"1"}, user_id="ada")
+        signing_in: Any = (
+            store.create("aanew", by_ada)
+            if name == "create"
+            else store.regenerate("aaold", "aanew", by_ada)
+        )
+        task = asyncio.ensure_future(signing_in)
+        await gate.reached.wait()
+        assert await listed(other) == []
+        await end_all(other)
+        gate.open()
+        await task
+        found = await store.load("aanew")
+        assert isinstance(found, Ended)
+        assert found.reason == "stolen"
+        assert await listed(other) == []
+        # Whoever signs in now began after it.
+        await store.create("aalater", by_ada)
+        assert await listed(other) == ["aalater"]
+
+
+# Lists come and go.
+
+
+async def test_a_list_leaves_with_the_last_session(server: RedisServer, stores: Stores) -> None:
+    store = await stores(server.port)
+    await store.create("aaone", change(user_id="ada"))
+    await store.create("aatwo", change(user_id="ada"))
+    await store.end("aaone", "over")
+    assert len(keys(server)) == 1
+    await store.regenerate("aatwo", "aathree", change(user_id="bob"))
+    assert len(keys(server)) == 1
+    await store.save("aathree", change(user_id=None))
+    assert keys(server) == set()
+
+
+async def test_on_a_cluster_too_but_for_who_joined_within_the_hour(
+    running_cluster: Cluster,
+) -> None:
+    async with opened(running_cluster.url) as store:
+        await store.create("aaone", change(user_id="ada"))
+        await store.end("aaone", "over")
+        nodes = running_cluster.nodes[:3]
+        await until(lambda: all(key.endswith(b":joining") for key in keys(*nodes)))
+        (key,) = keys(*nodes)
+        with nodes[running_cluster.owner(key)].client as client:
+            assert 0 < client.ttl(key) <= 3600
+
+
+@pytest.fixture(scope="module")
+def standing(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RedisServer, StandingTime]]:
+    folder = tmp_path_factory.mktemp("standing")
+    clock = StandingTime(folder)
+    with redis_server(folder, clock=clock) as server:
+        yield server, clock
+
+
+async def test_a_session_that_is_not_listed_is_by_when_it_is_looked_at(
+    standing: tuple[RedisServer, StandingTime],
+) -> None:
+    server, clock = standing
+    async with opened(server.url) as store:
+        await store.create("aaold", change(user_id="ada"))  # as by a worker of a former release
+        with server.client as client:
+            client.delete(*keys(server))
+        assert await listed(store) == []
+        await clock.advance(LIMITS.timeout - 1)
+        await store.renew({"aaold": PAGE._replace(seen=0.0, active=0.0, paged=False)})
+        await clock.advance(2)
+        await until(lambda: keys(server))
+        assert await listed(store) == ["aaold"]
+
+
+async def test_redis_itself_throws_a_list_away_that_nobody_is_there_to_sweep(
+    standing: tuple[RedisServer, StandingTime],
+) -> None:
+    server, clock = standing
+    async with opened(server.url) as store:
+        await store.create("aaone", change(user_id="eve"))
+        await store.create("aatwo", change(user_id="eve", timeout=5 * 86_400.0))
+    await clock.advance(5 * 86_400)
+    assert keys(server)
+    await clock.advance(7 * 86_400)
+    assert keys(server) == set()
+
+
+# Faults.
+
+
+@pytest.mark.parametrize("left", [0, 300, 5_000, 20_000])
+async def test_where_redis_is_cut_off_in_the_middle_some_end_and_the_rest_when_asked_again(
+    server: RedisServer, proxy: Proxy, stores: Stores, left: int
+) -> None:
+    store, other = await stores(proxy.port), await stores(server.port)
+    ids = {f"{number % 256:02x}{number}" for number in range(700)}
+    await asyncio.gather(*(other.create(id, change(user_id="ada")) for id in ids))
+    await other.create("bobs", change(user_id="bob"))
+    proxy.to.left = left
+    ended: set[str] = set()
+    try:
+        ended |= await end_all(store)
+    except StoreUnavailable:
+        pass
+    else:
+        assert ended == ids
+    proxy.flow()
+    proxy.refuse()
+    await proxy.listen()
+    await healed(lambda: end_all(store))
+    assert await listed(other) == []
+    assert await living(other, "ada", *ids) == set()
+    assert await listed(other, "bob") == ["bobs"]
+
+
+async def test_a_list_is_whole_or_an_error(
+    server: RedisServer, proxy: Proxy, stores: Stores
+) -> None:
+    store, other = await stores(proxy.port), await stores(server.port)
+    for id in ("aaone", "aatwo"):
+        await other.create(id, change(user_id="ada"))
+    server.pause()
+    with pytest.raises(StoreUnavailable):
+        await store.sessions_of("ada", 0, 10)
+    server.resume()
+    assert await listed(store) == ["aaone", "aatwo"]
