@@ -16,10 +16,10 @@ section {
   border-inline-start: .375em solid var(--quart-idle-accent, var(--quart-idle-border, CanvasText));
   border-radius: var(--quart-idle-radius, .25em);
 }
-p { flex: 1 1 16em; margin: .25em 0 }
+p { flex: 1 1 22em; margin: .25em 0 }
 bdi { display: block; font-weight: bold }
-button { margin-inline-end: .5em }
-button + button { border-color: #0000; color: inherit; background: none }
+button { margin-inline-end: .25em }
+button + button { padding-inline: .375em; border-color: #0000; color: inherit; background: none }
 button + button { text-decoration: underline }
 .said { position: absolute; width: 1px; margin: 0; padding: 0; clip-path: inset(50%) }
 @media print { :host { display: none !important } }

@@ -37,8 +37,9 @@ const style = new CSSStyleSheet();
 style.replaceSync(`
 :host { all: initial !important }
 dialog, section {
-  box-sizing: border-box; width: var(--quart-idle-width, 30em); padding: 1.5em;
-  border: 1px solid var(--quart-idle-border,);
+  box-sizing: border-box; width: var(--quart-idle-width, 30em);
+  padding: clamp(.75em, 5vmin, 1.5em); scroll-padding: 1em;
+  border: 1px solid var(--quart-idle-border, #8888);
   border-radius: var(--quart-idle-radius, .75em);
   color: var(--quart-idle-fg, CanvasText); background: var(--quart-idle-bg, Canvas);
   color-scheme: light dark; font: medium/1.5 var(--quart-idle-font, system-ui);
@@ -48,11 +49,12 @@ dialog, section {
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
 button, a { display: inline-block; margin-inline-end: 1em; padding: .625em 0; font: inherit }
 button {
-  padding-inline: 1em; border: 1px solid; border-radius: .375em;
+  padding-inline: 1em; border: 1px solid; border-radius: .375em; cursor: pointer;
   color: var(--quart-idle-on-accent, var(--quart-idle-bg, Canvas));
   background: var(--quart-idle-accent, var(--quart-idle-fg, CanvasText));
 }
 a { color: inherit }
+button:hover { text-decoration: underline }
 :focus-visible { outline-offset: 3px }
 :empty { display: none !important }
 [part=prompt] [role] { position: absolute; inset: 0; clip-path: inset(50%) }
@@ -61,6 +63,8 @@ a { color: inherit }
   align-content: safe center; padding-inline: max(5vw, 50% - 13em);
   background: var(--quart-idle-veil, Canvas);
 }
+@media (forced-colors: active) { button { color: ButtonText; background: ButtonFace } }
+@media print { [part=prompt], ::backdrop { display: none } }
 `);
 
 // For the page, which a modal dialog hides from pointers and keys alone: it could still be printed,
@@ -162,13 +166,13 @@ class Dialog {
     const element = add(root, "dialog");
     // A browser may insist on the second request to close it.
     element.onclose = settle;
-    element.setAttribute("aria-labelledby", name + "-title");
+    element.setAttribute("aria-labelledby", `${name}-site ${name}-title`);
     element.setAttribute("aria-describedby", name + "-status");
     // The focus stays, but where text may be selected.
     /** @param {any} event */
     element.onmousedown = (event) => event.target.closest("h2, p") || event.preventDefault();
     this.element = element;
-    this.site = add(element, "bdi");
+    this.site = add(element, "bdi", { id: name + "-site" });
     this.title = add(element, "h2", { id: name + "-title", tabIndex: -1 });
     this.clock = add(element, "p", { ariaHidden: "true" });
     this.status = add(element, "p", { id: name + "-status", role: "status" });

@@ -119,7 +119,7 @@ async def test_the_default_look_is_the_system_s_with_contrast_and_without_motion
     page = await open_warned(browser, server.url)
     grounds = []
 
-    async def check(dialog: Locator) -> None:
+    async def check(dialog: Locator, colors: str) -> None:
         ground = (await look_of(dialog))["ground"]
         grounds.append(ground)
         for element in await dialog.locator("h2, p, a, button").all():
@@ -127,6 +127,8 @@ async def test_the_default_look_is_the_system_s_with_contrast_and_without_motion
                 continue
             look = await look_of(element)
             own = ground if look["ground"] == "rgba(0, 0, 0, 0)" else look["ground"]
+            if colors == "active":
+                own = ground  # such a plate is put behind all text
             assert contrast(look["text"], own) >= 7, look
         # The button is seen to be one.
         button = await look_of(dialog.get_by_role("button"))
@@ -138,7 +140,7 @@ async def test_the_default_look_is_the_system_s_with_contrast_and_without_motion
                 await page.emulate_media(
                     color_scheme=scheme, forced_colors=colors, reduced_motion="reduce"
                 )
-                await check(on_screen(page))
+                await check(on_screen(page), colors)
         moving = await page.evaluate(
             """() => [...document.querySelector("quart-idle").shadowRoot.querySelectorAll("*")]
               .map((element) => getComputedStyle(element))
