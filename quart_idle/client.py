@@ -40,7 +40,7 @@ _FILES: Final = {
 }
 _VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
 # A page's client asks for these where a form is marked, and when the page is warned or covered.
-_LATER: Final = ("bar.js", "drafts.js", "fields.js", "signing.js")
+_LATER: Final = ("bar.js", "drafts.js", "fields.js", "kept.js", "signing.js")
 # The parts that every page needs at once, and would ask for one after another.
 _PARTS: Final = tuple(name for name in _FILES if name not in (_ENTRY, *_LATER))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TEXTS: Final = (
     *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
     *("ended", "signIn", "reload", "draft", "restore", "restored"),
-    *("discard", "later", "discarded", "undo", "other"),
+    *("discard", "later", "discarded", "undo", "kept", "other"),
     *map(text_name, REASONS),
 )
 

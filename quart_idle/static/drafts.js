@@ -7,6 +7,7 @@ import { isOurs, request, send } from "./connection.js";
 import { root, texts } from "./dialogs.js";
 import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
 import { markedForms, nameOf, onEvent as onFormEvent } from "./forms.js";
+import * as kept from "./kept.js";
 import { session } from "./session.js";
 
 /** Forms with text that the server was not sent. @type {Set<HTMLFormElement>} */
@@ -31,6 +32,7 @@ const wording = {
   later: "Later",
   discarded: "Discarded.",
   undo: "Undo",
+  kept: "What you typed is kept.",
   ...texts,
 };
 
@@ -43,6 +45,7 @@ const query = (more = {}) => ({ user: session.user, ...more });
 
 /** @param {Parameters<typeof onEvent>[]} early events that came before this module */
 export function start(early) {
+  kept.start(wording.kept);
   whenParsed(offer);
   for (const event of early) onEvent(...event);
 }
@@ -53,11 +56,11 @@ export function keep() {
   for (const form of session.keepsDrafts ? unsaved : []) {
     // First: what is typed before the answer puts it there again.
     unsaved.delete(form);
-    const kept = keepOne(form).catch(() => {
+    const done = keepOne(form).catch(() => {
       hasFailed = true;
       unsaved.add(form);
     });
-    keeping = Promise.all([keeping, kept]);
+    keeping = Promise.all([keeping, done]);
   }
 }
 
@@ -65,6 +68,7 @@ export function keep() {
 async function keepOne(form) {
   const page = [...(addresses.get(form) ?? [])].pop();
   await post({ form: nameOf(form), page, fields: contentOf(form) });
+  if (!unsaved.has(form)) kept.noteKept(form);
 }
 
 /** @param {object} draft */
@@ -78,6 +82,7 @@ async function post(draft) {
  * @param {Iterable<string>} pages addresses at which something may have been kept
  */
 function drop(form, pages) {
+  kept.noteGone(form);
   const sent = [...(session.keepsDrafts ? pages : [])].map((page) =>
     send("DELETE", "drafts", query({ page, form: nameOf(form) })).catch(() => {}),
   );
@@ -88,6 +93,7 @@ function drop(form, pages) {
 export function forget() {
   unsaved.clear();
   unkept.clear();
+  kept.forget();
 }
 
 export function hasUnsent() {
@@ -228,6 +234,7 @@ function onInput(form, path) {
   addresses.set(form, typedAt.add(address()));
   unsaved.add(form);
   gone.delete(form);
+  kept.noteInput(form, path);
   if (!session.keepsDrafts || !canKeep(form, path)) unkept.add(form);
 }
 

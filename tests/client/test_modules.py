@@ -16,7 +16,7 @@ from tests.helpers.visits import open_letter
 from tests.helpers.waiting import until
 
 # What is loaded where a form is marked, and when a page is warned or covered.
-FORMS = {"bar.js", "drafts.js", "fields.js"}
+FORMS = {"bar.js", "drafts.js", "fields.js", "kept.js"}
 LATER = FORMS | {"signing.js"}
 
 

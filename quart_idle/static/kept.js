@@ -1,0 +1,73 @@
+// Whether the server has what was typed, all of it: prompt and cover say so.
+
+import { native, on, page } from "./browser.js";
+import { add, cover, prompt, put } from "./dialogs.js";
+import { fieldsOf } from "./fields.js";
+import { session } from "./session.js";
+
+/** Forms that were typed into, and whether the server has it. @type {Map<any, boolean>} */
+const typed = new Map();
+/** Forms with more than may be kept, such as a password. */
+const partly = new WeakSet();
+/** Fields that may be kept, since it takes a while to find out. */
+const fields = new WeakSet();
+
+const pieces = [prompt, cover].map(({ element, status }) => {
+  const piece = add(element, "p", { id: element.part + "-kept", ariaLive: "polite" });
+  piece.part.add("kept");
+  element.setAttribute("aria-describedby", `${status.id} ${piece.id}`);
+  status.after(piece);
+  return piece;
+});
+
+let sentence = "";
+
+/** @param {string} text what is said */
+export function start(text) {
+  sentence = text;
+  on(page, "quart-idle:ended", paint);
+}
+
+function paint() {
+  for (const form of typed.keys()) if (!native(form).isConnected) typed.delete(form);
+  // To another user it would be said of what is none of theirs.
+  const isTyped = typed.size && session.keepsDrafts && session.endReason !== "switched";
+  const isKept = [...typed.values()].every(Boolean);
+  for (const piece of pieces) {
+    put(piece, isTyped ? sentence : "");
+    // It has its place before the server has answered: no button moves.
+    piece.style.visibility = isKept ? "" : "hidden";
+  }
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {any[]} path of the event
+ */
+export function noteInput(form, path) {
+  const [field] = path;
+  if (!fields.has(field)) {
+    if (fieldsOf(form).some((one) => path.includes(one))) fields.add(field);
+    else partly.add(form);
+  }
+  typed.set(form, false);
+  paint();
+}
+
+/** @param {HTMLFormElement} form */
+export function noteKept(form) {
+  if (typed.has(form)) typed.set(form, !partly.has(form));
+  paint();
+}
+
+/** It was sent, or what is kept of it discarded. @param {HTMLFormElement} form */
+export function noteGone(form) {
+  typed.delete(form);
+  partly.delete(form);
+  paint();
+}
+
+export function forget() {
+  typed.clear();
+  paint();
+}
