@@ -19,6 +19,8 @@ from typing import Final
 from markupsafe import Markup
 
 _ENTRY: Final = "quart-idle.js"
+# A script, and none of the modules: the page waits for it.
+_BACK: Final = "back.js"
 
 # Comments up to the end of a line, `// …`, and `/** … */` on lines of their own; and indentation.
 # Lines that had nothing else are sent empty: a browser's tools show the numbers that lines have
@@ -40,9 +42,9 @@ _FILES: Final = {
 }
 _VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
 # A page's client asks for these where a form is marked, and when the page is warned or covered.
-_LATER: Final = ("bar.js", "drafts.js", "fields.js", "kept.js", "signing.js")
+_LATER: Final = ("bar.js", "drafts.js", "fields.js", "kept.js", "signing.js", "title.js")
 # The parts that every page needs at once, and would ask for one after another.
-_PARTS: Final = tuple(name for name in _FILES if name not in (_ENTRY, *_LATER))
+_PARTS: Final = tuple(name for name in _FILES if name not in (_BACK, _ENTRY, *_LATER))
 
 # Of one's own modules: all at once, as the tag's links have it. They import it by another address
 # than the tag's: the copy that a tag loads says that there is a tag.
@@ -98,6 +100,9 @@ def tag(prefix: str, nonce: str | None, integrity: bool, data: Mapping[str, str 
         named = {f"data-{name}": value for name, value in data.items()}
         # `async`: it runs while the page is still coming, which may wait for others' scripts.
         yield Markup("<script{} async></script>").format(_attributes(script | named))
+        # Last: it may wait for style sheets that come before it, and what comes after it waits.
+        back = {"src": start + _BACK, **common(_BACK)}
+        yield Markup("<script{}></script>").format(_attributes(back))
 
     return Markup("").join(lines())
 
@@ -145,15 +150,16 @@ def _serve_other(
     """The answer to a page of another release.
 
     While both releases have workers, another request may reach one that has the file. Parts of the
-    two are never mixed: at last there is this release's whole, by its entry.
+    two are never mixed: at last there is this release's whole, by its entry. What the page waits
+    for is no part, and there at once.
     """
     headers = {"cache_control": "no-store"}
     asked = int(query[6:]) if re.fullmatch(r"again=\d{1,2}", query) else 0
-    if version != _VERSION and asked < _ASKS:
+    if version != _VERSION and name != f"/{_BACK}" and asked < _ASKS:
         # By another connection, where connections are what is balanced.
         headers |= {"location": f".{name}?again={asked + 1}", "connection": "close"}
-    elif name == f"/{_ENTRY}":
-        headers |= {"location": f"../{_VERSION}/{_ENTRY}"}
+    elif name in (f"/{_ENTRY}", f"/{_BACK}"):
+        headers |= {"location": f"../{_VERSION}{name}"}
     else:
         return HTTPStatus.NOT_FOUND, b"", headers
     return HTTPStatus.TEMPORARY_REDIRECT, b"", headers

@@ -23,12 +23,13 @@ export const texts = {
  * Minutes until one is left, then seconds; never more than is left. (With one unit at a time there
  * is nothing for `Intl.DurationFormat` to join.)
  * @param {number} seconds
- * @param {"long" | "short"} unitDisplay
  */
-function duration(seconds, unitDisplay = "long") {
+function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
   const unit = minutes ? "minute" : "second";
-  return (minutes || seconds).toLocaleString(host.lang, { style: "unit", unit, unitDisplay });
+  /** @type {Intl.NumberFormatOptions} */
+  const options = { style: "unit", unit, unitDisplay: "long" };
+  return (minutes || seconds).toLocaleString(host.lang, options);
 }
 
 // A content security policy may forbid <style>. (What is important stays so where pages style the
@@ -147,18 +148,8 @@ ${anywhere} { scrollbar-gutter: ${gutter} }${isCovered ? covering : ""}`,
   body.style.visibility = "hidden";
 }
 
-/** The page's own title, and what it is while the tab is hidden and warned. */
-let ownTitle = "";
-let ourTitle = "";
-
-/** @param {string} time what is left; empty: the title is the page's own */
-function sayInTitle(time) {
-  // The application may change it meanwhile.
-  if (page.title !== ourTitle) ownTitle = page.title;
-  ourTitle = time && `(${time}) ${ownTitle}`;
-  const title = ourTitle || ownTitle;
-  if (page.title !== title) page.title = title;
-}
+/** What else says how many seconds are left. @type {{ say?: (seconds: number) => void }} */
+export const tabTitle = {};
 
 class Dialog {
   /** @param {"prompt" | "cover"} name */
@@ -209,11 +200,6 @@ class Dialog {
 class Prompt extends Dialog {
   nextSpoken = Infinity;
 
-  hide() {
-    super.hide();
-    sayInTitle("");
-  }
-
   /** @param {Session} session */
   open(session) {
     this.nextSpoken = Infinity;
@@ -239,9 +225,7 @@ class Prompt extends Dialog {
       this.nextSpoken = seconds - (seconds > 20 ? 20 : 10);
       put(this.status, text);
     }
-    // In minutes: nothing flashes, and the timers of hidden pages are held back.
-    const under = seconds > 59 ? "" : "<";
-    sayInTitle(page.hidden ? under + duration(Math.max(60, seconds), "short") : "");
+    tabTitle.say?.(seconds);
     put(this.button, wantsToStay ? texts.wait : extendable ? texts.stay : texts.dismiss);
     this.button.ariaDisabled = String(wantsToStay);
   }

@@ -2,6 +2,7 @@
 
 import { openAfter } from "./connection.js";
 import { cover, put, texts } from "./dialogs.js";
+import "./title.js";
 
 /** @type {Record<string, string>} */
 const reasons = {

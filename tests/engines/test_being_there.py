@@ -73,8 +73,7 @@ async def test_who_is_warned_can_stay_and_who_does_not_is_covered(
     await uncovered(page)
     assert (await get(desk, "/_idle/state"))["left"] > 3500
     assert (await shown(page, PROMPT))["focus"] == "Stay signed in"
-    cover = await shown(page, COVER)
-    assert "because you were not active" in cover["text"]
+    await shown(page, COVER, "because you were not active")
     assert await is_covered(page)
     for _ in range(6):
         await page.type("Tab")
@@ -102,5 +101,5 @@ async def test_signed_out_in_one_tab_the_other_is_covered_within_a_second(
     assert ended / 1000 - began < 1
     await behind.front()
     for page in (behind, front):
-        assert "You signed out, perhaps in another tab." in (await shown(page, COVER))["text"]
+        await shown(page, COVER, "You signed out, perhaps in another tab.")
         assert await is_covered(page)

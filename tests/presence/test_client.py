@@ -175,7 +175,9 @@ async def test_a_page_that_begins_anew_is_told_whose_it_is(site: MakeSite) -> No
         assert state == {"left": 100_000, "total": None}
 
 
-async def test_the_client_runs_before_the_page_is_parsed(site: MakeSite) -> None:
+async def test_the_client_runs_before_the_page_is_parsed_and_back_js_before_it_is_painted(
+    site: MakeSite,
+) -> None:
     text = (
         await (await site().signed_in()).visit(
             lambda _: render_template_string("{{ quart_idle() }}")
@@ -183,7 +185,8 @@ async def test_the_client_runs_before_the_page_is_parsed(site: MakeSite) -> None
     ).value
     assert re.fullmatch(
         r'(<link rel="modulepreload" href="[^"]+">)+'
-        r'<script type="module" src="[^"]+"[^>]* async></script>',
+        r'<script type="module" src="[^"]+"[^>]* async></script>'
+        r'<script src="[^"]+/back.js"></script>',
         text,
     )
 

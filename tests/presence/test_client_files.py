@@ -100,7 +100,7 @@ async def test_the_client_has_an_address_without_a_version_for_modules_of_one_s_
     site: MakeSite,
 ) -> None:
     browser = await site().signed_in()
-    *_, entry = await files(browser)
+    *_, entry, _ = await files(browser)
     for path in ("/_idle/quart-idle.js", "/_idle/quart-idle.js?v=0123456789ab"):
         answer = await browser.client.get(path)
         assert answer.status_code == 200
@@ -116,7 +116,7 @@ async def test_a_page_of_another_version_asks_again_since_another_worker_may_hav
     site: MakeSite,
 ) -> None:
     browser = await site().signed_in()
-    *_, entry = await files(browser)
+    *_, entry, _ = await files(browser)
     for name, last in ("quart-idle.js", 307), ("session.js", 404):
         path = f"/_idle/0123456789ab/{name}"
         for number in range(1, 11):
@@ -136,11 +136,21 @@ async def test_a_page_of_another_version_asks_again_since_another_worker_may_hav
     assert (await browser.client.get(f"{entry.rpartition('/')[0]}/none.js")).status_code == 404
 
 
+async def test_a_page_of_another_version_does_not_wait_for_the_script_that_hides_it(
+    site: MakeSite,
+) -> None:
+    browser = await site().signed_in()
+    *_, back = await files(browser)
+    answer = await browser.client.get("/_idle/0123456789ab/back.js")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (307, "no-store")
+    assert answer.headers["Location"] == f"..{back.removeprefix('/_idle')}"
+
+
 async def test_what_failed_can_be_had_below_an_address_that_no_browser_has_seen_fail(
     site: MakeSite,
 ) -> None:
     browser = await site().signed_in()
-    *_, entry = await files(browser)
+    *_, entry, _ = await files(browser)
     text = await (await browser.client.get("/_idle/quart-idle.js?3")).get_data(as_text=True)
     folder = entry.rpartition("/")[0] + "-3"
     assert text == f'export * from ".{folder.removeprefix("/_idle")}/quart-idle.js";\n'

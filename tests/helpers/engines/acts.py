@@ -60,12 +60,12 @@ async def title_in(tab: Tab) -> str | None:
     return found["title"] if found else None
 
 
-async def shown(tab: Tab, title: str, within: float = PATIENCE) -> dict[str, Any]:
-    """Wait for the client's dialog of this title."""
+async def shown(tab: Tab, title: str, words: str = "", within: float = PATIENCE) -> dict[str, Any]:
+    """Wait for the client's dialog of this title, with these words."""
 
     async def is_it() -> dict[str, Any] | None:
         found = await dialog_in(tab)
-        return found if found and found["title"] == title else None
+        return found if found and found["title"] == title and words in found["text"] else None
 
     found: dict[str, Any] = await until(is_it, within)
     return found

@@ -25,6 +25,7 @@ WATCHED = """<!doctype html>
   // In how many frames, after the way back, the page of a user could be seen.
   window.seen = 0;
   window.isKept = false;
+  {% if "unload" in request.args %}addEventListener("unload", () => {});{% endif %}
   let isBack = performance.getEntriesByType("navigation")[0].type === "back_forward";
   addEventListener("pageshow", ({ persisted }) => {
     isBack ||= persisted;
@@ -32,8 +33,9 @@ WATCHED = """<!doctype html>
   });
   const look = () => {
     const isCovered = document.querySelector("quart-idle")?.shadowRoot.querySelector("[open]");
-    const text = document.querySelector("h1")?.textContent ?? "None";
-    if (isBack && !isCovered && !text.endsWith("None")) ++seen;
+    const heading = document.querySelector("h1");
+    const isShown = heading?.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+    if (isBack && isShown && !isCovered && !heading.textContent.endsWith("None")) ++seen;
     requestAnimationFrame(look);
   };
   look();
@@ -64,10 +66,13 @@ async def hurry() -> str:
 
 @app.get("/watched")
 async def watched() -> Response:
-    """A page that notes whether it is seen when it comes back, from the browser's caches."""
+    """A page that notes whether it is seen when it comes back, from the browser's caches.
+
+    With ``?requests`` it may have no socket. With ``?unload`` it is kept as text only.
+    """
     response = Response(await render_template_string(WATCHED), mimetype="text/html")
     response.headers["Cache-Control"] = "private, max-age=60"
-    if "requests" in request.args:  # and no sockets
+    if "requests" in request.args:
         policy = f"connect-src {request.host_url}_idle/"
         response.headers["Content-Security-Policy"] = policy
     return response
