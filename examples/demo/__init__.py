@@ -18,7 +18,7 @@ from quart_idle import QuartIdle, Session
 Keepalive = Literal["presence", "activity"]
 
 TIMEOUT: Final = timedelta(minutes=1)
-WARNING: Final = timedelta(seconds=20)
+WARNING: Final = timedelta(seconds=30)
 CLOSED_TIMEOUT: Final = timedelta(seconds=30)
 LIFETIME: Final = timedelta(minutes=15)
 PING_INTERVAL: Final = timedelta(seconds=5)
@@ -102,6 +102,7 @@ def create_app(keepalive: Keepalive) -> Quart:
         closed_timeout=CLOSED_TIMEOUT if keepalive == "presence" else None,
         lifetime=LIFETIME,
         ping_interval=PING_INTERVAL,
+        site_name="quart-idle demo",
         sign_in_url=f"/{keepalive}/sign-in",
         sign_out_url=f"/{keepalive}/sign-out",
     )

@@ -6,6 +6,7 @@ import asyncio
 import re
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
@@ -73,7 +74,15 @@ async def test_in_the_demo_an_untouched_page_is_warned_and_ended_in_activity_mod
     server = serve(target="tests.helpers.quick_demo:app")
     page = await demo_sign_in(browser, server.url, "activity")
     await expect(prompt_in(page)).to_be_visible()
+    # In the demo's own colours and name, in light and dark.
+    look = prompt_in(page).get_by_role("button")
+    await expect(look).to_have_css("background-color", "rgb(66, 70, 209)")
+    await expect(prompt_in(page)).to_contain_text("quart-idle demo")
     await expect(cover_in(page)).to_be_visible()
+    for scheme in ("dark", "light"):
+        await page.emulate_media(color_scheme=scheme)
+        found = await Axe().run(page)
+        assert not found.response["violations"], found.generate_report()
     async with page.expect_popup() as opened:
         await cover_in(page).get_by_role("button", name="Sign in again").click()
     window = await opened.value
