@@ -25,7 +25,8 @@ _DIALOG = """() => {
 
 # Where the middle of what has this name is, if a pointer gets there.
 _PLACE = """(name) => {
-  const roots = [document, document.querySelector("quart-idle")?.shadowRoot].filter(Boolean);
+  const ours = [...document.querySelectorAll("quart-idle, quart-idle-draft")];
+  const roots = [document, ...ours.map((host) => host.shadowRoot)];
   const named = (element) =>
     [element.labels?.[0]?.textContent, element.ariaLabel, element.textContent].some(
       (text) => text?.trim() === name);
