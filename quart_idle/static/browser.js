@@ -76,11 +76,21 @@ export const idleFor = () =>
 export let navigationBeganAt = -Infinity;
 // A link of another scheme, such as `mailto:`, leaves the page where it is.
 let otherSchemeClickedAt = -Infinity;
+/** The last click, and what was there. @type {{ at: number, content: ChildNode[] }} */
+export let click = { at: -Infinity, content: [] };
+/** Whether what happens now may be the doing of who has just clicked in this very page. */
+export const isByClick = () => page.hasFocus() && performance.now() - click.at < 5000;
 
 on(page, "click", (event) => {
+  if (event.isTrusted) {
+    click = { at: performance.now(), content: [...(page.body?.childNodes ?? [])] };
+  }
   const link = event.composedPath().find((/** @type {any} */ { protocol }) => protocol);
   if (link && !/^http/.test(link.protocol)) otherSchemeClickedAt = performance.now();
 });
+
+// Of what is there again it says nothing.
+on(window, "popstate", () => (click.at = -Infinity));
 
 export function noteNavigation() {
   const now = performance.now();
@@ -89,18 +99,6 @@ export function noteNavigation() {
 
 /** @returns {any} */
 export const arrival = () => performance.getEntriesByType("navigation")[0];
-
-// By GET: a reload repeats what the page came by.
-export async function loadAnew() {
-  const { href } = location;
-  const [address] = href.split("#");
-  const { state, replaceState } = native(history);
-  if (arrival()?.transferSize === 0) await fetch(address, { cache: "reload" }).catch(() => {});
-  // From a hash one would only scroll.
-  if (address !== href) replaceState(state, "", address + "?");
-  location.replace(href);
-  if (address !== href) replaceState(state, "", href);
-}
 
 /**
  * Notes whose page the tab has now, since browsers put back what was in the fields of others'.

@@ -1,7 +1,7 @@
 // The session of this page: what is heard becomes what is seen.
 
 import * as browser from "./browser.js";
-import { filter, fire, loadAnew, native, on, page } from "./browser.js";
+import { filter, fire, native, on, page } from "./browser.js";
 import * as connection from "./connection.js";
 import { attach, cover, prompt, start as startDialogs, stayOnTop } from "./dialogs.js";
 import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
@@ -88,8 +88,10 @@ export function start(tag, isIdentified = true) {
 
   const way = browser.arrival()?.type;
   if (isIdentified && way === "back_forward") cover.showChecking();
-  if (isIdentified && browser.noteUser(session.user) && way !== "navigate") loadAnew();
-  else connection.open();
+  if (isIdentified && browser.noteUser(session.user) && way !== "navigate") {
+    cover.showChecking();
+    loadSigning().then(loadAnew);
+  } else connection.open();
   // Last, as everywhere: what goes wrong there is theirs alone.
   startForms();
 }
@@ -182,17 +184,33 @@ function end(reason) {
   cover.sayEnded(session.endReason);
   loadSigning();
   // It may be left by a sign-out, which another navigation would abort.
-  const wait = browser.navigationBeganAt + connection.PATIENCE - performance.now();
-  if (wait <= 0) return announceEnd();
-  announceTimer = setTimeout(announceEnd, wait);
+  if (leavesFor() <= 0) return announceEnd();
+  announceTimer = setTimeout(announceEnd, leavesFor());
   cover.show();
 }
 
+/** For how long a navigation may yet leave the page. */
+const leavesFor = () => browser.navigationBeganAt + connection.PATIENCE - performance.now();
+
 function announceEnd() {
-  if (!emit("ended", { reason: session.endReason })) return cover.hide();
+  announceTimer = undefined;
+  const reason = session.endReason;
+  if (!emit("ended", { reason })) return cover.hide();
+  if (reason !== "signed out" && session.isIdentified) return showEnd();
+  if (!browser.isByClick()) return showEnd();
+  // It may be the user's own doing, of which the page says by itself.
+  const now = performance.now();
+  announceTimer = setTimeout(() => {
+    announceTimer = undefined;
+    if (!browser.isByClick() || !signing?.isGoodbye(now)) showEnd();
+  }, 1000);
+}
+
+function showEnd() {
   cover.show();
   const url = session.tag?.expiredUrl;
-  if (url) location.replace(url);
+  // The page may be on its way by now.
+  if (url) announceTimer = setTimeout(() => location.replace(url), leavesFor());
 }
 
 function fail() {
@@ -205,6 +223,11 @@ function fail() {
 async function loadSigning() {
   signing = await import("./signing.js").catch(() => undefined);
   if (session.isOver) signing?.sayWhy(session.endReason);
+}
+
+function loadAnew() {
+  if (signing) signing.loadAnew();
+  else location.replace(location.pathname + location.search);
 }
 
 function signIn() {
@@ -246,6 +269,7 @@ function leave() {
   clearTimeout(announceTimer);
   // Until the server has answered on the way back.
   if (!session.isOver) cover.showChecking();
+  else if (announceTimer) cover.show();
 }
 
 /** @param {Event} event */

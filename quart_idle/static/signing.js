@@ -1,7 +1,9 @@
 // While a page is covered: why it is, and signing in again in a window, so that it stays as it was.
 
+import { arrival, click, native, on } from "./browser.js";
 import { openAfter } from "./connection.js";
 import { cover, put, texts } from "./dialogs.js";
+import { session } from "./session.js";
 import "./title.js";
 
 /** @type {Record<string, string>} */
@@ -21,6 +23,8 @@ const reasons = {
 export function sayWhy(reason) {
   put(cover.status, reasons["by " + reason] ?? reasons.other.replace("{reason}", () => reason));
 }
+
+const OURS = new URL("..", import.meta.url).href;
 
 /** @type {Window | null} */
 let popup = null;
@@ -54,4 +58,50 @@ export function stop() {
   popup?.close();
   popup = null;
   openedAt = -Infinity;
+}
+
+// --- The user's own sign-out
+
+let isGoodbyeShown = false;
+
+/**
+ * Whether the page says by itself that its user has signed out: it has put the answer to a request
+ * of its own in place of all that was there when they clicked.
+ * @param {number} endedAt
+ */
+export function isGoodbye(endedAt) {
+  /** @type {any[]} */
+  const entries = performance.getEntriesByType("resource");
+  const requests = entries.filter(
+    ({ initiatorType, startTime, name }) =>
+      /^(fetch|xmlhttprequest)$/.test(initiatorType) &&
+      startTime >= click.at &&
+      !name.startsWith(OURS),
+  );
+  // Was one under way when the session ended? An answer that nobody has read is not listed. If all
+  // were over by then, what is there may be another page of the user's.
+  const isAnswered = !requests[0] || requests.some((item) => item.responseEnd > endedAt - 1000);
+  isGoodbyeShown = isAnswered && !click.content.some((node) => node.isConnected);
+  return isGoodbyeShown;
+}
+
+// Back may put into place what was there before.
+on(window, "popstate", () => {
+  if (!isGoodbyeShown || /live|warned/.test(session.phase)) return;
+  cover.showChecking();
+  loadAnew();
+});
+
+// --- Loading the page
+
+// By GET: a reload repeats what the page came by.
+export async function loadAnew() {
+  const { href } = location;
+  const [address] = href.split("#");
+  const { state, replaceState } = native(history);
+  if (arrival()?.transferSize === 0) await fetch(address, { cache: "reload" }).catch(() => {});
+  // From a hash one would only scroll.
+  if (address !== href) replaceState(state, "", address + "?");
+  location.replace(href);
+  if (address !== href) replaceState(state, "", href);
 }
