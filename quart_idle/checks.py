@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from quart import Quart
 from quart.sessions import SecureCookieSessionInterface, SessionInterface
 from quart.wrappers import BaseRequestWebsocket
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .config import DEFAULT_KEY_PREFIX, Settings
 from .stores.asking import ask
@@ -66,7 +68,31 @@ def check_start(
             "(SESSION_COOKIE_DOMAIN)",
             *(name, path, domain),
         )
+    url = settings.sign_out_url
+    if url and not urlsplit(url).netloc and takes_post(app, url) is False:
+        _log.warning(
+            "QUART_IDLE_SIGN_OUT_URL is %r, whose view takes no POST, so the prompt goes there by "
+            "GET: have it take POST, and sign out by forms, since browsers fetch links ahead, and "
+            "other sites may have one to it",
+            url,
+        )
     _tell_times(app, settings)
+
+
+def takes_post(app: Quart, url: str) -> bool | None:
+    """Whether the view of an address takes POST; None: the application has no view for it.
+
+    Args:
+        app: the application.
+        url: a path, with or without a query.
+    """
+    try:
+        app.url_map.bind("localhost").match(urlsplit(url).path, "POST")
+    except MethodNotAllowed:
+        return False
+    except HTTPException:
+        return None
+    return True
 
 
 async def check_sharing(app: Quart, settings: Settings) -> None:

@@ -6,14 +6,15 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import quart
 from markupsafe import Markup
-from quart import has_request_context, request
+from quart import current_app, has_request_context, request
 from quart.sessions import SecureCookieSession
 from werkzeug.local import LocalProxy
 
-from .checks import check_users
+from .checks import check_users, takes_post
 from .client import tag
 from .config import Settings
 from .quarts import current
@@ -86,10 +87,22 @@ def _client(
         "texts": json.dumps({name: str(text) for name, text in texts.items()}) if texts else None,
         "expired-url": settings.expired_url,
         "sign-out-url": settings.sign_out_url,
+        "sign-out-method": _sign_out_method(settings.sign_out_url),
         "sign-in-url": settings.sign_in_url,
         "site-name": settings.site_name,
     }
     return tag(f"{request.root_path}{settings.url_prefix}", nonce, integrity, data)
+
+
+def _sign_out_method(url: str | None) -> str | None:
+    """How the prompt signs out: "post" where a view of the application's takes it, else by GET.
+
+    What may be another server's is left as it is.
+    """
+    if not url or urlsplit(url).netloc:
+        return None
+    path = url.removeprefix(request.root_path)
+    return "post" if takes_post(current(current_app), path) else None
 
 
 class _KeysFirst:

@@ -129,8 +129,7 @@ def create_app(keepalive: Keepalive) -> Quart:
         ended = "signed out" if "signed_out" in request.args else session.ended
         return await render_template("sign_in.html", ended=ended)
 
-    # GET for the prompt's link: all that another site gains by linking here is a sign-out.
-    @app.route("/sign-out", methods=["GET", "POST"])
+    @app.post("/sign-out")
     async def sign_out() -> ResponseReturnValue:
         session.end()
         return redirect(url_for("sign_in", signed_out=""))

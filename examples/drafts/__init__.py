@@ -51,8 +51,10 @@ SIGN_IN = """<!doctype html>
 
 @app.before_request
 async def check_csrf_token() -> None:
-    # The page's client sends no token of ours with a draft. That route checks the origin itself.
-    if request.method != "POST" or request.endpoint in ("sign_in", "quart_idle_drafts"):
+    # The page's client sends no token of ours: with a draft, where the route checks the origin
+    # itself, and by the prompt's "Sign out", to which other sites send no cookie (SameSite=Lax).
+    without = ("sign_in", "sign_out", "quart_idle_drafts")
+    if request.method != "POST" or request.endpoint in without:
         return
     expected, sent = session.get("csrf_token"), (await request.form).get("csrf_token", "")
     if expected is None or not secrets.compare_digest(expected.encode(), sent.encode()):
@@ -77,7 +79,7 @@ async def sign_in() -> ResponseReturnValue:
     return await render_template_string(SIGN_IN)
 
 
-@app.get("/sign-out")
+@app.post("/sign-out")
 async def sign_out() -> ResponseReturnValue:
     session.end()
     return redirect(url_for("sign_in"))

@@ -44,7 +44,7 @@ async def sign_in() -> ResponseReturnValue:
     return await render_template("sign_in.html")
 
 
-@app.get("/sign-out")
+@app.post("/sign-out")
 async def sign_out() -> ResponseReturnValue:
     session.end()
     return redirect(url_for("home"))

@@ -74,7 +74,7 @@ async def sign_in() -> ResponseReturnValue:
     return await render_template("sign_in.html", why=why)
 
 
-@app.route("/sign-out", methods=["GET", "POST"])
+@app.post("/sign-out")
 async def sign_out() -> ResponseReturnValue:
     session.end()
     return redirect(url_for("sign_in"))

@@ -11,12 +11,10 @@ export const texts = {
   stay: "Stay signed in",
   wait: "Please wait…",
   dismiss: "Continue",
-  signOut: "Sign out",
   trouble: "We could not reach the server. Trying again…",
   checking: "Checking whether you are still signed in…",
   ended: "You have been signed out",
   signIn: "Sign in again",
-  reload: "Reload the page",
 };
 
 /**
@@ -48,13 +46,12 @@ dialog, section {
 }
 ::backdrop { background: var(--quart-idle-backdrop, #000a) }
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
-button, a { display: inline-block; margin-inline-end: 1em; padding: .625em 0; font: inherit }
+button { display: inline-block; margin-inline-end: 1em; padding: .625em 0; font: inherit }
 button {
   padding-inline: 1em; border: 1px solid; border-radius: .375em; cursor: pointer;
   color: var(--quart-idle-on-accent, var(--quart-idle-bg, Canvas));
   background: var(--quart-idle-accent, var(--quart-idle-fg, CanvasText));
 }
-a { color: inherit }
 button:hover { text-decoration: underline }
 :focus-visible { outline-offset: 3px }
 :empty { display: none !important }
@@ -168,7 +165,6 @@ class Dialog {
     this.clock = add(element, "p", { ariaHidden: "true" });
     this.status = add(element, "p", { id: name + "-status", role: "status" });
     this.button = add(element, "button", { type: "button" });
-    this.link = add(element, "a");
     for (const [part, piece] of Object.entries(this)) piece.part = part;
     element.part = name;
   }
@@ -234,9 +230,10 @@ class Prompt extends Dialog {
 class Cover extends Dialog {
   /**
    * @param {string} title
-   * @param {string} status
+   * @param {string} [status]
+   * @param {string} [button]
    */
-  say(title, status, button = "") {
+  say(title, status = "", button = "") {
     put(this.title, title);
     put(this.status, status);
     put(this.button, button);
@@ -247,11 +244,6 @@ class Cover extends Dialog {
     this.say(texts.checking, texts.trouble);
     this.show();
   }
-
-  /** @param {string} reason */
-  sayEnded(reason) {
-    this.say(texts.ended, "", reason === "switched" ? texts.reload : texts.signIn);
-  }
 }
 
 export const prompt = new Prompt("prompt");
@@ -261,14 +253,11 @@ cover.title.autofocus = true;
 cover.element.closedBy = "none";
 
 /** @param {Tag} tag */
-export function start({ texts: translation, signOutUrl, siteName = "" }) {
+export function start({ texts: translation, siteName = "" }) {
   Object.assign(texts, JSON.parse(translation ?? "{}"));
   const known = /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2})?(?![a-z])/i.exec(html.lang)?.[0] ?? "";
   host.lang = ((translation || /^en\b/i.test(known)) && known) || "en";
   host.dir = translation ? "" : "ltr";
   for (const { site } of [prompt, cover]) put(site, siteName);
   put(prompt.title, texts.title);
-  if (!signOutUrl) return;
-  prompt.link.href = signOutUrl;
-  put(prompt.link, texts.signOut);
 }

@@ -3,7 +3,7 @@
 import * as browser from "./browser.js";
 import { filter, fire, native, on, page } from "./browser.js";
 import * as connection from "./connection.js";
-import { attach, cover, prompt, start as startDialogs, stayOnTop } from "./dialogs.js";
+import { attach, cover, prompt, start as startDialogs, stayOnTop, texts } from "./dialogs.js";
 import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
 
 /** @type {Session} */
@@ -181,7 +181,7 @@ function end(reason) {
   if (!session.isIdentified && !session.lastUser) return;
   prompt.hide();
   cover.hide();
-  cover.sayEnded(session.endReason);
+  cover.say(texts.ended, "", texts.signIn);
   loadSigning();
   // It may be left by a sign-out, which another navigation would abort.
   if (leavesFor() <= 0) return announceEnd();
@@ -196,9 +196,9 @@ function announceEnd() {
   announceTimer = undefined;
   const reason = session.endReason;
   if (!emit("ended", { reason })) return cover.hide();
-  if (reason !== "signed out" && session.isIdentified) return showEnd();
-  if (!browser.isByClick()) return showEnd();
   // It may be the user's own doing, of which the page says by itself.
+  const isOwn = reason === "signed out" || !session.isIdentified;
+  if (!isOwn || !browser.isByClick()) return showEnd();
   const now = performance.now();
   announceTimer = setTimeout(() => {
     announceTimer = undefined;

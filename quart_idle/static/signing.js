@@ -1,13 +1,14 @@
-// While a page is covered: why it is, and signing in again in a window, so that it stays as it was.
+// Signing out in the prompt. While a page is covered: why it is, and signing in again in a window,
+// so that the page stays as it was.
 
 import { arrival, click, native, on } from "./browser.js";
 import { openAfter } from "./connection.js";
-import { cover, put, texts } from "./dialogs.js";
+import { add, cover, prompt, put, root, texts } from "./dialogs.js";
 import { session } from "./session.js";
 import "./title.js";
 
 /** @type {Record<string, string>} */
-const reasons = {
+const wording = {
   "by idle": "For your security, because you were not active.",
   "by lifetime": "For your security, because your time was up.",
   "by closed": "For your security, because all pages were closed.",
@@ -16,12 +17,15 @@ const reasons = {
   "by regenerated": "Please sign in again.",
   "by unknown": "Please sign in again.",
   other: "The reason: {reason}.",
+  reload: "Reload the page",
+  signOut: "Sign out",
   ...texts,
 };
 
 /** @param {string} reason */
 export function sayWhy(reason) {
-  put(cover.status, reasons["by " + reason] ?? reasons.other.replace("{reason}", () => reason));
+  if (reason === "switched") put(cover.button, wording.reload);
+  put(cover.status, wording["by " + reason] ?? wording.other.replace("{reason}", () => reason));
 }
 
 const OURS = new URL("..", import.meta.url).href;
@@ -60,7 +64,32 @@ export function stop() {
   openedAt = -Infinity;
 }
 
-// --- The user's own sign-out
+// --- Signing out
+
+const style = new CSSStyleSheet();
+style.replaceSync(`
+form { display: inline-block }
+form button { padding-inline: 0; border: 0; color: inherit; background: none }
+form button { text-decoration: underline }
+`);
+root.adoptedStyleSheets.push(style);
+
+/**
+ * In the prompt. No link: browsers may fetch where one leads before anybody clicks.
+ * @param {Tag} [tag]
+ */
+function offerSignOut({ signOutUrl, signOutMethod } = {}) {
+  if (!signOutUrl) return;
+  const form = add(prompt.element, "form", { method: "post", action: signOutUrl });
+  add(form, "button", { textContent: wording.signOut }).setAttribute("part", "link");
+  if (signOutMethod) return;
+  form.onsubmit = () => {
+    location.assign(signOutUrl);
+    return false;
+  };
+}
+
+offerSignOut(session.tag);
 
 let isGoodbyeShown = false;
 

@@ -26,7 +26,14 @@ interface Document {
 /** The attributes `data-…` of the page's tag. */
 type Tag = Partial<
   Record<
-    "user" | "drafts" | "texts" | "siteName" | "expiredUrl" | "signOutUrl" | "signInUrl",
+    | "user"
+    | "drafts"
+    | "texts"
+    | "siteName"
+    | "expiredUrl"
+    | "signOutUrl"
+    | "signOutMethod"
+    | "signInUrl",
     string
   >
 >;

@@ -92,7 +92,7 @@ async def test_in_the_demo_an_untouched_page_is_warned_and_ended_in_activity_mod
     await expect(cover_in(page)).to_be_hidden()
     assert window.is_closed()
     await expect(prompt_in(page)).to_be_visible()
-    await prompt_in(page).get_by_role("link", name="Sign out").click()
+    await prompt_in(page).get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("main")).to_contain_text("You signed out.")
 
 

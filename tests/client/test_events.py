@@ -123,4 +123,4 @@ async def test_the_application_s_own_module_drives_the_client_though_it_is_loade
         assert await page.evaluate(f"{same}.then((module) => module.idle === idle)")
         assert line.asked == 1
         # With what the tag says.
-        assert await page.locator("quart-idle a[href='/?out']").count() == 1
+        assert await page.locator("quart-idle form[action='/?out']").count() == 1

@@ -23,7 +23,7 @@ async def test_a_page_with_a_prompt_of_its_own_warns_extends_and_says_goodbye(
     await expect(prompt_in(page)).to_be_hidden()
     await bar.get_by_role("button", name="Stay signed in").click()
     await expect(bar).to_be_hidden()
-    await browser.context.request.get(f"{server.url}/sign-out")
+    await browser.context.request.post(f"{server.url}/sign-out")
     await page.wait_for_url("**/goodbye?why=signed%20out")
     await expect(page.get_by_text("You have been signed out: signed out.")).to_be_visible()
 
@@ -64,7 +64,7 @@ async def test_what_was_typed_into_the_example_s_form_is_offered_after_the_sessi
         return (await browser.get(f"{server.url}/_idle/drafts"))["drafts"]
 
     assert "secret" not in str(await until(kept))
-    await browser.context.request.get(f"{server.url}/sign-out")
+    await browser.context.request.post(f"{server.url}/sign-out")
     await page.goto(server.url)
     await page.get_by_label("Name").fill("Ada")
     await page.get_by_role("button", name="Sign in").click()

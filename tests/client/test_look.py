@@ -105,7 +105,9 @@ async def test_custom_properties_change_the_look(serve_pages: Serve, browser: Br
     button = await look_of(prompt_in(page).get_by_role("button"))
     assert (button["text"], button["ground"]) == ("rgb(1, 1, 1)", "rgb(255, 221, 0)")
     await expect(prompt_in(page)).to_have_css("font-family", "serif")
-    await expect(prompt_in(page).get_by_role("link")).to_have_css("letter-spacing", "3px")
+    await expect(prompt_in(page).get_by_role("button", name="Sign out")).to_have_css(
+        "letter-spacing", "3px"
+    )
     await browser.post(f"{server.url}/sign-out")
     await expect(cover_in(page)).to_be_visible()
     look = await look_of(cover_in(page))

@@ -6,12 +6,14 @@ import asyncio
 import re
 import signal
 
+import pytest
 from playwright.async_api import expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import ONE_PROCESS, Serve
 from tests.helpers.shown import cover_in, heard, on_top, prompt_in
 from tests.helpers.visits import UNTOUCHED, WARNED_SOON, open_warned, sign_in, why_ended
+from tests.helpers.waiting import until
 
 # The prompt
 
@@ -84,13 +86,22 @@ async def test_escape_extends_and_does_not_reach_the_page(serve: Serve, browser:
     assert await page.evaluate("keys") == ["Escape"]
 
 
-async def test_the_prompt_has_a_sign_out_link_where_one_is_configured(
-    serve: Serve, browser: Browser
+@pytest.mark.parametrize("url", ["/sign-out?reason=enough", "/?out"])
+async def test_the_prompt_signs_out_by_post_where_the_view_takes_it_and_has_no_link_to_fetch_ahead(
+    serve: Serve, browser: Browser, url: str
 ) -> None:
-    server = serve(UNTOUCHED | {"timeout": 8, "warning": 6, "sign_out_url": "/?out"})
+    server = serve(UNTOUCHED | {"timeout": 8, "warning": 6, "sign_out_url": url})
     page = await browser.open(await sign_in(browser, server.url))
-    await prompt_in(page).get_by_role("link", name="Sign out").click()
-    await page.wait_for_url("**/?out")
+    button = prompt_in(page).get_by_role("button", name="Sign out")
+    await expect(button).to_be_visible()
+    await expect(prompt_in(page).get_by_role("link")).to_have_count(0)
+    async with page.expect_request(lambda request: request.url.endswith(url)) as asked:
+        await button.click()
+    await until(lambda: page.url.endswith(url))  # where the answer to either is shown
+    is_post = url.startswith("/sign-out")
+    assert (await asked.value).method == ("POST" if is_post else "GET")
+    if is_post:
+        assert await why_ended(browser, server.url) in ("enough", "unknown")
 
 
 async def test_the_end_of_the_lifetime_cannot_be_put_off(serve: Serve, browser: Browser) -> None:

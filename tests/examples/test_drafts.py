@@ -28,11 +28,11 @@ async def test_a_draft_is_kept_for_its_user_though_a_hook_demands_a_token_of_eve
     assert kept.status_code == 204
     assert (await client.post("/_idle/drafts", json=DRAFT)).status_code == 403
 
-    await client.get("/sign-out")
+    await client.post("/sign-out")
     assert (await client.get("/_idle/drafts")).status_code == 401
     await client.post("/sign-in", form={"name": "Eve"})
     assert await (await client.get("/_idle/drafts")).get_json() == {"drafts": []}
-    await client.get("/sign-out")
+    await client.post("/sign-out")
     await client.post("/sign-in", form={"name": "Ada"})
     (draft,) = (await (await client.get("/_idle/drafts?page=/")).get_json())["drafts"]
     assert draft["fields"] == [["comment", "Half a page"]]

@@ -237,6 +237,36 @@ async def test_whoever_makes_origins_up_keeps_no_mistake_from_being_told(
     assert "SESSION_COOKIE_SECURE" in line
 
 
+# Signing out.
+
+
+def signing_out(*methods: str, url: str) -> Quart:
+    app = Quart("tests")
+    QuartIdle(app, timeout=600, sign_out_url=url)
+
+    @app.route("/sign-out", methods=methods)
+    async def sign_out() -> str:
+        return ""
+
+    return app
+
+
+async def test_a_view_that_signs_out_by_get_alone_is_told_at_the_start(log: Any) -> None:
+    await started(signing_out("GET", url="/sign-out?from=prompt"))
+    (line,) = told(log)
+    assert "QUART_IDLE_SIGN_OUT_URL is '/sign-out?from=prompt'" in line
+    assert "have it take POST" in line
+
+
+@pytest.mark.parametrize("url", ["/sign-out", "/elsewhere", "https://id.example/sign-out"])
+async def test_nothing_is_told_where_signing_out_takes_a_post_or_is_not_the_application_s(
+    log: Any, url: str
+) -> None:
+    await started(signing_out("GET", "POST", url=url))
+    await started(signing_out("GET", url="https://id.example/sign-out"))
+    assert told(log) == []
+
+
 # Other parts in our place.
 
 

@@ -30,7 +30,7 @@ def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
     names = []
     for file, begins in (
         ("dialogs.js", "const texts = {"),
-        ("signing.js", "const reasons = {"),
+        ("signing.js", "const wording = {"),
         ("drafts.js", "const wording = {"),
     ):
         text = (STATIC / file).read_text()
@@ -65,6 +65,30 @@ async def test_the_service_s_name_is_handed_to_the_client(site: MakeSite) -> Non
     attributes = await tag(await site(site_name=name).signed_in())
     assert attributes["data-site-name"] == name
     assert "data-site-name" not in await tag(await site().signed_in())
+
+
+@pytest.mark.parametrize(
+    ("url", "methods", "method"),
+    [
+        ("/out?all", ["POST"], "post"),
+        ("/out", ["GET", "POST"], "post"),
+        ("/out", ["GET"], None),
+        ("/elsewhere", ["POST"], None),
+        ("https://id.example/out", ["POST"], None),
+    ],
+)
+async def test_the_prompt_is_told_to_sign_out_by_post_where_a_view_takes_it(
+    site: MakeSite, url: str, methods: list[str], method: str | None
+) -> None:
+    here = site(sign_out_url=url)
+
+    async def out() -> str:
+        return ""
+
+    here.app.add_url_rule("/out", view_func=out, methods=methods)
+    attributes = await tag(await here.signed_in())
+    assert attributes["data-sign-out-url"] == url
+    assert attributes.get("data-sign-out-method") == method
 
 
 async def test_a_page_of_nobody_s_keeps_no_drafts(site: MakeSite) -> None:
