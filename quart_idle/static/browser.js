@@ -1,5 +1,7 @@
 // The browser as it made itself; input and navigation.
 
+export const PATIENCE = 5000; // ms for an answer
+
 // Names of forms and fields hide properties of `document` and of forms.
 /** @type {Native} */
 export const native = (object) =>
@@ -72,14 +74,16 @@ export const idleFor = () =>
 
 // --- Navigation
 
-/** Or a download: browsers do not tell which. */
-export let navigationBeganAt = -Infinity;
+// Or a download: browsers do not tell which.
+let navigationBeganAt = -Infinity;
+/** For how long a navigation may yet leave the page. */
+export const leavesFor = () => navigationBeganAt + PATIENCE - performance.now();
 // A link of another scheme, such as `mailto:`, leaves the page where it is.
 let otherSchemeClickedAt = -Infinity;
 /** The last click, and what was there. @type {{ at: number, content: ChildNode[] }} */
 export let click = { at: -Infinity, content: [] };
 /** Whether what happens now may be the doing of who has just clicked in this very page. */
-export const isByClick = () => page.hasFocus() && performance.now() - click.at < 5000;
+export const isByClick = () => page.hasFocus() && performance.now() - click.at < PATIENCE;
 
 on(page, "click", (event) => {
   if (event.isTrusted) {

@@ -1,8 +1,6 @@
 // The line to the server: a socket, or requests where sockets are blocked.
 
-import { idleFor, page } from "./browser.js";
-
-export const PATIENCE = 5000; // ms for an answer
+import { PATIENCE, idleFor, page } from "./browser.js";
 
 /** @type {Session} */
 let session;

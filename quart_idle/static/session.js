@@ -52,8 +52,7 @@ let clockGap = NaN;
  * @param {"state" | "warning" | "ended"} type
  * @param {object} detail
  */
-const emit = (type, detail, cancelable = true) =>
-  fire(page, "quart-idle:" + type, detail, cancelable);
+const emit = (type, detail) => fire(page, "quart-idle:" + type, detail, type !== "state");
 
 /** @param {Tag} tag */
 export function start(tag, isIdentified = true) {
@@ -73,7 +72,7 @@ export function start(tag, isIdentified = true) {
   // Other requests to close it, such as Android's back, are answered in the same way.
   prompt.element.oncancel = onEscape;
   on(window, "focus online pageshow", wake, false);
-  on(window, "pagehide", leave);
+  on(window, "pagehide freeze", leave);
   on(window, "beforeprint", attach);
   on(window, "beforeunload", onLeaving);
   on(page, "visibilitychange", (event) => {
@@ -83,7 +82,6 @@ export function start(tag, isIdentified = true) {
   });
   on(page, "resume prerenderingchange", wake);
   on(page, "securitypolicyviolation", connection.onViolation);
-  on(page, "freeze", leave);
   on(page, "toggle", onToggle);
 
   const way = browser.arrival()?.type;
@@ -152,7 +150,7 @@ function hear({ extendable, ...frame }) {
   } else if (type === "state" && (connection.isPolling() || session.phase === "warned")) {
     warn(total == null || left < total);
   }
-  if (type !== "warn") emit("state", session.told, false);
+  if (type !== "warn") emit("state", session.told);
   tick();
 }
 
@@ -184,25 +182,22 @@ function end(reason) {
   cover.say(texts.ended, "", texts.signIn);
   loadSigning();
   // It may be left by a sign-out, which another navigation would abort.
-  if (leavesFor() <= 0) return announceEnd();
-  announceTimer = setTimeout(announceEnd, leavesFor());
+  const wait = browser.leavesFor();
+  if (wait <= 0) return announceEnd();
+  announceTimer = setTimeout(announceEnd, wait);
   cover.show();
 }
-
-/** For how long a navigation may yet leave the page. */
-const leavesFor = () => browser.navigationBeganAt + connection.PATIENCE - performance.now();
 
 function announceEnd() {
   announceTimer = undefined;
   const reason = session.endReason;
   if (!emit("ended", { reason })) return cover.hide();
-  // It may be the user's own doing, of which the page says by itself.
-  const isOwn = reason === "signed out" || !session.isIdentified;
-  if (!isOwn || !browser.isByClick()) return showEnd();
-  const now = performance.now();
+  // It may be the user's own doing, of which the page says by itself. (If it has begun anew since,
+  // it hears no reason.)
+  if (!/^(signed out|unknown)$/.test(reason) || !browser.isByClick()) return showEnd();
   announceTimer = setTimeout(() => {
     announceTimer = undefined;
-    if (!browser.isByClick() || !signing?.isGoodbye(now)) showEnd();
+    if (!signing?.isGoodbye()) showEnd();
   }, 1000);
 }
 
@@ -210,7 +205,7 @@ function showEnd() {
   cover.show();
   const url = session.tag?.expiredUrl;
   // The page may be on its way by now.
-  if (url) announceTimer = setTimeout(() => location.replace(url), leavesFor());
+  if (url) announceTimer = setTimeout(() => location.replace(url), browser.leavesFor());
 }
 
 function fail() {

@@ -1,7 +1,7 @@
 // Signing out in the prompt. While a page is covered: why it is, and signing in again in a window,
 // so that the page stays as it was.
 
-import { arrival, click, native, on } from "./browser.js";
+import { arrival, click, isByClick, native, on } from "./browser.js";
 import { openAfter } from "./connection.js";
 import { add, cover, prompt, put, root, texts } from "./dialogs.js";
 import { session } from "./session.js";
@@ -95,10 +95,9 @@ let isGoodbyeShown = false;
 
 /**
  * Whether the page says by itself that its user has signed out: it has put the answer to a request
- * of its own in place of all that was there when they clicked.
- * @param {number} endedAt
+ * of its own in place of all that was there when they clicked. Asked a second after the end.
  */
-export function isGoodbye(endedAt) {
+export function isGoodbye() {
   /** @type {any[]} */
   const entries = performance.getEntriesByType("resource");
   const requests = entries.filter(
@@ -109,8 +108,9 @@ export function isGoodbye(endedAt) {
   );
   // Was one under way when the session ended? An answer that nobody has read is not listed. If all
   // were over by then, what is there may be another page of the user's.
-  const isAnswered = !requests[0] || requests.some((item) => item.responseEnd > endedAt - 1000);
-  isGoodbyeShown = isAnswered && !click.content.some((node) => node.isConnected);
+  const lately = performance.now() - 2000;
+  const isAnswered = !requests[0] || requests.some(({ responseEnd }) => responseEnd > lately);
+  isGoodbyeShown = isByClick() && isAnswered && !click.content.some((node) => node.isConnected);
   return isGoodbyeShown;
 }
 
