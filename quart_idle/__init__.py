@@ -7,6 +7,7 @@ from .exceptions import (
     SessionEnded,
     SessionTooLarge,
     StoreUnavailable,
+    TooManySessions,
 )
 from .extension import QuartIdle
 from .session import Session
@@ -26,4 +27,5 @@ __all__ = [
     "SessionTooLarge",
     "Store",
     "StoreUnavailable",
+    "TooManySessions",
 ]

@@ -18,7 +18,9 @@ from .config_values import (
     KEEPALIVE,
     KEY_PREFIX,
     ORIGINS,
+    POLICY,
     SESSION_KEY,
+    SESSIONS,
     SITE_NAME,
     SIZE,
     URL,
@@ -26,12 +28,13 @@ from .config_values import (
     Check,
     Keepalive,
     Origin,
+    Policy,
 )
 from .exceptions import ConfigError
 from .log import Once, Outage
 from .policy import Limits
 from .stores.asking import Patience
-from .stores.base import DraftStore, Store
+from .stores.base import DraftStore, SessionLimit, Store, UserStore
 from .stores.urls import SCHEMES, store_of
 from .users import UserTags
 
@@ -66,6 +69,7 @@ class Options(TypedDict, total=False):
     drafts: bool
     allowed_origins: Collection[str]
     max_sessions: int | None
+    max_sessions_policy: Policy
     max_size: int
     key_prefix: str
     store_timeout: timedelta | float
@@ -109,6 +113,7 @@ class Settings:
     user_key: str | None
     drafts: Drafts | None
     allowed_origins: frozenset[Origin]
+    session_limit: SessionLimit | None
     max_size: int
     key_prefix: str
     store_timeout: float
@@ -235,13 +240,16 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
             f"at least twice the ping interval, {2 * ping_interval:g} s",
         )
 
-    if values.get("max_sessions", False) is not False:
+    store = store_of(values.get("store", "memory://"))
+    policy = take("max_sessions_policy", POLICY) or "end oldest"
+    max_sessions = take("max_sessions", SESSIONS)
+    if max_sessions is not None and not isinstance(store, UserStore):
         raise _wrong(
             "max_sessions",
-            values["max_sessions"],
-            "nothing but the default: it is not built in yet",
+            max_sessions,
+            f"None, as the store, a {type(store).__qualname__}, does not list users' sessions",
         )
-    store = store_of(values.get("store", "memory://"))
+    session_limit = max_sessions and SessionLimit(max_sessions, policy == "refuse")
     return Settings(
         store=store,
         limits=limits,
@@ -255,6 +263,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         user_key=take("user_key", SESSION_KEY),
         drafts=_drafts(store, config) if take("drafts", FLAG) else None,
         allowed_origins=take("allowed_origins", ORIGINS) or frozenset(),
+        session_limit=session_limit or None,
         max_size=take("max_size", SIZE) or 65_536,
         key_prefix=take("key_prefix", KEY_PREFIX) or DEFAULT_KEY_PREFIX,
         store_timeout=take("store_timeout", DURATION) or 1.0,

@@ -13,6 +13,7 @@ from typing import Final, Generic, Literal, NamedTuple, TypeVar
 from .stores.base import PERMANENT
 
 Keepalive = Literal["presence", "activity"]
+Policy = Literal["end oldest", "refuse"]
 Origin = tuple[str, str, int]
 
 _T = TypeVar("_T")
@@ -72,6 +73,11 @@ def _size(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
+def _policy(value: object) -> Policy | None:
+    policies: tuple[Policy, ...] = ("end oldest", "refuse")
+    return next((policy for policy in policies if policy == value), None)
+
+
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
@@ -94,4 +100,6 @@ SITE_NAME: Final = Check(_site_name, "a text that is not blank, or None")
 FLAG: Final = Check(_flag, "True or False")
 ORIGINS: Final = Check(_origins, "a list or tuple of origins such as https://example.com")
 SIZE: Final = Check(_size, "a number of bytes, more than 0")
+SESSIONS: Final = Check(_size, "a number of sessions, 1 or more, or None")
+POLICY: Final[Check[Policy]] = Check(_policy, '"end oldest" or "refuse"')
 KEY_PREFIX: Final = Check(_like(_KEY_PREFIX), "letters, digits and . _ : -")

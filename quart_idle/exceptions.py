@@ -5,14 +5,15 @@
     ├── FrameError           a page sent what the protocol does not know
     ├── SessionEnded         there is no session (any more) to write to
     ├── SessionTooLarge      the session's data passes ``QUART_IDLE_MAX_SIZE``
-    └── StoreUnavailable     the store did not answer; an HTTP 503
+    ├── StoreUnavailable     the store did not answer; an HTTP 503
+    └── TooManySessions      the user has as many sessions as one may; an HTTP 409
 
 A value that a session cannot hold is Python's own ``TypeError``.
 """
 
 from __future__ import annotations
 
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import Conflict, ServiceUnavailable
 
 
 class QuartIdleError(Exception):
@@ -62,3 +63,13 @@ class StoreUnavailable(QuartIdleError, ServiceUnavailable):
 
     def __init__(self) -> None:
         super().__init__(retry_after=self.RETRY_AFTER)
+
+
+class TooManySessions(QuartIdleError, Conflict):
+    """A user who has ``QUART_IDLE_MAX_SESSIONS`` sessions signs in once more; what is stored stays.
+
+    It is raised by ``session.save()``. It is an HTTP 409 too: a response whose session cannot be
+    saved for it is what the application's own handler for 409 answers.
+    """
+
+    description = "You are signed in on as many devices as you may be. Sign out on one first."

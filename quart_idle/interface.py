@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
+from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from time import monotonic
@@ -18,7 +19,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .checks import check_cookie, check_path
 from .config import Settings
 from .cookies import Token, first_living, max_age, tokens_in
-from .exceptions import SessionEnded, StoreUnavailable
+from .exceptions import SessionEnded, StoreUnavailable, TooManySessions
 from .files import StaticFiles
 from .policy import Clocks, SignOfLife, deadline, lifetime_end
 from .quarts import current, handle_error
@@ -194,6 +195,9 @@ class QuartIdleSessionInterface(SessionInterface):
                 if response is not None:
                     await self._answer_error(app, response, error)
             except Exception as error:
+                if isinstance(error, TooManySessions):
+                    with suppress(StoreUnavailable):
+                        await self.reload(session)  # nobody is signed in by this
                 session._save_failed = True
                 if response is None:
                     raise

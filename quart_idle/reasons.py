@@ -25,6 +25,9 @@ SIGNED_OUT: Final = "signed out"
 ENDED_FROM_ELSEWHERE: Final = "ended from elsewhere"
 SIGNED_OUT_EVERYWHERE: Final = "signed out everywhere"
 
+#: Its user signed in once more, and may have no more sessions.
+LIMIT: Final = "limit"
+
 #: The token was changed: the session goes on under another id.
 REGENERATED: Final = "regenerated"
 

@@ -339,6 +339,7 @@ class Session(SessionMixin):
             SessionEnded: the session ended, or its token changed, in the meantime.
             SessionTooLarge: the data is larger than ``QUART_IDLE_MAX_SIZE``.
             StoreUnavailable: the store did not answer.
+            TooManySessions: the user may have no more sessions; `reload` drops the signing in.
             TypeError: a value was changed into one that a session cannot hold.
             RuntimeError: the change needs a new token, and no response can carry it any more.
         """

@@ -13,7 +13,7 @@ from typing import Final
 
 from .config import Settings
 from .cookies import id_of, new_token
-from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable
+from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable, TooManySessions
 from .reasons import SIGNED_OUT
 from .regeneration import PendingRegeneration
 from .session import Session, SetCookie
@@ -37,6 +37,7 @@ class SessionWriter:
         self._store = settings.store
         self._patience = settings.patience
         self._max_size = settings.max_size
+        self._session_limit = settings.session_limit
         self._undoing = Tasks()
 
     def close(self) -> None:
@@ -50,6 +51,7 @@ class SessionWriter:
             SessionEnded: the session was over before it could be changed.
             SessionTooLarge: the data is larger than ``QUART_IDLE_MAX_SIZE``.
             StoreUnavailable: the store did not answer.
+            TooManySessions: the user may have no more sessions.
             TypeError: a value was changed into one that a session cannot hold.
             RuntimeError: the change needs a new token, and no response can carry it any more.
         """
@@ -120,6 +122,9 @@ class SessionWriter:
         try:
             call = self._store.regenerate(pending.id, pending.new_id, pending.change)
             changed = await ask(call, self._patience)
+        except TooManySessions:
+            life.taken_back()  # it has not moved, and will not: another may be asked for
+            raise
         except BaseException:
             # Whoever is not told whether the token has changed is not told the new one: the client
             # is answered 503, or has gone.
@@ -186,6 +191,8 @@ class SessionWriter:
                     f"the session's data takes {size} bytes; "
                     f"QUART_IDLE_MAX_SIZE allows {self._max_size}"
                 )
+        if self._session_limit is not None and change.attributes.get("user_id") is not None:
+            change = change._replace(limit=self._session_limit)
         return change
 
 

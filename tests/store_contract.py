@@ -27,6 +27,7 @@ from tests.contract.common import (
 )
 from tests.contract.deadlines import Deadlines
 from tests.contract.drafts import Drafts
+from tests.contract.limit import Limits
 from tests.contract.model import StoreModel
 from tests.contract.saving import Saving
 from tests.contract.sessions import Sessions
@@ -53,5 +54,5 @@ class StoreContract(Sessions, Saving, Tokens, Deadlines, Calls, Telling):
     """Inherit, and give the fixture ``store``: a new one, not bound."""
 
 
-class DraftStoreContract(StoreContract, Drafts, Users):
+class DraftStoreContract(StoreContract, Drafts, Users, Limits):
     """Inherit, if the store keeps drafts and lists users' sessions too."""

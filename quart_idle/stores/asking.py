@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from ..exceptions import StoreUnavailable
+from ..exceptions import StoreUnavailable, TooManySessions
 from ..log import Outage
 
 # How often in a row the event loop is to be on time before a time-out counts; and how many times as
@@ -89,6 +89,7 @@ async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
 
     Raises:
         StoreUnavailable: the store failed, or did not answer in time; the log says which.
+        TooManySessions: the store answered that.
     """
     timeout, outage = patience if isinstance(patience, Patience) else Patience(patience, Outage())
     step = call.__await__()
@@ -104,6 +105,9 @@ async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
     except StoreUnavailable as error:
         cause = error.__cause__ or error
         outage.failed("it did not answer in time" if isinstance(cause, TimeoutError) else cause)
+    except TooManySessions:
+        outage.answered()
+        raise
     except Exception as error:
         # Whatever a store stumbles over, the session that it holds is not over.
         outage.failed("it failed", error)

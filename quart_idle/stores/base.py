@@ -107,6 +107,14 @@ class Attributes(TypedDict, total=False):
     timeout: float | None
 
 
+class SessionLimit(NamedTuple):
+    """How many sessions a user may have."""
+
+    sessions: int
+    #: Whether one more is refused; else the one with the oldest activity ends for it.
+    refuses: bool = False
+
+
 class Change(NamedTuple):
     """What a write does to a session."""
 
@@ -115,6 +123,8 @@ class Change(NamedTuple):
     attributes: Attributes
     #: Whether every other field is deleted.
     clear: bool = False
+    #: How many sessions the user may have whom it names; where the session becomes theirs only.
+    limit: SessionLimit | None = None
 
     def __repr__(self) -> str:
         return f"<Change of {len(self.fields)} fields>"
@@ -186,7 +196,11 @@ class Store(Protocol):
         """The session; why it is over; or None for an id that was never one, or is forgotten."""
 
     async def create(self, id: str, change: Change) -> Clocks:
-        """Make a session: created, active and seen now."""
+        """Make a session: created, active and seen now.
+
+        Raises:
+            TooManySessions: `Change.limit` refuses it; there is none, and nothing has changed.
+        """
 
     async def save(self, id: str, change: Change) -> Changed | None:
         """Change a living session's data, and of its clocks what `Change.begins_anew` says.
@@ -202,6 +216,9 @@ class Store(Protocol):
         The old id has ended, with the reason `REGENERATED`. Asked again for the same two ids, as
         after an answer that was lost, it answers the same and does nothing. The new id begins with
         the same two characters, which a store that is spread over nodes places a session by.
+
+        Raises:
+            TooManySessions: `Change.limit` refuses it; nothing has changed.
         """
 
     async def end(self, id: str, reason: str) -> str | None:
@@ -257,6 +274,10 @@ class UserStore(Protocol):
 
     A session is listed exactly while it lives as this user's. Nobody is told of one that is over,
     or another's by now, also where a worker was killed in the middle of a write.
+
+    `Store.create` and `Store.regenerate` keep to `Change.limit`, however many are called at once:
+    others of the user's end for it (the reason is `LIMIT`), or it is refused. The session itself,
+    under its former id, is none of them.
     """
 
     async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:

@@ -6,15 +6,16 @@ and at no others: what is due is ended by an `Agenda`, a few at a time.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from ..exceptions import ConfigError
+from ..exceptions import ConfigError, TooManySessions
 from ..policy import Clocks, Limits, SignOfLife, deadline, renewed
-from ..reasons import REGENERATED, SIGNED_OUT
+from ..reasons import LIMIT, REGENERATED, SIGNED_OUT
 from .agenda import Agenda
 from .base import (
     PERMANENT,
@@ -199,6 +200,22 @@ class MemoryStore:
         elif entry.user_id is not None:
             entry.listed = entry.user_id, self._lists.join(entry.user_id, id)
 
+    def _make_room(self, change: Change, now: float, own: str) -> None:
+        """See to it that a user may have one more session than there are beside their own here."""
+        user = change.attributes.get("user_id")
+        if user is None or change.limit is None:
+            return
+        others = [
+            (entry.clocks.active, place, id)
+            for place, id in self._lists.behind(user, 0, sys.maxsize)
+            if id != own and (entry := self._alive(id, now)) is not None
+        ]
+        surplus = max(0, len(others) + 1 - change.limit.sessions)
+        if surplus and change.limit.refuses:
+            raise TooManySessions
+        for _, _, id in sorted(others)[:surplus]:
+            self._finish(id, LIMIT, now, now)
+
     def _tell(self, id: str, outcome: Live | Ended) -> None:
         for listener in self._listeners:
             listener(id, outcome)
@@ -225,6 +242,7 @@ class MemoryStore:
 
     async def create(self, id: str, change: Change) -> Clocks:
         now = self._now()
+        self._make_room(change, now, id)
         entry = _Entry(Fields(), None, Clocks(now, now, now))
         entry.apply(change, now)
         self._watch(id, entry, now)
@@ -261,6 +279,7 @@ class MemoryStore:
             if self._over[id].reason == SIGNED_OUT:
                 return Changed(id, ended=True)
             return None if self._alive(new_id, now) is None else Changed(new_id)
+        self._make_room(change, now, id)
         entry.apply(change, now)
         if entry.is_left_with_nothing(change):
             self._finish(id, SIGNED_OUT, now, now, new_id)

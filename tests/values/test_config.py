@@ -12,6 +12,7 @@ from quart import Quart
 from quart_idle import ConfigError, MemoryStore, QuartIdle
 from quart_idle.config import Settings
 from quart_idle.policy import Limits
+from quart_idle.stores.base import SessionLimit
 from quart_idle.users import UserTags
 from tests.helpers.settings import settings
 
@@ -37,6 +38,7 @@ def test_every_key_has_its_default() -> None:
         user_key=None,
         drafts=None,
         allowed_origins=frozenset(),
+        session_limit=None,
         max_size=65_536,
         key_prefix="quart-idle",
         store_timeout=1.0,
@@ -137,8 +139,21 @@ def test_other_applications_keys_are_left_alone() -> None:
     assert settings({"QUART_AUTH_MODE": "cookie", "QUART_IDLENESS": 1, "IDLE": 2})
 
 
-def test_the_defaults_of_what_is_not_built_in_yet_are_allowed() -> None:
-    assert settings(max_sessions=None, key_prefix="quart-idle")
+@pytest.mark.parametrize(("policy", "refuses"), [("end oldest", False), ("refuse", True)])
+def test_a_limit_of_sessions_has_a_policy(policy: str, refuses: bool) -> None:
+    found = settings(max_sessions=3, max_sessions_policy=policy)
+    assert found.session_limit == SessionLimit(3, refuses)
+    assert settings(max_sessions=3).session_limit == SessionLimit(3)
+    assert settings(max_sessions_policy=policy).session_limit is None
+
+
+def test_a_store_without_lists_keeps_to_no_limit() -> None:
+    class Plain(MemoryStore):
+        sessions_of = None  # type: ignore[assignment]
+
+    with pytest.raises(ConfigError, match="MAX_SESSIONS is 5; allowed: None, as the store, a"):
+        settings(max_sessions=5, store=Plain())
+    assert settings(store=Plain())
 
 
 # Warnings.

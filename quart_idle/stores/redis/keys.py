@@ -36,6 +36,8 @@ class Keys:
         self.user_lists = f"{prefix}:user:{{".encode()
         #: What those of sessions begin with.
         self.sessions = f"{prefix}:{{".encode()
+        #: What those of indexes end with.
+        self.index_end = _INDEX
 
     def session(self, id: str) -> bytes:
         return self._placed(id)

@@ -18,15 +18,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from ...exceptions import StoreUnavailable
 from ...tasks import Tasks
-from ..base import EndedSome, Listed, Stretch
+from ..base import EndedSome, Listed, SessionLimit, Stretch
 from .calls import Calls, failures_of
 from .keys import Keys
 from .packing import to_bytes, to_text, unpack_clocks
 from .trips import MOST_AT_ONCE
+
+# How long before another one an id must have joined, for what it is of to be given up, in seconds.
+_JOINED_BEFORE: Final = 60.0
 
 #: Ends a session: its id, whose it must be, and whether one that is not there yet is to be none.
 End = Callable[[str, str, bool], Awaitable[str | None]]
@@ -103,8 +106,16 @@ class Lists:
         answer = await self._calls.call("listed", keys, repr(after), repr(last), many)
         return [(to_text(id), float(place), bool(joins)) for id, place, joins in answer]
 
-    async def _living(self, user: str, listed: Sequence[tuple[str, float, bool]]) -> list[Listed]:
-        """Those of them that are alive, and this user's; what is not leaves the list."""
+    async def _living(
+        self, user: str, listed: Sequence[tuple[str, float, bool]], absent: set[str] | None = None
+    ) -> list[Listed]:
+        """Those of them that are alive, and this user's; what is over leaves the list.
+
+        Args:
+            user: the user.
+            listed: what `_listed` gave.
+            absent: is given the ids of which there is no session, nor was.
+        """
         name = to_bytes(user)
         places = {self._keys.session(id): (id, place) for id, place, _ in listed}
         found: dict[str, Listed] = {}
@@ -115,6 +126,8 @@ class Lists:
                 if isinstance(answer, bytes):
                     id, place = places[key]
                     found[id] = Listed(id, unpack_clocks(answer), place, float(time))
+                elif answer and absent is not None:
+                    absent.add(places[key][0])
 
         if failed := await failures_of(ask(keys) for keys in self._calls.by_slot(places)):
             raise failed[0]
@@ -132,18 +145,74 @@ class Lists:
         if stretch is None:
             return EndedSome((), None)
         listed = await self._listed(user, stretch.after, stretch.last, MOST_AT_ONCE)
+        some = [(id, joins) for id, place, joins in listed if place != stretch.kept]
+        ended = await self._end(some, user, end)
+        if len(listed) < MOST_AT_ONCE:
+            return EndedSome(ended, None)
+        return EndedSome(ended, stretch._replace(after=listed[-1][1]))
+
+    async def _end(self, some: Sequence[tuple[str, bool]], user: str, end: End) -> list[str]:
+        """End sessions, and have none of those that are about to be; the ids that ended."""
         ended: list[str] = []
 
         async def end_one(id: str, joins: bool) -> None:
             if (now_id := await end(id, user, joins)) is not None:
                 ended.append(now_id)
 
-        some = [(id, joins) for id, place, joins in listed if place != stretch.kept]
         if failed := await failures_of(end_one(*one) for one in some):
             raise failed[0]
-        if len(listed) < MOST_AT_ONCE:
-            return EndedSome(ended, None)
-        return EndedSome(ended, stretch._replace(after=listed[-1][1]))
+        gone = [to_bytes(id) for id, joins in some if joins]
+        for start in range(0, len(gone), MOST_AT_ONCE):
+            leaving = gone[start : start + MOST_AT_ONCE]
+            await self._calls.call("leave", self._keys.user_list(user)[:1], *leaving)
+        return ended
+
+    async def make_room(
+        self, user: str, limit: SessionLimit, id: str, former: str, end: End
+    ) -> bool:
+        """See to it that a user may have one more session, whose id has joined; whether so.
+
+        Of those who join at the same moment each counts whoever joined before it, and what lives.
+
+        Args:
+            user: the user.
+            limit: how many they may have.
+            id: the session's, to be.
+            former: the one that it had, if any; the session is no other than that.
+            end: ends others.
+        """
+        listed: list[tuple[str, float, bool]] = []
+        while True:
+            some = await self._listed(user, listed[-1][1] if listed else -inf, inf, MOST_AT_ONCE)
+            listed += some
+            if len(some) < MOST_AT_ONCE:
+                break
+        absent: set[str] = set()
+        active = {one.id: one.clocks.active for one in await self._living(user, listed, absent)}
+        own = {place for other, place, _ in listed if other in (id, former)}
+        since = max(own, default=inf)
+        # By place: one whose token is changing has two ids.
+        others: dict[float, float] = {}
+        abandoned: set[float] = set()
+        for other, place, _ in listed:
+            if place in own:
+                continue
+            if other in active:
+                others[place] = active[other]
+                abandoned.discard(place)
+            elif other in absent and place < since and place not in others:
+                if place < since - _JOINED_BEFORE:  # its worker was killed; if not, there is none
+                    abandoned.add(place)
+                else:
+                    others[place] = place
+        surplus = max(0, len(others) + 1 - limit.sessions)
+        if surplus and limit.refuses:
+            await self._calls.call("leave", self._keys.user_list(user)[:1], to_bytes(id))
+            return False
+        over = abandoned | set(sorted(others, key=lambda place: (others[place], place))[:surplus])
+        too_many = [(other, joins) for other, place, joins in listed if place in over]
+        await self._end(too_many, user, end)
+        return True
 
     async def _whole(self, user: str, keep: str | None) -> Stretch | None:
         """All of a list, and the place of a session by whichever id it has now."""

@@ -62,6 +62,11 @@ local function id_of(key)
   return tag .. rest
 end
 
+local function place_of(id)
+  local place = SESSIONS .. string.sub(id, 1, HASH_TAG_LENGTH) .. '}'
+  return place .. string.sub(id, HASH_TAG_LENGTH + 1), place .. INDEX
+end
+
 local function list_of(user) return USER_LISTS .. redis.sha1hex(user) .. '}' end
 
 -- A list is kept as long as any of its sessions, also where no worker is left to sweep them.
@@ -119,6 +124,28 @@ local function finish(key, index, reason, at, ...)
   tell('ended', key, exact(now - at), reason)
 end
 
+-- Whether a user may have one more session beside their own here, who is to have so many at most: the
+-- others with the oldest activity end for it, or (a number below 0) it is refused.
+local function make_room(user, most, own)
+  if most == 0 then return true end
+  local others = {}
+  for at, id in ipairs(redis.call('ZRANGE', list_of(user), 0, -1)) do
+    local key, index = place_of(id)
+    local c = key ~= own and alive(key)
+    if c and redis.call('HGET', key, USER) == user then
+      others[#others + 1] = {key = key, index = index, active = c.active, at = at}
+    end
+  end
+  local surplus = #others + 1 - math.abs(most)
+  if surplus > 0 and most < 0 then return false end
+  table.sort(others, function(one, other)
+    if one.active == other.active then return one.at < other.at end
+    return one.active < other.active
+  end)
+  for at = 1, surplus do finish(others[at].key, others[at].index, LIMIT, now) end
+  return true
+end
+
 -- ARGV from `first`: own timeout ('': as it was), what of the session stays (SAME: all, ANEW: it is
 -- another user's from now on, CLEAR: nothing), how many fields to set, those, fields to delete.
 -- `moves`: whether it is to have another key, and is watched there.
@@ -161,14 +188,16 @@ end
 local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key, ENDED_BY) == mark end
 
 --- create
--- KEYS: the session, its index. ARGV: not after, the change.
+-- KEYS: the session, its index. ARGV: not after, how many sessions the user may have and who that is
+-- (`make_room`), the change.
 if late() then return LATE end
+if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1]) then return REFUSED end
 local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0}
 if redis.call('HEXISTS', KEYS[1], FENCED) == 1 then return packed(c) end
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], CLOCKS, packed(c))
 watch(KEYS[1], KEYS[2], c)
-apply(KEYS[1], KEYS[2], c, 2)
+apply(KEYS[1], KEYS[2], c, 4)
 return answered(packed(c))
 
 --- save
@@ -188,9 +217,10 @@ return answered(DONE)
 --- regenerate
 -- KEYS: the session, its index; the new id's. ARGV: not after, the new id, the call's mark if the
 -- change may leave nothing, the user whose list the new id has joined (ANYBODY: that of the user whom
--- the change names), the change. Where it is another user's list, answers with that user.
+-- the change names), how many sessions the user may have and who that is (`make_room`), the change.
+-- Where it is another user's list, answers with that user.
 if late() then return LATE end
-local new_id, mark, joined, kind = ARGV[2], ARGV[3], ARGV[4], ARGV[6]
+local new_id, mark, joined, kind = ARGV[2], ARGV[3], ARGV[4], ARGV[8]
 local c = alive(KEYS[1])
 if not c then
   if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
@@ -202,7 +232,8 @@ if user and ALONE then
 elseif user and joined ~= ANYBODY and joined ~= user then
   return user
 end
-apply(KEYS[1], KEYS[2], c, 5, true)
+if not make_room(ARGV[6], tonumber(ARGV[5]), KEYS[1]) then return REFUSED end
+apply(KEYS[1], KEYS[2], c, 7, true)
 if ended_for_nothing(KEYS[1], KEYS[2], mark) then return answered(LEFT_WITH_NOTHING) end
 if user and redis.call('HGET', KEYS[1], USER) == user then leave(user, id) end
 if redis.call('HEXISTS', KEYS[3], FENCED) == 0 then
@@ -371,7 +402,7 @@ for at = 2, #ARGV do
   local id = ARGV[at]
   local is_there = redis.call('ZSCORE', KEYS[2], id)
   if ALONE then
-    local key = SESSIONS .. string.sub(id, 1, HASH_TAG_LENGTH) .. '}' .. string.sub(id, HASH_TAG_LENGTH + 1)
+    local key = place_of(id)
     is_there = alive(key) and redis.call('HGET', key, USER) == ARGV[1]
   end
   if not is_there then redis.call('ZREM', KEYS[1], id) end
@@ -404,11 +435,15 @@ return answer
 
 --- living flags=no-writes
 -- KEYS: sessions. ARGV: a user. Answers with the time, and the clocks of each that is alive and this
--- user's.
+-- user's; with 1 for one that is not there, nor was.
 local answer = {exact(now)}
 for at, key in ipairs(KEYS) do
   local c = alive(key)
-  answer[at + 1] = c and redis.call('HGET', key, USER) == ARGV[1] and packed(c) or 0
+  if c and redis.call('HGET', key, USER) == ARGV[1] then
+    answer[at + 1] = packed(c)
+  else
+    answer[at + 1] = 1 - redis.call('EXISTS', key)
+  end
 end
 return answer
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ...policy import Limits
-from ...reasons import BY_TIME, REGENERATED, SIGNED_OUT
+from ...reasons import BY_TIME, LIMIT, REGENERATED, SIGNED_OUT
 from ..base import APPLICATION_KEPT, DRAFT_KEPT, HASH_TAG_LENGTH, PERMANENT, REASON_KEPT
 from .keys import Keys
 from .packing import (
@@ -31,6 +31,7 @@ LATE: Final = -1
 #: What one that changes a session answers, where there is one.
 DONE: Final = 1
 LEFT_WITH_NOTHING: Final = 2
+REFUSED: Final = 3
 
 #: Whose list a new id has joined: that of the user whom the change names. Nobody
 #: is called so.
@@ -100,11 +101,13 @@ def scripts(limits: Limits, keys: Keys, *, alone: bool) -> Mapping[str, Script]:
         **{f"BY_{reason.upper()}": f"'{reason}'" for reason in BY_TIME},
         "REGENERATED": f"'{REGENERATED}'",
         "SIGNED_OUT": f"'{SIGNED_OUT}'",
+        "LIMIT": f"'{LIMIT}'",
         "PERMANENT": f"'{PERMANENT}'",
         "CHANNEL": f"'{keys.telling}'",
         "ALONE": "true" if alone else "false",
         "USER_LISTS": f"'{keys.user_lists.decode()}'",
         "SESSIONS": f"'{keys.sessions.decode()}'",
+        "INDEX": f"'{keys.index_end.decode()}'",
         "HASH_TAG_LENGTH": HASH_TAG_LENGTH,
         "JOINING": _JOINING,
         # Arguments are texts.
@@ -114,6 +117,7 @@ def scripts(limits: Limits, keys: Keys, *, alone: bool) -> Mapping[str, Script]:
         "LATE": LATE,
         "DONE": DONE,
         "LEFT_WITH_NOTHING": LEFT_WITH_NOTHING,
+        "REFUSED": REFUSED,
         **{name: f"'\\{field[0]}'" for name, field in _FIELDS.items()},
     }
     shared = "".join(f"local {name} = {value}\n" for name, value in constants.items()) + _SHARED

@@ -9,9 +9,9 @@ from typing import Any
 
 from redis import asyncio as aioredis
 
-from ...exceptions import ConfigError
+from ...exceptions import ConfigError, TooManySessions
 from ...policy import Clocks, Limits, SignOfLife
-from ...reasons import REGENERATED, SIGNED_OUT
+from ...reasons import LIMIT, REGENERATED, SIGNED_OUT
 from ...tasks import end_tasks
 from ..base import (
     Change,
@@ -39,7 +39,7 @@ from .packing import (
     unpack_end,
     unpack_session,
 )
-from .scripts import ANYBODY, DONE, LEFT_WITH_NOTHING, Script, scripts
+from .scripts import ANYBODY, DONE, LEFT_WITH_NOTHING, REFUSED, Script, scripts
 from .sweep import Sweep
 from .trips import MOST_AT_ONCE, Server
 from .urls import client_maker
@@ -124,7 +124,10 @@ class RedisStore:
 
     async def create(self, id: str, change: Change) -> Clocks:
         await self._join(change, id)
-        answer = await self._write("create", self._places_of(id), *change_arguments(change))
+        room = await self._room(change, id)
+        answer = await self._write("create", self._places_of(id), *room, *change_arguments(change))
+        if answer == REFUSED:
+            raise TooManySessions
         return unpack_clocks(answer)
 
     async def save(self, id: str, change: Change) -> Changed | None:
@@ -145,13 +148,16 @@ class RedisStore:
         if "user_id" in change.attributes:
             joined = ANYBODY
             await self._join(change, new_id)
+        room = await self._room(change, new_id, id)
         while True:
-            arguments = name, mark, to_bytes(joined), *change_arguments(change)
+            arguments = name, mark, to_bytes(joined), *room, *change_arguments(change)
             answer = await self._write("regenerate", keys, *arguments)
             if not isinstance(answer, bytes):
                 break
             joined = to_text(answer)
             await self._start().lists.join(joined, new_id, id)
+        if answer == REFUSED:
+            raise TooManySessions
         if answer == DONE:
             self._tell_if_deaf(id, REGENERATED)
         return self._changed(answer, id, new_id)
@@ -202,6 +208,24 @@ class RedisStore:
         if (user := change.attributes.get("user_id")) is not None:
             own = change.attributes.get("timeout") or 0.0
             await self._start().lists.join(user, id, own=own)
+
+    async def _room(self, change: Change, id: str, former: str = "") -> tuple[int, bytes]:
+        """How many sessions the user may have whom a change names, for the script that sees to it.
+
+        Where no script can, it is seen to here.
+        """
+        user, limit = change.attributes.get("user_id"), change.limit
+        if user is None or limit is None:
+            return 0, b""
+        if self.timely:
+            return -limit.sessions if limit.refuses else limit.sessions, to_bytes(user)
+
+        def end(id: str, user: str, fence: bool) -> Awaitable[str | None]:
+            return self._end(id, LIMIT, user, fence)
+
+        if not await self._start().lists.make_room(user, limit, id, former, end):
+            raise TooManySessions
+        return 0, b""
 
     # A user's sessions.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from quart_idle import StoreUnavailable
-from quart_idle.stores.base import Ended, Record
+from quart_idle import StoreUnavailable, TooManySessions
+from quart_idle.stores.base import Change, Ended, Record, SessionLimit
 from quart_idle.stores.redis import RedisStore
 from tests.helpers import killed_worker
 from tests.helpers.proxy import Proxy
@@ -47,6 +48,20 @@ def keys(*servers: RedisServer) -> set[bytes]:
         with server.client as client:
             found |= set(client.keys("*:user:*"))
     return found
+
+
+def hold(store: RedisStore, name: str) -> Gate:
+    """Hold a store's writes by this script."""
+    gate, calls = Gate(after=False), store._start().calls
+    write = calls.write
+
+    async def held(script: str, *arguments: Any) -> Any:
+        if script == name:
+            await gate.passed()
+        return await write(script, *arguments)
+
+    calls.write = held  # type: ignore[method-assign, assignment]
+    return gate
 
 
 # A cluster: the list and the session are not written together.
@@ -99,15 +114,7 @@ async def test_on_a_cluster_a_sign_in_under_way_does_not_escape_the_end_of_all(
 ) -> None:
     async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
         await store.create("aaold", change({"a": b"1"}))
-        gate, calls = Gate(after=False), store._start().calls
-        write = calls.write
-
-        async def held(script: str, *arguments: Any) -> Any:
-            if script == name:
-                await gate.passed()
-            return await write(script, *arguments)
-
-        calls.write = held  # type: ignore[method-assign, assignment]
+        gate = hold(store, name)
         by_ada = change({"b": b"1"}, user_id="ada")
         signing_in: Any = (
             store.create("aanew", by_ada)
@@ -127,6 +134,54 @@ async def test_on_a_cluster_a_sign_in_under_way_does_not_escape_the_end_of_all(
         # Whoever signs in now began after it.
         await store.create("aalater", by_ada)
         assert await listed(other) == ["aalater"]
+
+
+# How many sessions a user may have, over several workers.
+
+
+def by_ada(limit: int, *, refuses: bool) -> Change:
+    made = change({"b": b"1"}, user_id="ada")
+    return made._replace(limit=SessionLimit(limit, refuses))
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("where", ["alone", "cluster"])
+async def test_sign_ins_on_several_workers_at_the_same_moment_never_leave_more(
+    server: RedisServer, running_cluster: Cluster, where: str, refuses: bool
+) -> None:
+    url = server.url if where == "alone" else running_cluster.url
+    async with opened(url) as one, opened(url) as two, opened(url) as three:
+
+        async def sign_in(store: RedisStore, number: int) -> None:
+            with suppress(TooManySessions):
+                await store.create(f"{number:02x}id", by_ada(3, refuses=refuses))
+
+        workers = [one, two, three]
+        await asyncio.gather(*(sign_in(workers[at % 3], at) for at in range(30)))
+        assert 1 <= len(await listed(one)) <= 3
+        await sign_in(two, 40)
+        await sign_in(three, 41)
+        assert len(await listed(one)) <= 3
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_on_a_cluster_a_sign_in_that_is_held_up_is_not_one_too_many(
+    running_cluster: Cluster, refuses: bool
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        gate = hold(store, "create")
+        signing_in = asyncio.ensure_future(store.create("aaheld", by_ada(1, refuses=refuses)))
+        await gate.reached.wait()
+        if refuses:  # whoever came first gets in
+            with pytest.raises(TooManySessions):
+                await other.create("aaquick", by_ada(1, refuses=True))
+        else:
+            await other.create("aaquick", by_ada(1, refuses=False))
+        gate.open()
+        await signing_in
+        assert await listed(other) == ["aaheld" if refuses else "aaquick"]
+        found = await store.load("aaquick" if refuses else "aaheld")
+        assert found is None if refuses else isinstance(found, Ended) and found.reason == "limit"
 
 
 # Lists come and go.
