@@ -12,6 +12,7 @@ const wording = {
   "by idle": "For your security, because you were not active.",
   "by lifetime": "For your security, because your time was up.",
   "by closed": "For your security, because all pages were closed.",
+  "by limit": "You signed in on another device, and the number of devices is limited.",
   "by signed out": "You signed out, perhaps in another tab.",
   "by switched": "Somebody else signed in, perhaps in another tab.",
   "by regenerated": "Please sign in again.",

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from quart_idle import Store
+from quart_idle import Store, TooManySessions
 from quart_idle.policy import Clocks, Limits, SignOfLife, deadline, renewed
-from quart_idle.reasons import REGENERATED
+from quart_idle.reasons import LIMIT, REGENERATED
 from quart_idle.stores.base import (
     REASON_KEPT,
     Change,
     Live,
     Record,
+    SessionLimit,
     UserStore,
 )
 from tests.contract.common import (
@@ -85,6 +86,20 @@ class _Model:
         ids = [id for id, session in self.live.items() if session.user_id == user]
         return sorted(ids, key=lambda id: self.live[id].place)
 
+    def make_room(self, change: Change, own: str | None = None) -> bool:
+        """Have others end, so that a user may have one more; False: it is refused."""
+        user = change.attributes.get("user_id")
+        if user is None or change.limit is None:
+            return True
+        others = [id for id in self.listed(user) if id != own]
+        surplus = max(0, len(others) + 1 - change.limit.sessions)
+        if surplus and change.limit.refuses:
+            return False
+        others.sort(key=lambda id: self.live[id].clocks.active)
+        for id in others[:surplus]:
+            self.finish(id, LIMIT, self.now)
+        return True
+
     def current(self, id: str) -> str:
         while id in self.moved:
             id = self.moved[id]
@@ -103,6 +118,7 @@ CHANGES = st.builds(
         },
     ),
     st.booleans(),
+    st.none() | st.builds(SessionLimit, st.integers(1, 2), st.booleans()),
 )
 USERS = st.sampled_from(["ada", "bob"])
 AGES = st.sampled_from([0.0, 1.0, 20.0, 100.0])
@@ -148,6 +164,11 @@ class StoreModel(RuleBasedStateMachine):
         id = f"id{self.ids}"
         self.ids += 1
         now = self.model.now
+        self.model.look()
+        if not self.model.make_room(change):
+            with pytest.raises(TooManySessions):
+                self.ask(self.store.create(id, change))
+            return
         session = self.model.live[id] = _Session({}, None, Clocks(now, now, now))
         session.apply(change, now)
         self.model.join(session)
@@ -173,6 +194,11 @@ class StoreModel(RuleBasedStateMachine):
     def regenerate(self, id: str, change: Change) -> None:
         new_id = f"id{self.ids}"
         self.ids += 1  # no id is made twice
+        self.model.look()
+        if id in self.model.live and not self.model.make_room(change, id):
+            with pytest.raises(TooManySessions):
+                self.ask(self.store.regenerate(id, new_id, change))
+            return
         changed = self.ask(self.store.regenerate(id, new_id, change))
         session = self.model.live.get(id)
         if session is None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import settings
 
-from quart_idle import MemoryStore, Store
+from quart_idle import MemoryStore, Store, TooManySessions
 from quart_idle.policy import Limits
 from quart_idle.stores.base import (
     APPLICATION_KEPT,
@@ -108,6 +108,14 @@ async def test_a_place_for_drafts_that_was_tampered_with_holds_up_no_other(
     assert list(await store.drafts("b0a1")) == ["one"]
 
 
+async def answer(store: Store, name: str, *arguments: Any) -> Any:
+    """What a store answers, be it that it refuses."""
+    try:
+        return await getattr(store, name)(*arguments)
+    except TooManySessions as refused:
+        return refused
+
+
 class Beside:
     """Two stores that are asked the same, and must answer the same."""
 
@@ -120,8 +128,10 @@ class Beside:
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def ask(*arguments: Any) -> Any:
-            one, other = [await getattr(store, name)(*arguments) for store in self.both]
+            one, other = [await answer(store, name, *arguments) for store in self.both]
             assert plain(one) == plain(other)
+            if isinstance(one, TooManySessions):
+                raise one
             return one
 
         return ask
@@ -133,6 +143,8 @@ def plain(answer: Any) -> Any:
         return round(answer, 3)
     if isinstance(answer, Mapping):
         return {key: plain(value) for key, value in answer.items()}
+    if isinstance(answer, TooManySessions):
+        return "refused"
     if isinstance(answer, Listed):
         answer = answer._replace(place=0.0)  # each has its own
     if isinstance(answer, EndedSome):
