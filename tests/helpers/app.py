@@ -158,6 +158,12 @@ async def sign_out() -> dict[str, Any]:
     return {}
 
 
+@app.post("/sign-out-everywhere/<user>")
+async def sign_out_everywhere(user: str) -> dict[str, Any]:
+    """End all sessions of a user, but for one's own."""
+    return {"ended": await idle.sessions.end_all(user, keep=session.id)}
+
+
 @app.get("/page")
 async def page() -> Response:
     """A page that holds its session open; ``csp`` asks for a strict policy, ``lang`` for a text."""

@@ -11,7 +11,12 @@ from quart_idle import Session, TooManySessions
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, look, put, session, sign_in, why
 from tests.helpers.site import Browser, MakeSite
-from tests.helpers.sockets import Closed, open_socket
+from tests.helpers.sockets import Closed, Socket, open_socket
+
+
+async def until_closed(socket: Socket) -> None:
+    while True:  # it may be pinged before
+        await socket.receive()
 
 
 async def user_of(browser: Browser) -> str | None:
@@ -30,8 +35,7 @@ async def test_the_oldest_session_goes_at_once_with_its_pages(site: MakeSite, cl
         await clock.advance(5)
         tablet = await here.signed_in()
         with pytest.raises(Closed) as closed:
-            while True:  # it may be pinged before
-                await socket.receive()
+            await until_closed(socket)
     assert (closed.value.code, closed.value.reason) == (4401, "limit")
     assert [await user_of(one) for one in (phone, laptop, tablet)] == ["ada", None, "ada"]
     assert (await laptop.copy().visit(why)).value == "limit"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -301,3 +302,28 @@ async def test_it_does_not_grow_with_what_clients_invent(store: MemoryStore) -> 
             await store.regenerate(id, "new", change())
             await store.end(id, "signed out")
             await store.renew({id: PAGE})
+
+
+async def test_a_user_s_hundred_thousand_sessions_are_paged_and_ended_as_quickly_as_few_each() -> (
+    None
+):
+    store = MemoryStore()
+    store.bind(LIMITS, lambda *_: None)
+
+    async def each(many: int) -> float:
+        """What a session costs to list in pages and to end, in seconds."""
+        for number in range(many):
+            await store.create(f"{many}-{number}", change(user_id=f"user{many}"))
+        since, after, found = time.process_time(), 0.0, 0
+        while some := await store.sessions_of(f"user{many}", after, 100):
+            found, after = found + len(some), some[-1].place
+        ended, rest = await store.end_some(f"user{many}", "over")
+        gone = len(ended)
+        while rest is not None:
+            ended, rest = await store.end_some(f"user{many}", "over", None, rest)
+            gone += len(ended)
+        assert (found, gone) == (many, many)
+        return (time.process_time() - since) / many
+
+    few = min(await each(5_000), await each(5_001))
+    assert await each(100_000) < 5 * few

@@ -111,6 +111,28 @@ async def test_an_end_or_a_new_token_reaches_pages_on_another_host_within_a_seco
             assert await goodbye(own, 1) == farewell
 
 
+async def test_the_end_of_all_reaches_a_user_s_pages_on_every_host_within_a_second(
+    two: Two, client: NewClient
+) -> None:
+    here, there = two(timeout=60)
+    phone, laptop, own = [await signed_in(host, client) for host in (there, here, here)]
+    async with (
+        presence(there, phone) as one,
+        presence(there, laptop) as two_,
+        presence(here, laptop) as three,
+        presence(there, own) as kept,
+    ):
+        for page in (one, two_, three, kept):
+            await frame(page, "state")
+        response = await own.post("/sign-out-everywhere/ada")
+        assert response.json() == {"ended": 2}
+        for page in (one, two_, three):
+            assert await goodbye(page, 1) == (4401, "signed out everywhere")
+        assert (await own.get("/")).json()["user"] == "ada"
+        await kept.send('{"type": "ask"}')
+        await frame(kept, "state")
+
+
 @pytest.mark.parametrize("way", ["page", "request"])
 async def test_pages_on_another_host_hear_that_a_warned_session_goes_on(
     two: Two, client: NewClient, way: str
