@@ -2,7 +2,7 @@
 // so that the page stays as it was.
 
 import { arrival, click, isByClick, native, on } from "./browser.js";
-import { openAfter } from "./connection.js";
+import { open as ask, openAfter } from "./connection.js";
 import { add, cover, prompt, put, root, texts } from "./dialogs.js";
 import { session } from "./session.js";
 import "./title.js";
@@ -25,6 +25,7 @@ const wording = {
 
 /** @param {string} reason */
 export function sayWhy(reason) {
+  hearOthers();
   if (reason === "switched") put(cover.button, wording.reload);
   put(cover.status, wording["by " + reason] ?? wording.other.replace("{reason}", () => reason));
 }
@@ -55,11 +56,37 @@ export function openWindow(url) {
 // For ten minutes. Whether the window is open, nobody can say: a policy of its page's may have it
 // look closed (`Cross-Origin-Opener-Policy`).
 export function lookAgain() {
+  hearOthers();
   if (performance.now() - openedAt < 600000) openAfter(2000);
 }
 
+/**
+ * Other pages that are covered: what one says is a reason to ask the server, no more. It is open no
+ * longer than that is of use, since it may keep a page out of the back/forward cache.
+ * @type {BroadcastChannel | undefined}
+ */
+let others;
+
+function hearOthers() {
+  if (others || session.isOverForGood) return;
+  others = new BroadcastChannel(OURS);
+  others.onmessage = () => {
+    stopHearing(); // until it is known
+    ask();
+  };
+}
+
+function stopHearing() {
+  others?.close();
+  others = undefined;
+}
+
+on(window, "pagehide freeze", stopHearing);
+
 /** The user is back, or somebody else is there. */
 export function stop() {
+  others?.postMessage("");
+  stopHearing();
   popup?.close();
   popup = null;
   openedAt = -Infinity;

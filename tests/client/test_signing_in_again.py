@@ -54,6 +54,64 @@ async def test_who_closes_the_window_can_open_it_again(
     await expect(cover_in(page)).to_be_hidden()
 
 
+async def test_who_signs_in_again_beside_one_page_finds_the_others_uncovered_unseen(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    await browser.post(f"{server.url}/sign-in/bob")
+    bobs = await browser.open(f"{server.url}/letter")
+    await bobs.get_by_label("Search").fill("bob's")
+    await end_by_time(browser, server.url)
+    await expect(cover_in(bobs)).to_be_visible()
+    behind = await open_letter(browser, server.url)
+    await behind.get_by_label("Search").fill("unsaved")
+    front = await browser.open(f"{server.url}/letter")
+    await end_by_time(browser, server.url)
+    await expect(cover_in(behind)).to_be_visible()
+    async with front.expect_popup() as opened:
+        await cover_in(front).get_by_role("button", name="Sign in again").click()
+    await sign_in_at(await opened.value, "ada")
+    await expect(cover_in(front)).to_be_hidden()
+    # Nobody has looked at them.
+    await expect(cover_in(behind)).to_be_hidden(timeout=3000)
+    await expect(behind.get_by_label("Search")).to_have_value("unsaved")
+    # Another user's page becomes theirs, and is not uncovered as it was.
+    await expect(bobs.get_by_role("heading", level=1)).to_have_text("Signed in as ada")
+    await expect(bobs.get_by_label("Search")).to_have_value("")
+
+
+async def test_where_a_window_is_blocked_the_button_leads_to_the_sign_in_page(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    page = await open_letter(browser, server.url)
+    await page.evaluate("window.open = () => null")
+    await end_by_time(browser, server.url)
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
+    await page.wait_for_url("**/sign-in")
+
+
+async def test_a_sign_in_that_takes_minutes_is_waited_for(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    page = await open_letter(browser, server.url)
+    await end_by_time(browser, server.url)
+    async with page.expect_popup() as opened:
+        await cover_in(page).get_by_role("button", name="Sign in again").click()
+    window = await opened.value
+    await page.evaluate(
+        """() => {
+          const now = performance.now.bind(performance);
+          performance.now = () => now() + 8 * 60000;
+        }"""
+    )
+    await window.wait_for_timeout(3000)
+    await sign_in_at(window, "ada")
+    await expect(cover_in(page)).to_be_hidden(timeout=5000)
+    await until(window.is_closed)
+
+
 async def test_what_is_needed_to_sign_in_again_is_there_before_the_end_if_there_was_a_warning(
     serve_pages: Serve, browser: Browser
 ) -> None:
