@@ -37,7 +37,7 @@ style.replaceSync(`
 :host { all: initial !important }
 dialog, section {
   box-sizing: border-box; width: var(--quart-idle-width, 30em);
-  padding: clamp(.75em, 5vmin, 1.5em); scroll-padding: 1em;
+  padding: min(5vmin, 1.5em); scroll-padding: 1em;
   border: 1px solid var(--quart-idle-border, #8888);
   border-radius: var(--quart-idle-radius, .75em);
   color: var(--quart-idle-fg, CanvasText); background: var(--quart-idle-bg, Canvas);

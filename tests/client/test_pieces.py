@@ -22,8 +22,8 @@ SEEN = """() => {
   const { shadowRoot } = document.querySelector("quart-idle");
   const { body, documentElement: html } = document;
   const scrollers = [getComputedStyle(html).overflowY, getComputedStyle(body).overflowY];
-  return [scrollers.includes("hidden"), [...shadowRoot.querySelectorAll("dialog[open] > :empty")]
-    .map((piece) => piece.offsetHeight)];
+  const empty = [...shadowRoot.querySelectorAll("dialog[open] > :empty")];
+  return [scrollers.includes("hidden"), ...new Set(empty.map((piece) => piece.offsetHeight))];
 }"""
 
 
@@ -38,7 +38,7 @@ async def test_prompt_and_cover_are_called_by_the_service_s_name_and_no_style_op
         "Bank of Ada You have been signed out",
     )
     await expect(page.get_by_role("dialog", name=names[0], exact=True)).to_be_visible()
-    assert await page.evaluate(SEEN) == [True, [0]]  # no address to sign out at
+    assert await page.evaluate(SEEN) == [True, 0]  # no address to sign out at
     # Who prints the page prints that.
     await page.emulate_media(media="print")
     await expect(prompt_in(page)).to_be_hidden()
@@ -47,4 +47,4 @@ async def test_prompt_and_cover_are_called_by_the_service_s_name_and_no_style_op
     await end_by_time(browser, server.url)
     await expect(page.get_by_role("dialog", name=names[1], exact=True)).to_be_visible()
     await expect(cover_in(page)).to_contain_text("because you were not active")
-    assert await page.evaluate(SEEN) == [True, [0, 0]]  # nor a clock
+    assert await page.evaluate(SEEN) == [True, 0]  # nor a clock
