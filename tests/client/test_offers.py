@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
 from tests.helpers.browser import Browser
@@ -74,6 +75,11 @@ async def test_an_offer_covers_nothing_comes_before_the_fields_and_hands_the_foc
     assert own
     assert own["y"] + own["height"] <= below["y"]
     assert own["x"] + own["width"] <= 320
+    for scheme in ("dark", "light"):
+        await page.emulate_media(color_scheme=scheme)
+        found = await Axe().run(page, context="quart-idle-draft")
+        assert not found.response["violations"], found.generate_report()
+        assert "Restore" in str(found.response["passes"])  # it has looked inside
     # From the top of the page by Tab alone.
     await page.keyboard.press("Tab")
     await expect(offer.get_by_role("button", name="Restore")).to_be_focused()
