@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from contextlib import suppress
@@ -16,6 +17,7 @@ from tests.helpers.engines.acts import (
     COVER,
     PROMPT,
     desk_at,
+    dialog_in,
     get,
     go,
     is_covered,
@@ -24,6 +26,7 @@ from tests.helpers.engines.acts import (
     post,
     shown,
     sign_in,
+    state_of,
     uncovered,
     write,
 )
@@ -72,6 +75,20 @@ async def test_a_strict_policy_is_not_broken_and_all_is_seen_as_it_should_be(
 
 async def _is_told(desk: Tab) -> bool:
     return len(await get(desk, "/reports")) == 1
+
+
+@scenario("a policy that forbids sockets is violated once, not at each retry; the page lives on")
+async def test_a_policy_that_forbids_the_socket_is_violated_once(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    server = serve_pages({"timeout": 2, "warning": 0.5})
+    desk = await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/watched?requests")
+    await asyncio.sleep(3.5)
+    assert await dialog_in(page) is None
+    assert await state_of(page) == "live"
+    (report,) = await get(desk, "/reports")
+    assert "connect-src" in str(report)
 
 
 @scenario("prompt and cover speak the page's language, from right to left where that is so")

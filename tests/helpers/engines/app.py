@@ -73,7 +73,7 @@ async def watched() -> Response:
     response = Response(await render_template_string(WATCHED), mimetype="text/html")
     response.headers["Cache-Control"] = "private, max-age=60"
     if "requests" in request.args:
-        policy = f"connect-src {request.host_url}_idle/"
+        policy = f"connect-src {request.host_url}_idle/; report-uri /reports"
         response.headers["Content-Security-Policy"] = policy
     return response
 
