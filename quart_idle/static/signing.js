@@ -155,10 +155,10 @@ on(window, "popstate", () => {
 export async function loadAnew() {
   const { href } = location;
   const [address] = href.split("#");
-  const { state, replaceState } = native(history);
+  const { replaceState } = native(history);
   if (arrival()?.transferSize === 0) await fetch(address, { cache: "reload" }).catch(() => {});
-  // From a hash one would only scroll.
-  if (address !== href) replaceState(state, "", address + "?");
+  // The application's state is that of who was here. From a hash one would only scroll.
+  replaceState(null, "", address === href ? href : address + "?");
   location.replace(href);
-  if (address !== href) replaceState(state, "", href);
+  if (address !== href) replaceState(null, "", href);
 }

@@ -82,3 +82,46 @@ async def test_swapped_pages_have_one_client_and_their_own_drafts_and_are_covere
     assert await on_top(page) == "quart-idle"
     await page.goto("about:blank")
     assert asked == []
+
+
+# In how many frames something of Ada's is seen.
+WATCH = """() => {
+  window.seen = 0;
+  const look = () => {
+    const heading = document.querySelector("h1");
+    const isShown = heading?.checkVisibility({ visibilityProperty: true });
+    if (isShown && heading.textContent.endsWith("Ada")) ++seen;
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+@pytest.mark.parametrize("library", VISIT)
+async def test_back_does_not_bring_a_former_user_s_page_from_the_library_s_own_cache(
+    serve: Serve, browser: Browser, node_modules: Path, library: str
+) -> None:
+    browser.provoke("401")  # for a moment nobody is signed in
+    server = serve(
+        target="tests.helpers.quick_swapped:app", environment={"NODE_MODULES": str(node_modules)}
+    )
+    page = await browser.blank(f"{server.url}/{library}/sign-in")
+    heading = page.get_by_role("heading")
+
+    async def sign_in(name: str) -> None:
+        await page.get_by_label("Name").fill(name)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(heading).to_have_text(f"notes of {name}")
+        await greeted(page)
+
+    await sign_in("Ada")
+    await go(page, "Letter")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Name")).to_be_visible()
+    await sign_in("Bob")
+    await page.evaluate(WATCH)
+    await page.evaluate("history.go(-2)")
+    await expect(heading).to_have_text("letter of Bob")
+    await page.evaluate("history.go(-1)")
+    await expect(heading).to_have_text("notes of Bob")
+    assert await page.evaluate("seen") == 0

@@ -188,6 +188,29 @@ async def test_the_page_of_one_user_becomes_that_of_the_next_with_empty_fields(
     assert await value_of(page, SEARCH) == ""
 
 
+@scenario("another user signs in, and reloads the page: nothing is in fields and history state")
+async def test_a_reload_leaves_the_next_user_nothing_in_fields_and_history_state(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    server = serve_pages({"timeout": 600})
+    desk = await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/watched")
+    await write(page, "Search", "hers")
+    await page.evaluate("() => { history.replaceState({ search: 'hers' }, ''); }")
+    await sign_in(desk, "bob")
+    await shown(page, COVER)
+    await page.evaluate("() => { setTimeout(() => location.reload()); }")
+
+    async def is_bobs() -> bool:
+        return await heading_of(page) == "Signed in as bob" and await state_of(page) == "live"
+
+    await until(is_bobs)
+    await uncovered(page)
+    await page.evaluate(FRAMES, 10)
+    found = "() => [document.querySelector('[name=search]').value, history.state, filled]"
+    assert await page.evaluate(found) == ["", None, 0]
+
+
 @scenario("where WebSockets are blocked, pages ask by requests: they live on, and end")
 async def test_where_sockets_are_blocked_pages_live_on_and_end_all_the_same(
     serve_pages: Serve, engine: Engine

@@ -25,6 +25,7 @@ WATCHED = """<!doctype html>
   // In how many frames, after the way back, the page of a user could be seen.
   window.seen = 0;
   window.isKept = false;
+  window.filled = 0; // and in how many there was something in its field
   {% if "unload" in request.args %}addEventListener("unload", () => {});{% endif %}
   let isBack = performance.getEntriesByType("navigation")[0].type === "back_forward";
   addEventListener("pageshow", ({ persisted }) => {
@@ -36,11 +37,13 @@ WATCHED = """<!doctype html>
     const heading = document.querySelector("h1");
     const isShown = heading?.checkVisibility({ visibilityProperty: true, opacityProperty: true });
     if (isBack && isShown && !isCovered && !heading.textContent.endsWith("None")) ++seen;
+    if (isShown && !isCovered && document.querySelector("input")?.value) ++filled;
     requestAnimationFrame(look);
   };
   look();
 </script>
-{{ quart_idle() }}</head><body><h1>Signed in as {{ session.user_id }}</h1></body></html>
+{{ quart_idle() }}</head><body><h1>Signed in as {{ session.user_id }}</h1>
+<label>Search <input name="search"></label></body></html>
 """
 
 reports: list[Any] = []
