@@ -194,7 +194,8 @@ class Dialog {
 }
 
 class Prompt extends Dialog {
-  nextSpoken = Infinity;
+  seconds = 0;
+  nextSpoken = 0;
 
   /** @param {Session} session */
   open(session) {
@@ -211,7 +212,10 @@ class Prompt extends Dialog {
    * @param {Session} session
    */
   paint({ left, extendable, wantsToStay, isUnreachable }) {
-    const seconds = Math.floor(left / 1000);
+    let seconds = Math.floor(left / 1000);
+    // A deadline that is corrected by little shows none twice.
+    if (seconds === this.seconds + 1) seconds--;
+    this.seconds = seconds;
     // In the last second it is asked for: nobody has to read "0 seconds".
     const template = !seconds ? texts.checking : extendable ? texts.warning : texts.final;
     const text = template.replace("{time}", duration(seconds));

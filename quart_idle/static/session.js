@@ -1,9 +1,9 @@
 // The session of this page: what is heard becomes what is seen.
 
 import * as browser from "./browser.js";
-import { filter, fire, native, on, page } from "./browser.js";
+import { filter, fire, on, page } from "./browser.js";
 import * as connection from "./connection.js";
-import { attach, cover, prompt, start as startDialogs, stayOnTop, texts } from "./dialogs.js";
+import { attach, cover, prompt, start as startDialogs, texts } from "./dialogs.js";
 import { drafts, forget, hasUnsent, look, start as startForms } from "./forms.js";
 
 /** @type {Session} */
@@ -82,7 +82,6 @@ export function start(tag, isIdentified = true) {
   });
   on(page, "resume prerenderingchange", wake);
   on(page, "securitypolicyviolation", connection.onViolation);
-  on(page, "toggle", onToggle);
 
   const way = browser.arrival()?.type;
   if (isIdentified && way === "back_forward") cover.showChecking();
@@ -294,14 +293,4 @@ function onEscape(event) {
   event.preventDefault();
   event.stopImmediatePropagation();
   if (!isCovered) prompt.button.click();
-}
-
-/**
- * The application has opened something. Only what is in the top layer, as our dialogs are, can be
- * in front of them: no `<details>`.
- * @param {Event} event
- */
-function onToggle({ target }) {
-  const { matches } = native(/** @type {Element} */ (target));
-  if (matches(":is(:modal, :popover-open)")) stayOnTop();
 }

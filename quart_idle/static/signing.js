@@ -1,9 +1,9 @@
 // Signing out in the prompt. While a page is covered: why it is, and signing in again in a window,
 // so that the page stays as it was.
 
-import { arrival, click, isByClick, native, on } from "./browser.js";
+import { arrival, click, isByClick, native, on, page } from "./browser.js";
 import { open as ask, openAfter } from "./connection.js";
-import { add, cover, prompt, put, root, texts } from "./dialogs.js";
+import { add, cover, prompt, put, root, stayOnTop, texts } from "./dialogs.js";
 import { session } from "./session.js";
 import "./title.js";
 
@@ -91,6 +91,20 @@ export function stop() {
   popup = null;
   openedAt = -Infinity;
 }
+
+// --- In front of the page
+
+/**
+ * The application has opened something. Only what is in the top layer, as our dialogs are, can be
+ * in front of them: no `<details>`.
+ * @param {Event} event
+ */
+function onToggle({ target }) {
+  const { matches } = native(/** @type {Element} */ (target));
+  if (matches(":is(:modal, :popover-open)")) stayOnTop();
+}
+
+on(page, "toggle", onToggle);
 
 // --- Signing out
 
