@@ -5,7 +5,7 @@ export interface QuartIdle {
   extend(): void;
   /** Begin anew after a sign-in without a load: the page is whose session it is now. */
   restart(): void;
-  /** Count input in a frame of the same origin: `idle.watch(frame.contentWindow)`. */
+  /** Count input in a frame that is not found, in a shadow root or another frame: `idle.watch(frame.contentWindow)`. */
   watch(frame: Window): void;
   /** Milliseconds until the session ends, as the server said last; Infinity before it has. */
   readonly left: number;

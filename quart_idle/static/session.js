@@ -251,6 +251,10 @@ function tick() {
     wait = 1000;
   }
   tickTimer = setTimeout(tick, wait);
+  // Those of other origins show no document.
+  for (const frame of page.querySelectorAll("iframe")) {
+    if (frame.contentDocument) browser.watch(/** @type {Window} */ (frame.contentWindow));
+  }
   look();
   if (left < 3000) drafts?.keep();
 }

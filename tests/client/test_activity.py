@@ -98,7 +98,16 @@ async def test_input_in_a_frame_counts_once_the_frame_is_watched(
     serve_pages: Serve, browser: Browser
 ) -> None:
     server = serve_pages(WARNED_SOON)
-    page = await open_letter(browser, server.url, "?framed&own=after")
+    page = await open_letter(browser, server.url, "?own=after")
+    # In a shadow root, where it is not found.
+    await page.evaluate(
+        """() => {
+          const root = document.body.appendChild(document.createElement("div"))
+            .attachShadow({ mode: "open" });
+          root.append(Object.assign(document.createElement("iframe"), { src: "/frame" }));
+          window.framed = root.firstChild;
+        }"""
+    )
     inside = page.frame_locator("iframe").get_by_label("Inside")
 
     async def type_until_warned() -> bool:
@@ -108,7 +117,7 @@ async def test_input_in_a_frame_counts_once_the_frame_is_watched(
     await until(type_until_warned, within=3, every=0.2)
     await page.evaluate(
         """() => {
-          idle.watch(document.querySelector("iframe").contentWindow);
+          idle.watch(framed.contentWindow);
           idle.extend();
         }"""
     )
@@ -118,6 +127,19 @@ async def test_input_in_a_frame_counts_once_the_frame_is_watched(
         await asyncio.sleep(0.2)
     assert len(await heard(page, "warning")) == 1
     assert await on_top(page) != "quart-idle"
+
+
+async def test_input_in_a_frame_of_the_page_s_own_origin_counts_by_itself(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages(UNTOUCHED)
+    page = await open_letter(browser, server.url, "?framed")
+    inside = page.frame_locator("iframe").get_by_label("Inside")
+    for _ in range(16):
+        await inside.press("a")
+        await asyncio.sleep(0.2)
+    assert await is_undisturbed(page)
+    await until(lambda: heard(page, "warning"))
 
 
 async def test_turning_the_wheel_is_activity_and_scrolling_by_script_is_not(
