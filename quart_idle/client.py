@@ -42,7 +42,15 @@ _FILES: Final = {
 }
 _VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
 # A page's client asks for these where a form is marked, and when the page is warned or covered.
-_LATER: Final = ("bar.js", "drafts.js", "fields.js", "kept.js", "signing.js", "title.js")
+_LATER: Final = (
+    "bar.js",
+    "drafts.js",
+    "fields.js",
+    "kept.js",
+    "media.js",
+    "signing.js",
+    "title.js",
+)
 # The parts that every page needs at once, and would ask for one after another.
 _PARTS: Final = tuple(name for name in _FILES if name not in (_BACK, _ENTRY, *_LATER))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.helpers.engines.acts import (
@@ -17,6 +19,7 @@ from tests.helpers.engines.acts import (
 from tests.helpers.engines.driver import Engine
 from tests.helpers.engines.scenarios import scenario
 from tests.helpers.servers import Serve
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -53,6 +56,46 @@ async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine:
     await page.evaluate("() => { dispatchEvent(new Event('focus')); }")
     await uncovered(page)
     assert await page.evaluate(STATE) == before
+
+
+# A second of silence, over and over.
+PLAY = """async () => {
+  const bytes = new Uint8Array(8044).fill(128);
+  const view = new DataView(bytes.buffer);
+  const write = (at, text) => [...text].forEach((it, i) => { bytes[at + i] = it.charCodeAt(); });
+  write(0, "RIFF");
+  view.setUint32(4, 8036, true);
+  write(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, 1, true);
+  view.setUint32(24, 8000, true);
+  view.setUint32(28, 8000, true);
+  view.setUint16(32, 1, true);
+  view.setUint16(34, 8, true);
+  write(36, "data");
+  view.setUint32(40, 8000, true);
+  const src = URL.createObjectURL(new Blob([bytes], { type: "audio/wav" }));
+  window.audio = Object.assign(document.createElement("audio"), { src, loop: true, muted: true });
+  document.body.append(audio);
+  await audio.play();
+  return audio.paused;
+}"""
+
+
+@scenario("what a page plays is paused when it is covered, and stays so")
+async def test_what_a_page_plays_is_paused_while_it_is_covered(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    server = serve_pages({"timeout": 600})
+    desk = await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/letter")
+    assert await page.evaluate(PLAY) is False
+    await post(desk, "/sign-out?reason=idle")
+    await shown(page, COVER)
+    await until(partial(page.evaluate, "() => audio.paused"))
+    await page.evaluate("() => { audio.play().catch(() => {}); }")
+    await until(partial(page.evaluate, "() => audio.paused"))
 
 
 @scenario("who types on does not dismiss a warning that cannot be put off")
