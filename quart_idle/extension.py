@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from quart import Quart, current_app
 
+from .bound import CONNECTION, bind
 from .checks import check_place, check_sharing, check_start
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
@@ -48,6 +49,8 @@ class QuartIdle:
 
     def __init__(self, app: Quart | None = None, **options: Unpack[Options]) -> None:
         self._options = options
+        # Whether any view is bound: an application that binds none is called as ever.
+        self._binds = False
         self._sessions: WeakKeyDictionary[Quart, Sessions] = WeakKeyDictionary()
         del options  # a traceback may show the variables: the store's URL can hold a password
         if app is not None:
@@ -75,8 +78,10 @@ class QuartIdle:
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
         cookie_name = app.config["SESSION_COOKIE_NAME"]
         sessions = self._sessions[app] = Sessions(settings, renewals)
-        interface = QuartIdleSessionInterface(settings, renewals, cookie_name, sessions)
         presence = Presence(settings, renewals, cookie_name)
+        interface = QuartIdleSessionInterface(
+            settings, renewals, cookie_name, sessions, presence.ended_wait
+        )
         settings.store.bind(
             settings.limits, presence.tell, settings.key_prefix, settings.store_timeout
         )
@@ -85,7 +90,8 @@ class QuartIdle:
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
         add_to_templates(app.jinja_env, settings, interface)
-        answering = _answer_routes(app, settings, presence, Routes(settings, presence))
+        routes = Routes(settings, presence)
+        answering = _answer_routes(app, settings, presence, routes, lambda: self._binds)
         if settings.drafts is not None:
             add_draft_view(app, settings, settings.drafts, presence)
 
@@ -136,11 +142,42 @@ class QuartIdle:
         setattr(view, PASSIVE, True)
         return view
 
+    @overload
+    def bound(self, view: _View) -> _View: ...
+
+    @overload
+    def bound(self, *, activity: bool = False) -> Callable[[_View], _View]: ...
+
+    def bound(self, view: _View | None = None, *, activity: bool = False) -> Any:
+        """Have a WebSocket view, or a view that streams its response, end with the session.
+
+        It stands below the decorator that routes the view, and below one that wants a user. To the
+        view an end is what it is when its client leaves. The socket is closed with 4401 and the
+        reason, within a second, on every worker; a stream is cut. A changed token ends neither,
+        another user both (the socket with 4409: reconnect). Where no session is, the view of a
+        socket is not called; a stream is answered 401. Other responses of the view are as ever.
+
+        Args:
+            view: the view.
+            activity: whether each message that comes on the socket is activity.
+        """
+        self._binds = True
+        if view is not None:
+            return bind(view, activity=activity)
+        return partial(bind, activity=activity)
+
 
 def _answer_routes(
-    app: Quart, settings: Settings, presence: Presence, routes: Routes
+    app: Quart,
+    settings: Settings,
+    presence: Presence,
+    routes: Routes,
+    binds: Callable[[], bool],
 ) -> tuple[object, object]:
     """Answer below the URL prefix, in front of the application and behind its ASGI middleware.
+
+    Args:
+        binds: whether the application's own connections can be bound to sessions.
 
     Returns:
         What answers, by `asgi_http_class` and `asgi_websocket_class`.
@@ -155,12 +192,18 @@ def _answer_routes(
         route = route_of(scope)
         if route and routes.has(route, scope["method"]):
             return partial(routes, route, scope)
-        return http_class(app, scope)
+        if not binds():
+            return http_class(app, scope)
+        request = scope[CONNECTION] = presence.app_request(http_class(app, scope), scope)
+        return request
 
     def websocket(app: Quart, scope: Any) -> _Connection:
         if route_of(scope) == "/presence":
             return partial(presence.socket, scope)
-        return websocket_class(app, scope)
+        if not binds():
+            return websocket_class(app, scope)
+        socket = scope[CONNECTION] = presence.app_socket(websocket_class(app, scope), scope)
+        return socket
 
     app.asgi_http_class = http  # type: ignore[assignment]
     app.asgi_websocket_class = websocket  # type: ignore[assignment]

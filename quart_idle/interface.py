@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
+from math import inf
 from time import monotonic
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from .exceptions import SessionEnded, StoreUnavailable, TooManySessions
 from .files import StaticFiles
 from .policy import Clocks, SignOfLife, deadline, lifetime_end
 from .quarts import current, handle_error
+from .reasons import UNKNOWN
 from .renewals import Renewals
 from .session import Session
 from .sessions import Sessions
@@ -51,10 +53,16 @@ class QuartIdleSessionInterface(SessionInterface):
         renewals: where activity goes.
         cookie_name: the cookie's name, read once as all parts must have the same.
         sessions: the sessions of users.
+        ended_wait: waits until a session is over; gives the reason.
     """
 
     def __init__(
-        self, settings: Settings, renewals: Renewals, cookie_name: str, sessions: Sessions
+        self,
+        settings: Settings,
+        renewals: Renewals,
+        cookie_name: str,
+        sessions: Sessions,
+        ended_wait: Callable[[str], Awaitable[str]],
     ) -> None:
         self.limits = settings.limits
         self.user_key = settings.user_key
@@ -69,6 +77,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self._checked_root: str | None = None
         self._writer = SessionWriter(settings)
         self._sessions = sessions
+        self._ended_wait = ended_wait
 
     def get_cookie_name(self, app: Quart) -> str:  # noqa: ARG002
         return self._cookie_name
@@ -165,6 +174,10 @@ class QuartIdleSessionInterface(SessionInterface):
             raise SessionEnded(f"the session {id} was over before it could end others")
         return await self._sessions.end_all(user_id, keep=own.id, reason=reason)
 
+    async def ended_wait(self, session: Session) -> str:
+        id = session._life.stored_id
+        return session.ended or UNKNOWN if id is None else await self._ended_wait(id)
+
     def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
         id = session._life.stored_id or ""
         return self._renewals.renewed(id, clocks, now, session._unwritten)
@@ -204,10 +217,12 @@ class QuartIdleSessionInterface(SessionInterface):
                 await self._answer_error(app, response, error)
         if response is None:
             return
-        if arrival is not None and monotonic() - arrival.moment > _SLOW and life.id is not None:
-            # Whoever waited for this was there until now.
-            sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
-            self._renewals.note(life.id, sign, left=0.0)
+        if arrival is not None and life.id is not None:
+            slow = monotonic() - arrival.moment > _SLOW
+            if slow or life.id != arrival.id:
+                # Whoever waited for this was there until now; and it counts for a new id, too.
+                sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
+                self._renewals.note(life.id, sign, left=0.0 if slow else inf)
         if session.accessed or _streams(response):
             if "Vary" in response.headers:
                 response.vary.add("Cookie")

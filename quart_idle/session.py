@@ -41,6 +41,8 @@ class SessionBackend(Protocol):
 
     async def end_others(self, session: Session, reason: str) -> int: ...
 
+    async def ended_wait(self, session: Session) -> str: ...
+
     def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
         """The clocks with what the store had not been told yet, and has not now."""
         ...
@@ -374,6 +376,19 @@ class Session(SessionMixin):
         self._touch()
         check_reason(reason)
         return await self._backend.end_others(self, reason)
+
+    async def ended_wait(self) -> str:
+        """Wait until this session is over: for a task of one's own. Why it is, as `ended` tells.
+
+        It goes on through a change of token, and is over with a change of user (``"regenerated"``).
+        If the session is over, or there is none, it returns at once; while the store is down
+        nothing is over. What is not saved is not waited for.
+
+        Raises:
+            StoreUnavailable: the store did not answer when the session was to be read.
+        """
+        self._touch()
+        return await self._backend.ended_wait(self)
 
     # For the session interface, and what writes.
 

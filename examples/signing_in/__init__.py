@@ -4,8 +4,9 @@ Run ``hypercorn examples.signing_in:app`` and open http://127.0.0.1:8000. The us
 password "lovelace".
 """
 
+import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from quart import (
     Quart,
@@ -116,3 +117,11 @@ async def report() -> str:
 
     app.add_background_task(write)
     return "It is being written."
+
+
+@app.websocket("/clock")
+@idle.bound  # below the route: the socket is closed when the session ends
+async def clock() -> None:
+    while True:
+        await websocket.send(f"{datetime.now(UTC):%H:%M:%S}")
+        await asyncio.sleep(1)

@@ -24,7 +24,7 @@ _RETRY: Final = 1.0
 
 
 class Deadlines:
-    """A timer for each session with open pages, armed for what comes next.
+    """A timer for each session that is watched, armed for what comes next.
 
     That is reckoned from the deadline that the store knows. A little before the warning is due the
     pages are asked once more, since what they say now is in time; then the store is asked, and only
@@ -130,7 +130,7 @@ class Deadlines:
             # Alive, it is to hear of the last signs of life before it is warned.
             known = not (isinstance(outcome, Record) and self._renewals.waits(session.id))
         if not known:
-            if session.pages and session.timer is None:
+            if session.is_watched and session.timer is None:
                 self._arm(session, _RETRY)
             return
         session.asked_once_more = False

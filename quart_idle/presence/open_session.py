@@ -1,8 +1,9 @@
-"""A session with open pages here, and such a page."""
+"""A session that is watched here, its open pages, and what else ends with it: its bonds."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 from time import monotonic
 
@@ -38,14 +39,35 @@ class Page(Sender):
         self.answering = False
 
 
+class Bond:
+    """What ends with a session and is no page: a socket or stream of the application's, or a wait.
+
+    Args:
+        end: called once, with a close code and a reason; not for what has left before.
+        may_stay: whether it goes on while the server stops, for as long as that waits.
+    """
+
+    __slots__ = ("end", "may_stay", "session", "slot")
+
+    def __init__(self, end: Callable[[int, str], None], *, may_stay: bool) -> None:
+        self.end = end
+        self.may_stay = may_stay
+        self.session: OpenSession | None = None
+        # Where the wheel has it.
+        self.slot: set[Bond] = set()
+
+
 class OpenSession:
-    """A session with open pages here; times by this process's monotonic clock, in seconds."""
+    """A session with pages or bonds here; times by this process's monotonic clock, in seconds."""
 
     __slots__ = (
         "_clock_offset",
         "asked_once_more",
+        "asking",
+        "bonds",
         "clocks",
         "due",
+        "followed",
         "hold_below",
         "id",
         "learned",
@@ -58,6 +80,11 @@ class OpenSession:
     def __init__(self, id: str) -> None:
         self.id = id
         self.pages: tuple[Page, ...] = ()  # the oldest first
+        self.bonds: set[Bond] | None = None  # most sessions have none
+        # Whether the store is being asked, for the bonds' sake, what became of the session; and
+        # which id it has since its token was changed.
+        self.asking = False
+        self.followed = False
         # What is known of the session, on the store's clock, with the signs of life that are held
         # back; that clock less this process's; and the deadline as the store knows it, without.
         self.clocks = Clocks(0.0, 0.0, 0.0)
@@ -86,6 +113,10 @@ class OpenSession:
         """What the session has left, by all that is known here."""
         return time_left(self.clocks, limits, monotonic() + self._clock_offset)
 
+    def idle(self) -> float:
+        """How long ago the last activity was that is known here, in seconds."""
+        return max(0.0, monotonic() + self._clock_offset - self.clocks.active)
+
     def stored_left(self) -> float:
         """How long until the deadline that the store knows, in seconds."""
         return self.stored_deadline - monotonic()
@@ -94,6 +125,11 @@ class OpenSession:
         """Take in a sign of life; by how much the deadline is ahead of what the store knows."""
         self.clocks = renewed(self.clocks, sign, monotonic() + self._clock_offset)
         return deadline(self.clocks, limits)[0] - self._clock_offset - self.stored_deadline
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody here is to hear of it."""
+        return bool(self.pages or self.bonds)
 
     def push(self, frame: str) -> None:
         """Send a frame to all pages that are accepted."""

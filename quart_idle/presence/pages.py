@@ -17,6 +17,7 @@ from ..servers import stopping
 from ..stores.asking import ask
 from ..stores.base import Ended, Live, Record
 from ..tasks import Tasks
+from .bonds import Bonds
 from .deadlines import Deadlines
 from .open_session import OpenSession, Page
 from .stored import StoredSessions
@@ -42,6 +43,7 @@ class Pages:
 
     Attributes:
         tasks: what is under way for a page that waits for the store.
+        bonds: what else ends with a session.
     """
 
     def __init__(self, settings: Settings, renewals: Renewals, stored: StoredSessions) -> None:
@@ -53,32 +55,46 @@ class Pages:
         self._is_stopping: Callable[[], bool] | None = None
         self.tasks = Tasks()
         self._wheel: Wheel[Page] = Wheel(
-            settings.ping_interval, self._ping, self._send_away, self._server_stops
+            settings.ping_interval, self._ping, self._send_away, self.server_stops
         )
         self._deadlines = Deadlines(
             settings.limits, renewals, stored, self.tasks, self._ping, self.tell
         )
+        self.bonds = Bonds(settings, renewals, stored, self)
 
     # Coming and going.
 
     def join(self, id: str, send: ASGISendCallable) -> Page:
         """A page of a session has come. It counts, and hears of an end, before it is accepted."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:  # a test client's earlier loop is gone, with its pages
-            self._loop, self._is_stopping = loop, None
-            self._sessions.clear()
-            self._wheel.forget()
-        if self._is_stopping is None:
-            self._is_stopping = stopping(send)
-        session = self._sessions.get(id)
-        if session is None:
-            session = self._sessions[id] = OpenSession(id)
-        elif len(session.pages) >= _MOST_PAGES:
+        session = self.watch(id, send)
+        if len(session.pages) >= _MOST_PAGES:
             self.close(session.pages[0], protocol.TRY_AGAIN, "too many pages of the session")
         page = Page(session, send, self._wheel.pick())
         session.pages += (page,)
         self._wheel.add(page, page.slot)
         return page
+
+    def watch(self, id: str, send: ASGISendCallable | None = None) -> OpenSession:
+        """A session that is told of from now on."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # a test client's earlier loop is gone, with its pages
+            self._loop, self._is_stopping = loop, None
+            self._sessions.clear()
+            self._wheel.forget()
+            self.bonds.forget()
+        if self._is_stopping is None and send is not None:
+            self._is_stopping = stopping(send)
+        session = self._sessions.get(id)
+        if session is None:
+            session = self._sessions[id] = OpenSession(id)
+        return session
+
+    def unwatch(self, session: OpenSession) -> None:
+        """Somebody has left a session: nothing is to be told of it, if it was the last."""
+        if not session.is_watched:
+            self._deadlines.disarm(session)
+            if self._sessions.get(session.id) is session:
+                del self._sessions[session.id]
 
     def leave(self, page: Page) -> None:
         """The page does not count any more; it may be told so still."""
@@ -87,10 +103,7 @@ class Pages:
         session = page.session
         session.pages = tuple(other for other in session.pages if other is not page)
         self._renewals.release(session.id)
-        if not session.pages:
-            self._deadlines.disarm(session)
-            if self._sessions.get(session.id) is session:
-                del self._sessions[session.id]
+        self.unwatch(session)
 
     def close(self, page: Page, code: int, reason: str) -> None:
         """Send a page away."""
@@ -113,17 +126,19 @@ class Pages:
             for page in session.pages:
                 self._send_away(page)
         self._wheel.stop()
+        self.bonds.close_all()
 
     def _send_away(self, page: Page) -> None:
         self.close(page, protocol.GOING_AWAY, "the server stops")
 
-    def _server_stops(self) -> bool:
+    def server_stops(self) -> bool:
+        """Whether the server has been told to stop, and waits for its connections."""
         return self._is_stopping is not None and self._is_stopping()
 
     # What became of a session.
 
     def tell(self, id: str, outcome: Live | Record | Ended | None) -> None:
-        """Take in what the store said of a session; if it is over, its pages are sent away."""
+        """Take in what the store said of a session; if it is over, so are its pages and bonds."""
         session = self._sessions.get(id)
         if session is None:
             return
@@ -131,6 +146,7 @@ class Pages:
             self._renewals.forget(id)
             for page in session.pages:
                 self.close_as(page, outcome)
+            self.bonds.tell_end(session, outcome)
             return
         self._deadlines.learn(session, outcome)
         if self._deadlines.take_back_warning(session):
@@ -147,6 +163,18 @@ class Pages:
         outcome = (await ask(renewing, self._settings.patience)).get(id)
         self.tell(id, outcome)
         return outcome
+
+    def note(self, session: OpenSession, sign: SignOfLife) -> None:
+        """Note a sign of life; it is written only if it moves the deadline by much.
+
+        Until then it is held back: what a worker that is killed takes with it is small beside the
+        session's time, and an open page costs the store next to nothing. But where the store may
+        have ended the session without this worker's hearing of it, writing is a way to ask.
+        """
+        told = session.clocks.paged or not sign.paged  # the store knows of the page
+        moves_little = session.renew(sign, self._settings.limits) < session.hold_below
+        hold = told and moves_little and self._settings.store.hears(session.learned)
+        self._renewals.note(session.id, sign, left=session.stored_left(), hold=hold)
 
     # What pages are told unasked.
 

@@ -7,16 +7,16 @@ import logging
 from contextlib import suppress
 from typing import Any, Final
 
-from hypercorn.typing import ASGISendCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 
 from .. import protocol
 from ..servers import decline_compression
 
 #: How long a page may take to answer a close frame, in seconds.
 CLOSE_TIMEOUT: Final = 5.0
-# The same where its connection is shared: the frame may have to wait there for downloads, and the
-# end of the coroutine gives nothing back.
-_CLOSE_TIMEOUT_SHARED: Final = 60.0
+#: The same where its connection is shared: the frame may have to wait there for downloads, and the
+#: end of the coroutine gives nothing back.
+CLOSE_TIMEOUT_SHARED: Final = 60.0
 # How many frames wait for a page to read, at most.
 _MOST_QUEUED: Final = 16
 
@@ -86,7 +86,7 @@ class Sender:
         self._put({"type": "websocket.close", "code": code, "reason": reason})
         # Until the page's own close frame has come: hypercorn cuts an HTTP/2 connection, with all
         # that is on its way there, when one comes for a socket whose coroutine has ended.
-        timeout = _CLOSE_TIMEOUT_SHARED if self.connection_shared else CLOSE_TIMEOUT
+        timeout = CLOSE_TIMEOUT_SHARED if self.connection_shared else CLOSE_TIMEOUT
         with suppress(RuntimeError):  # it has ended already
             self.close_timeout.reschedule(asyncio.get_running_loop().time() + timeout)
 
@@ -111,3 +111,11 @@ class Sender:
             _log.debug("a page could not be sent to: %r", error)
             self._queue = ()
         self._sending = None
+
+
+async def read_away(receive: ASGIReceiveCallable) -> None:
+    """Read what still comes on a socket that is closed, until the other side has answered that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            while (await receive())["type"] != "websocket.disconnect":
+                pass

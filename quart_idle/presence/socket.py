@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
 from typing import Final
 
 from hypercorn.typing import (
@@ -18,14 +16,12 @@ from .. import protocol
 from ..config import Settings
 from ..exceptions import FrameError, StoreUnavailable
 from ..origins import from_own_page, user_mismatch
-from ..policy import SignOfLife
 from ..reasons import UNKNOWN
-from ..renewals import Renewals
 from ..stores.base import Record
 from .activity import ACTIVE_NOW, SEEN_NOW, sign_of_life
 from .open_session import OpenSession, Page
 from .pages import Pages
-from .sending import CLOSE_TIMEOUT
+from .sending import read_away
 from .stored import StoredSessions
 
 # Frames that a page may send between two pings.
@@ -40,16 +36,12 @@ class PageSocket:
 
     Args:
         settings: the application's settings, with the store.
-        renewals: where signs of life go.
         stored: asks the store.
         pages: where a page is while its socket is open.
     """
 
-    def __init__(
-        self, settings: Settings, renewals: Renewals, stored: StoredSessions, pages: Pages
-    ) -> None:
+    def __init__(self, settings: Settings, stored: StoredSessions, pages: Pages) -> None:
         self._settings = settings
-        self._renewals = renewals
         self._stored = stored
         self._pages = pages
 
@@ -76,11 +68,11 @@ class PageSocket:
                         self._take_frame(page, message)
             if page.goodbye is None and not page.unanswered:
                 # The page was there until now.
-                self._note(page.session, SEEN_NOW)
+                self._pages.note(page.session, SEEN_NOW)
         except TimeoutError:
             # Hypercorn tells a socket's end to the queue that was read here, and waits until it
             # takes it: one that a flood has filled is to be read until then.
-            self._pages.tasks.start(_read_away(receive))
+            self._pages.tasks.start(read_away(receive))
         finally:
             self._pages.leave(page)
             page.stop()
@@ -118,7 +110,7 @@ class PageSocket:
 
     def _greet(self, page: Page) -> None:
         session = page.session
-        self._note(session, SEEN_NOW)
+        self._pages.note(session, SEEN_NOW)
         page.push(self._pages.state(session))
         if session.warned:
             page.push(protocol.warn(session.left(self._settings.limits)))
@@ -141,25 +133,13 @@ class PageSocket:
             return
         if isinstance(frame, protocol.Pong):
             page.unanswered = 0
-            self._note(page.session, sign_of_life(frame, self._settings.keepalive))
+            self._pages.note(page.session, sign_of_life(frame, self._settings.keepalive))
         else:
             if page.wants is None or isinstance(frame, protocol.Extend):
                 page.wants = frame
             if not page.answering:
                 page.answering = True
                 self._pages.tasks.start(self._answer(page))
-
-    def _note(self, session: OpenSession, sign: SignOfLife) -> None:
-        """Note a sign of life; it is written only if it moves the deadline by much.
-
-        Until then it is held back: what a worker that is killed takes with it is small beside the
-        session's time, and an open page costs the store next to nothing. But where the store may
-        have ended the session without this worker's hearing of it, writing is a way to ask.
-        """
-        paged = session.clocks.paged
-        moves_little = session.renew(sign, self._settings.limits) < session.hold_below
-        hold = paged and moves_little and self._settings.store.hears(session.learned)
-        self._renewals.note(session.id, sign, left=session.stored_left(), hold=hold)
 
     async def _answer(self, page: Page) -> None:
         """Answer what the page wants; what it wants in the meantime is answered together."""
@@ -179,10 +159,3 @@ class PageSocket:
             self._pages.close(page, *_STORE_DOWN)
         finally:
             page.answering = False
-
-
-async def _read_away(receive: ASGIReceiveCallable) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            while (await receive())["type"] != "websocket.disconnect":
-                pass

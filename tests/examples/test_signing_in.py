@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 from quart.typing import TestClientProtocol as Client
 
@@ -143,6 +146,19 @@ async def test_a_socket_whose_session_ended_writes_nothing_and_is_over() -> None
         # Not each release's test client tells of a close.
         await until(lambda: vars(socket)["_task"].done())
     assert (await client.get("/")).status_code == 302
+
+
+async def test_a_bound_socket_is_closed_when_its_user_signs_out_elsewhere() -> None:
+    client = await signed_in()
+    elsewhere = copied(client)
+    async with client.websocket("/clock") as socket:
+        assert len(str(await socket.receive())) == len("12:34:56")
+        await elsewhere.post("/sign-out")
+        async with asyncio.timeout(3):
+            # Not each release's test client tells of a close in the same way.
+            with suppress(Exception):
+                while True:
+                    await socket.receive()
 
 
 async def test_a_key_of_the_session_names_the_user_and_leaves_by_being_deleted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,6 +28,8 @@ class Socket:
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_app.put_nowait({"type": "websocket.connect"})
         self.answers_close = True
+        #: How it was accepted.
+        self.accepted: dict[str, Any] | None = None
         #: The application's coroutine.
         self.running: asyncio.Future[None] | None = None
 
@@ -51,6 +53,7 @@ class Socket:
 
     async def asgi_send(self, message: dict[str, Any]) -> None:
         if message["type"] == "websocket.accept":
+            self.accepted = message
             return
         self._from_app.put_nowait(message)
         if message["type"] == "websocket.close" and self.answers_close:  # as a browser does
@@ -62,7 +65,13 @@ class Socket:
 
 @asynccontextmanager
 async def open_socket(
-    browser: Browser, query: str = "", *, http_version: str = "1.1", app: Any = None
+    browser: Browser,
+    query: str = "",
+    *,
+    http_version: str = "1.1",
+    app: Any = None,
+    path: str = "/_idle/presence",
+    subprotocols: Sequence[str] = (),
 ) -> AsyncIterator[Socket]:
     """A socket of this browser's, as a page of the application's own opens it.
 
@@ -74,8 +83,8 @@ async def open_socket(
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": http_version,
         "scheme": "ws",
-        "path": "/_idle/presence",
-        "raw_path": b"/_idle/presence",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
         "headers": [
@@ -85,7 +94,7 @@ async def open_socket(
         ],
         "client": ("127.0.0.1", 40_000),
         "server": ("localhost", 80),
-        "subprotocols": [],
+        "subprotocols": list(subprotocols),
         "extensions": {},
         "state": {},
     }

@@ -85,9 +85,12 @@ FLOORS = [
         "presence.stored",
         "presence.open_session",
         "presence.deadlines",
+        "presence.bonds",
         "presence.pages",
         "presence.socket",
+        "presence.connection",
         "presence",
+        "bound",
         "routes",
         "templates",
         "draft_view",
@@ -110,6 +113,7 @@ PURE = [
     *(f"stores.redis.{it}" for it in ("packing", "keys", "clock")),
 ]
 KNOW_QUART = {
+    "bound",
     "checks",
     "interface",
     "extension",
@@ -124,7 +128,16 @@ KNOW_REDIS = {
 }
 KNOW_ASGI = KNOW_QUART | {
     *("presence.sending", "presence.stored", "presence.open_session"),
-    *("presence.pages", "presence.socket", "routes", "bodies", "cookies", "origins"),
+    *(
+        "presence.pages",
+        "presence.bonds",
+        "presence.socket",
+        "presence.connection",
+        "routes",
+        "bodies",
+        "cookies",
+        "origins",
+    ),
 }
 
 

@@ -194,3 +194,15 @@ async def test_the_lifetime_counts_from_the_sign_in(site: MakeSite, clock: Any) 
     await browser.visit(regenerate)
     await clock.advance(101)
     assert (await browser.visit(why)).value == "lifetime"
+
+
+@pytest.mark.parametrize("change", [regenerate, sign_in("grace")], ids=["token", "user"])
+async def test_a_request_that_changes_the_token_is_activity_like_any_other(
+    site: MakeSite, clock: Clock, change: Do
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in(a=1)
+    await clock.advance(50 * MINUTE)
+    await browser.visit(change)
+    await clock.advance(50 * MINUTE)
+    assert (await browser.visit(look, "/passive/above")).value == {"a": 1}
