@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import pages, requests, restart, sockets, store, ways
+from . import pages, requests, restart, sockets, store, users, ways
 
 _PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets", "redis", "hiredis")
 _TABLES = {
@@ -17,6 +17,7 @@ _TABLES = {
     "profile": requests.profile,
     "sockets": sockets.main,
     "store": store.main,
+    "users": users.main,
     "ways": ways.main,
     "pages": pages.main,
     "10000": pages.many,

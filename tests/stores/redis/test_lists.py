@@ -212,6 +212,22 @@ async def test_on_a_cluster_too_but_for_who_joined_within_the_hour(
             assert 0 < client.ttl(key) <= 3600
 
 
+@pytest.mark.parametrize("where", ["alone", "cluster"])
+async def test_what_a_killed_worker_left_in_a_list_goes_when_the_list_is_read(
+    server: RedisServer, running_cluster: Cluster, where: str
+) -> None:
+    nodes = [server] if where == "alone" else running_cluster.nodes[:3]
+    url = server.url if where == "alone" else running_cluster.url
+    async with opened(url) as store:
+        await store.create("aaone", change(user_id="ada"))
+        (key,) = (key for key in keys(*nodes) if not key.endswith(b":joining"))
+        node = nodes[0 if where == "alone" else running_cluster.owner(key)]
+        with node.client as client:
+            client.zadd(key, {"aaghost": 1e9})
+            assert await listed(store) == ["aaone"]
+            assert client.zrange(key, 0, -1) == [b"aaone"]
+
+
 @pytest.fixture(scope="module")
 def standing(
     tmp_path_factory: pytest.TempPathFactory,
