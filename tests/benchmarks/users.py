@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -133,14 +134,15 @@ async def _lists(server: RedisServer) -> None:
 
 
 async def _pages(server: RedisServer, folder: Path) -> None:
-    settings = {"store": server.url, "timeout": 600}
+    settings = {"store": server.url, "timeout": 1200, "ping_interval": 300}
+    context = ssl.create_default_context()  # or each client makes one
     workers = [start("tests.helpers.app:app", folder, settings) for _ in range(2)]
     try:
         users: list[tuple[Server, httpx.AsyncClient]] = []
         pages: list[websockets.ClientConnection] = []
 
         async def open_page(worker: Server) -> None:
-            user = httpx.AsyncClient(base_url=worker.url, timeout=30)
+            user = httpx.AsyncClient(base_url=worker.url, timeout=30, verify=context)
             await user.post("/sign-in/ada")
             users.append((worker, user))
             page = await presence(worker, user, max_queue=None, open_timeout=30)

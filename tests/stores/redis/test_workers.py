@@ -124,6 +124,7 @@ async def test_the_end_of_all_reaches_a_user_s_pages_on_every_host_within_a_seco
     ):
         for page in (one, two_, three, kept):
             await frame(page, "state")
+        await asyncio.sleep(1.2)  # that they came is written: they would hear by that
         response = await own.post("/sign-out-everywhere/ada")
         assert response.json() == {"ended": 2}
         for page in (one, two_, three):
