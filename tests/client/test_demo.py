@@ -75,7 +75,7 @@ async def test_in_the_demo_an_untouched_page_is_warned_and_ended_in_activity_mod
     page = await demo_sign_in(browser, server.url, "activity")
     await expect(prompt_in(page)).to_be_visible()
     # In the demo's own colours and name, in light and dark.
-    look = prompt_in(page).get_by_role("button")
+    look = prompt_in(page).get_by_role("button").first
     await expect(look).to_have_css("background-color", "rgb(66, 70, 209)")
     await expect(prompt_in(page)).to_contain_text("quart-idle demo")
     await expect(cover_in(page)).to_be_visible()
