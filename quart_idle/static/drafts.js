@@ -82,7 +82,7 @@ async function post(draft) {
  * @param {Iterable<string>} pages addresses at which something may have been kept
  */
 function drop(form, pages) {
-  kept.noteGone(form);
+  kept.noteGone(form, unsaved.has(form));
   const sent = [...(session.keepsDrafts ? pages : [])].map((page) =>
     send("DELETE", "drafts", query({ page, form: nameOf(form) })).catch(() => {}),
   );

@@ -60,10 +60,17 @@ export function noteKept(form) {
   paint();
 }
 
-/** It was sent, or what is kept of it discarded. @param {HTMLFormElement} form */
-export function noteGone(form) {
-  typed.delete(form);
-  partly.delete(form);
+/**
+ * It was sent, or what was kept of it discarded.
+ * @param {HTMLFormElement} form
+ * @param {boolean} isTyped on, since then
+ */
+export function noteGone(form, isTyped) {
+  if (isTyped) typed.set(form, false);
+  else {
+    typed.delete(form);
+    partly.delete(form);
+  }
   paint();
 }
 

@@ -11,7 +11,7 @@ from playwright.async_api import Route, expect
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard, prompt_in
-from tests.helpers.typed import DRAFTS
+from tests.helpers.typed import DRAFTS, drafts, offer_in
 from tests.helpers.visits import end_by_time, sign_in
 from tests.helpers.waiting import until
 
@@ -70,3 +70,39 @@ async def test_nothing_is_said_of_what_is_not_kept(
         await end_by_time(browser, server.url)
     await expect(cover_in(page)).to_be_visible()
     await expect(cover_in(page).get_by_text(KEPT)).to_be_hidden()
+
+
+async def test_what_is_typed_on_after_an_offer_was_discarded_is_not_said_to_be_kept(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    await page.get_by_label("Text").fill("Dear Bob")
+    await page.goto(f"{server.url}/form")
+    await page.get_by_label("Text").fill("Dear Eve")
+    await page.evaluate(
+        """() => document.body.insertAdjacentHTML("beforeend",
+          "<form data-quart-idle-draft='other'><input name='other' aria-label='Other'></form>")"""
+    )
+    await page.get_by_label("Other").fill("other")
+    await offer_in(page).get_by_role("button", name="Discard").click()
+    browser.provoke("status of 503")
+
+    async def refuse(route: Route) -> None:
+        if '"form":"letter"' in (route.request.post_data or ""):
+            await route.fulfill(status=503)
+        else:
+            await route.continue_()
+
+    await page.route("**/drafts?*", refuse)
+    await browser.blank()  # in front of it: both are sent
+    await until(lambda: has_other(browser, server.url))
+    piece = "document.querySelector('quart-idle').shadowRoot.querySelector('[part=kept]')"
+    await page.wait_for_timeout(300)
+    await page.evaluate("dispatchEvent(new Event('beforeprint'))")  # for which the client is there
+    assert await page.evaluate(f"{piece}.style.visibility") == "hidden"
+
+
+async def has_other(browser: Browser, url: str) -> bool:
+    return any(draft["form"] == "other" for draft in await drafts(browser, url))
