@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from quart import Response, websocket
 
 from tests.helpers.handlers import Do, session
-from tests.helpers.site import MakeSite, Site
+from tests.helpers.site import Browser, MakeSite, Site
+from tests.helpers.sockets import Closed, Socket, open_socket
 
 
 @dataclass
@@ -76,3 +78,15 @@ def bound_site_maker(site: MakeSite) -> MakeBoundSite:
         return here
 
     return make
+
+
+def bound(browser: Browser, path: str = "/bound", **options: Any) -> Any:
+    """A bound socket of a browser's."""
+    return open_socket(browser, path=path, **options)
+
+
+async def goodbye(socket: Socket) -> tuple[int, str]:
+    """The code and reason that it is closed with, as the next that comes."""
+    with pytest.raises(Closed) as closed:
+        await socket.receive()
+    return closed.value.code, closed.value.reason
