@@ -212,8 +212,8 @@ function fail() {
   tick();
 }
 
-// If it does not come, the cover's button leads away; whether its user is back, the page still asks
-// when it gets the focus.
+// If it does not come, the cover's button leads away, and not before that is known. Whether its
+// user is back, the page still asks when it gets the focus.
 async function loadSigning() {
   signing = await import("./signing.js").catch(() => undefined);
   if (session.isOver) signing?.sayWhy(session.endReason);
@@ -224,10 +224,12 @@ function loadAnew() {
   else location.replace(location.pathname + location.search);
 }
 
-function signIn() {
+async function signIn() {
+  await loadSigning();
   const url = session.tag?.signInUrl;
-  if (session.endReason === "switched" || !url) loadAnew();
-  else if (session.isOverForGood || !signing?.openWindow(url)) location.assign(url);
+  if (signing) signing.signIn(url);
+  else if (url) location.assign(url);
+  else loadAnew();
 }
 
 function tick() {

@@ -37,11 +37,17 @@ const OURS = new URL("..", import.meta.url).href;
 let popup = null;
 let openedAt = -Infinity;
 
+/** @param {string} [url] of the sign-in page */
+export function signIn(url) {
+  if (session.endReason === "switched" || !url) loadAnew();
+  else if (session.isOverForGood || !openWindow(url)) location.assign(url);
+}
+
 /**
- * @param {string} url of the sign-in page
+ * @param {string} url
  * @returns whether there is a window
  */
-export function openWindow(url) {
+function openWindow(url) {
   try {
     popup = open(url, "quart-idle", "width=480,height=640");
     if (popup?.closed === false) {

@@ -91,6 +91,27 @@ async def test_where_a_window_is_blocked_the_button_leads_to_the_sign_in_page(
     await page.wait_for_url("**/sign-in")
 
 
+async def test_the_button_waits_for_what_opens_the_window_and_leads_nowhere_before(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    page = await open_letter(browser, server.url)
+    await page.get_by_label("Search").fill("unsaved")
+    held: list[Route] = []
+    await page.route("**/signing.js", lambda route: held.append(route))
+    await end_by_time(browser, server.url)
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
+    await until(lambda: held)
+    await asyncio.sleep(0.3)
+    assert page.url.endswith("/letter")
+    async with page.expect_popup() as opened:
+        for route in held:
+            await route.continue_()
+    await sign_in_at(await opened.value, "ada")
+    await expect(cover_in(page)).to_be_hidden()
+    await expect(page.get_by_label("Search")).to_have_value("unsaved")
+
+
 async def test_a_sign_in_that_takes_minutes_is_waited_for(
     serve_pages: Serve, browser: Browser
 ) -> None:
