@@ -110,16 +110,20 @@ class Browser:
 async def chromium(folder: Path, *flags: str) -> AsyncIterator[Browser]:
     """Start the browser, with more flags than usual if there are any, and end it.
 
-    All that it writes is in this folder: when it is killed, it leaves things behind.
+    What it writes is in this folder, since it leaves things behind when it is killed; but for a
+    socket, whose path may not be long.
     It is started here, not by Playwright: that would keep every tab visible, and turn off the
     throttling of hidden ones, their freezing and the back/forward cache.
     """
     program = shutil.which("chromium")
     assert program, "the browser tests need Chromium: apt-get install chromium"
-    with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as profile:
+    with (
+        TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as profile,
+        TemporaryDirectory(ignore_cleanup_errors=True) as short,
+    ):
         process = await asyncio.create_subprocess_exec(
             *(program, *_FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
-            env={**os.environ, "TMPDIR": profile},
+            env={**os.environ, "TMPDIR": short},
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
