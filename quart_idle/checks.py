@@ -11,6 +11,7 @@ from quart import Quart
 from quart.sessions import SecureCookieSessionInterface, SessionInterface
 from quart.wrappers import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import MapAdapter, RequestRedirect
 
 from .config import DEFAULT_KEY_PREFIX, Settings
 from .stores.asking import ask
@@ -69,7 +70,8 @@ def check_start(
             *(name, path, domain),
         )
     url = settings.sign_out_url
-    if url and not urlsplit(url).netloc and takes_post(app, url) is False:
+    urls = app.url_map.bind(app.config["SERVER_NAME"] or "localhost")
+    if url and not urlsplit(url).netloc and takes_post(urls, urlsplit(url).path) is False:
         _log.warning(
             "QUART_IDLE_SIGN_OUT_URL is %r, whose view takes no POST, so the prompt goes there by "
             "GET: have it take POST, and sign out by forms, since browsers fetch links ahead, and "
@@ -79,17 +81,19 @@ def check_start(
     _tell_times(app, settings)
 
 
-def takes_post(app: Quart, url: str) -> bool | None:
+def takes_post(urls: MapAdapter, path: str) -> bool | None:
     """Whether the view of an address takes POST; None: the application has no view for it.
 
     Args:
-        app: the application.
-        url: a path, with or without a query.
+        urls: the application's, as a host has them.
+        path: below where the application is mounted.
     """
     try:
-        app.url_map.bind("localhost").match(urlsplit(url).path, "POST")
+        urls.match(path, "POST")
     except MethodNotAllowed:
         return False
+    except RequestRedirect:  # to the same with a slash: what is sent again is the POST
+        return True
     except HTTPException:
         return None
     return True

@@ -37,7 +37,16 @@ UNKNOWN: Final = "unknown"
 #: Another user has the session now: what a page of the one before is told. No session ends by it.
 SWITCHED: Final = "switched"
 
-REASONS: Final = (*BY_TIME, SIGNED_OUT, LIMIT, SWITCHED, REGENERATED, UNKNOWN)
+REASONS: Final = (
+    *BY_TIME,
+    SIGNED_OUT,
+    SIGNED_OUT_EVERYWHERE,
+    ENDED_FROM_ELSEWHERE,
+    LIMIT,
+    SWITCHED,
+    REGENERATED,
+    UNKNOWN,
+)
 
 
 def check_reason(reason: object) -> None:

@@ -97,12 +97,14 @@ def _client(
 def _sign_out_method(url: str | None) -> str | None:
     """How the prompt signs out: "post" where a view of the application's takes it, else by GET.
 
-    What may be another server's is left as it is.
+    What may be another server's, or another application's beside this one, is left as it is.
     """
-    if not url or urlsplit(url).netloc:
+    start = request.root_path + "/"
+    if not url or urlsplit(url).netloc or not url.startswith(start):
         return None
-    path = url.removeprefix(request.root_path)
-    return "post" if takes_post(current(current_app), path) else None
+    urls = current(current_app).create_url_adapter(current(request))
+    path = urlsplit(url).path[len(start) - 1 :]
+    return "post" if urls is not None and takes_post(urls, path) else None
 
 
 class _KeysFirst:

@@ -59,6 +59,7 @@ export function keep() {
     const done = keepOne(form).catch(() => {
       hasFailed = true;
       unsaved.add(form);
+      kept.noteGone(form, true);
     });
     keeping = Promise.all([keeping, done]);
   }
@@ -153,6 +154,8 @@ function show(form, draft) {
     (await restore(form, draft.fields))?.focus();
   };
   const discard = () => {
+    // What was typed since was kept in its place.
+    if (addresses.has(form)) unsaved.add(form);
     const dropped = drop(form, [draft.page]);
     bar.say(wording.discarded, [
       [wording.undo, () => undo(dropped)],

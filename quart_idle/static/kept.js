@@ -3,6 +3,7 @@
 import { native, on, page } from "./browser.js";
 import { add, cover, prompt, put } from "./dialogs.js";
 import { fieldsOf } from "./fields.js";
+import { nameOf } from "./forms.js";
 import { session } from "./session.js";
 
 /** Forms that were typed into, and whether the server has it. @type {Map<any, boolean>} */
@@ -26,6 +27,14 @@ let sentence = "";
 export function start(text) {
   sentence = text;
   on(page, "quart-idle:ended", paint);
+  // Of what is in no marked form the server has nothing.
+  on(page, "input", (event) => {
+    /** @type {any[]} */
+    const path = event.composedPath();
+    if (path.some((node) => nameOf(native(node).form ?? node))) return;
+    typed.set(page.body, false);
+    paint();
+  });
 }
 
 function paint() {
@@ -37,6 +46,9 @@ function paint() {
     put(piece, isTyped ? sentence : "");
     // It has its place before the server has answered: no button moves.
     piece.style.visibility = isKept ? "" : "hidden";
+    const { status, element } = piece.parentNode === prompt.element ? prompt : cover;
+    // What is referred to is read out though it is hidden.
+    element.setAttribute("aria-describedby", isKept ? `${status.id} ${piece.id}` : status.id);
   }
 }
 

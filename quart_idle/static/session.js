@@ -138,6 +138,7 @@ function hear({ extendable, ...frame }) {
   session.told = { ...session.told, ...frame, total: lifetimeEnd && Math.round(lifetimeEnd - now) };
   const warning = (session.told.warning ??= Math.min(120000, left / 2));
   session.isUnreachable = false;
+  clearTimeout(announceTimer);
   if (session.phase !== "warned") session.phase = "live";
   signing?.stop();
   if (left > 0) cover.hide();
@@ -228,8 +229,7 @@ async function signIn() {
   await loadSigning();
   const url = session.tag?.signInUrl;
   if (signing) signing.signIn(url);
-  else if (url) location.assign(url);
-  else loadAnew();
+  else location.assign(url ?? location.pathname + location.search);
 }
 
 function tick() {

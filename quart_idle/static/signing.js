@@ -15,6 +15,8 @@ const wording = {
   "by closed": "For your security, because all pages were closed.",
   "by limit": "You signed in on another device, and the number of devices is limited.",
   "by signed out": "You signed out, perhaps in another tab.",
+  "by signed out everywhere": "You were signed out everywhere.",
+  "by ended from elsewhere": "You were signed out from another device.",
   "by switched": "Somebody else signed in, perhaps in another tab.",
   "by regenerated": "Please sign in again.",
   "by unknown": "Please sign in again.",
@@ -33,6 +35,7 @@ export function sayWhy(reason) {
 
 const OURS = new URL("..", import.meta.url).href;
 
+let isGoodbyeShown = false;
 /** @type {Window | null} */
 let popup = null;
 let openedAt = -Infinity;
@@ -97,6 +100,7 @@ export function stop() {
   popup?.close();
   popup = null;
   openedAt = -Infinity;
+  isGoodbyeShown = false;
 }
 
 // --- In front of the page
@@ -139,8 +143,8 @@ function offerSignOut({ signOutUrl, signOutMethod } = {}) {
 }
 
 offerSignOut(session.tag);
-
-let isGoodbyeShown = false;
+// Something may have been opened before this was loaded.
+stayOnTop();
 
 /**
  * Whether the page says by itself that its user has signed out: it has put the answer to a request
@@ -153,12 +157,15 @@ export function isGoodbye() {
     ({ initiatorType, startTime, name }) =>
       /^(fetch|xmlhttprequest)$/.test(initiatorType) &&
       startTime >= click.at &&
+      startTime < click.at + 1000 &&
       !name.startsWith(OURS),
   );
-  // Was one under way when the session ended? An answer that nobody has read is not listed. If all
-  // were over by then, what is there may be another page of the user's.
-  const lately = performance.now() - 2000;
-  const isAnswered = !requests[0] || requests.some(({ responseEnd }) => responseEnd > lately);
+  // Was what the click began under way when the session ended? An answer that nobody has read is
+  // not listed. If all was over by then, what is there may be another page of the user's.
+  const now = performance.now();
+  const isAnswered = requests[0]
+    ? requests.some(({ responseEnd }) => responseEnd > now - 2000)
+    : now - click.at < 3000;
   isGoodbyeShown = isByClick() && isAnswered && !click.content.some((node) => node.isConnected);
   return isGoodbyeShown;
 }

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
@@ -46,7 +46,9 @@ async def test_prompt_and_cover_say_that_what_was_typed_is_kept_once_the_server_
     await expect(cover_in(page).get_by_text(KEPT)).to_be_visible()
 
 
-@pytest.mark.parametrize("what", ["nothing", "a password, too", "refused", "another's"])
+@pytest.mark.parametrize(
+    "what", ["nothing", "a password, too", "refused", "in a form without a mark, too", "another's"]
+)
 async def test_nothing_is_said_of_what_is_not_kept(
     serve: Serve, browser: Browser, what: str
 ) -> None:
@@ -57,6 +59,12 @@ async def test_nothing_is_said_of_what_is_not_kept(
         await page.get_by_label("Text").fill("Dear Bob")
     if what == "a password, too":
         await page.get_by_label("Password").fill("secret")
+    if what == "in a form without a mark, too":
+        await page.evaluate(
+            """() => document.body.insertAdjacentHTML("beforeend",
+              "<form><textarea aria-label='Unmarked'></textarea></form>")"""
+        )
+        await page.get_by_label("Unmarked").fill("a long story")
     if what == "refused":
         browser.provoke("status of 503")
         await page.route("**/drafts?*", lambda route: route.fulfill(status=503))
@@ -67,6 +75,7 @@ async def test_nothing_is_said_of_what_is_not_kept(
         await sign_in(browser, server.url, "bob")
     else:
         await expect(prompt_in(page).get_by_text(KEPT)).to_be_hidden()
+        assert KEPT not in await read_out(page)
         await end_by_time(browser, server.url)
     await expect(cover_in(page)).to_be_visible()
     await expect(cover_in(page).get_by_text(KEPT)).to_be_hidden()
@@ -102,6 +111,50 @@ async def test_what_is_typed_on_after_an_offer_was_discarded_is_not_said_to_be_k
     await page.wait_for_timeout(300)
     await page.evaluate("dispatchEvent(new Event('beforeprint'))")  # for which the client is there
     assert await page.evaluate(f"{piece}.style.visibility") == "hidden"
+
+
+async def test_of_two_answers_the_later_one_says_whether_what_was_typed_is_kept(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve({"keepalive": "activity", "timeout": 600, **DRAFTS})
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    browser.provoke("status of 503")
+    held: list[Route] = []
+    refuse = False
+
+    async def hold(route: Route) -> None:
+        if route.request.method != "POST":
+            await route.continue_()
+        elif refuse:
+            await route.fulfill(status=503)
+        else:
+            held.append(route)
+
+    await page.route("**/drafts?*", hold)
+    for many, text in enumerate(("one", "one two"), 1):
+        await page.get_by_label("Text").fill(text)
+        await page.evaluate("dispatchEvent(new Event('beforeunload'))")  # it is sent
+        await until(lambda many=many: len(held) == many)  # type: ignore[misc]
+    refuse = True
+    async with page.expect_response("**/drafts?*"):
+        await held[0].continue_()
+    await held[1].fulfill(status=503)
+    await end_by_time(browser, server.url)
+    await expect(cover_in(page)).to_be_visible()
+    await expect(cover_in(page).get_by_text(KEPT)).to_be_hidden()
+
+
+async def read_out(page: Page) -> str:
+    """What is said of the dialog that opens, for those who do not see it."""
+    cdp = await page.context.new_cdp_session(page)
+    tree = await cdp.send("Accessibility.getFullAXTree")
+    await cdp.detach()
+    return " ".join(
+        node.get("description", {}).get("value", "")
+        for node in tree["nodes"]
+        if node.get("role", {}).get("value") in ("dialog", "alertdialog")
+    )
 
 
 async def has_other(browser: Browser, url: str) -> bool:

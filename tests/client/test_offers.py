@@ -112,6 +112,16 @@ async def test_an_offer_comes_back_where_a_script_takes_it_away_and_goes_with_it
     await expect(page.locator("quart-idle-draft")).to_have_count(0)
 
 
+# The last input stays as near as it was when the page began.
+STAND_STILL = """() => {
+  for (const clock of [performance, Date]) {
+    const { now } = clock;
+    const began = now.call(clock);
+    clock.now = () => (window.goesOn ? now.call(clock) : began);
+  }
+}"""
+
+
 async def test_an_offer_moves_nothing_away_from_under_a_pointer_that_is_in_use(
     serve: Serve, browser: Browser
 ) -> None:
@@ -119,12 +129,13 @@ async def test_an_offer_moves_nothing_away_from_under_a_pointer_that_is_in_use(
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/form")
     await page.get_by_label("Text").fill("Dear Eve")
+    await page.add_init_script(f"({STAND_STILL})()")
     async with page.expect_response("**/drafts?*"):
         await page.goto(f"{server.url}/form")
-    for at in range(10):
-        await page.mouse.move(100 + at, 100)
-        await page.wait_for_timeout(100)
-        assert not await page.locator("quart-idle-draft").count()
+    await page.mouse.move(100, 100)
+    await page.wait_for_timeout(1000)
+    assert not await page.locator("quart-idle-draft").count()
+    await page.evaluate("window.goesOn = true")
     await expect(offer_in(page)).to_be_visible()
 
 
@@ -143,3 +154,33 @@ async def _offered(serve: str, browser: Browser) -> tuple[Page, Locator]:
 
 async def _box(element: Locator) -> Any:
     return await element.bounding_box()
+
+
+async def test_what_was_typed_before_an_older_draft_is_discarded_is_kept(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/form")
+    await page.get_by_label("Text").fill("old")
+    other = await browser.blank()
+    await until(lambda: drafts(browser, server.url))
+    await page.bring_to_front()
+    await page.goto(f"{server.url}/form")
+    await expect(offer_in(page)).to_be_visible()
+    await page.get_by_label("Text").fill("new")
+    await other.bring_to_front()  # it is kept, in the place of the old
+    await until(lambda: has_draft(browser, server.url, "new"))
+    await page.bring_to_front()
+    await offer_in(page).get_by_role("button", name="Discard").click()
+    await until(lambda: has_none(browser, server.url))
+    await other.bring_to_front()
+    await until(lambda: has_draft(browser, server.url, "new"))
+
+
+async def has_draft(browser: Browser, url: str, text: str) -> bool:
+    return any(["text", text] in draft["fields"] for draft in await drafts(browser, url))
+
+
+async def has_none(browser: Browser, url: str) -> bool:
+    return not await drafts(browser, url)

@@ -106,6 +106,52 @@ async def test_a_page_that_was_put_in_place_before_an_end_elsewhere_is_covered(
     await expect(cover_in(page)).to_be_visible(timeout=2000)
 
 
+@pytest.mark.parametrize("asks", ["ahead", "all the time"])
+async def test_a_page_whose_requests_tell_nothing_of_a_click_is_covered_by_an_end_elsewhere(
+    serve_pages: Serve, browser: Browser, asks: str
+) -> None:
+    server = serve_pages({"timeout": 600})
+    page = await open_letter(browser, server.url)
+    await page.evaluate(
+        """(asks) => {
+          const text = async () => (await fetch("/untouched")).text();
+          const ahead = text(); // as Turbo does when a pointer is over a link
+          if (asks === "all the time") setInterval(text, 500);
+          document.querySelector("h1").onclick = async () => {
+            document.body.innerHTML = "<h1>Another letter of ada's</h1>" + (await ahead);
+          };
+        }""",
+        asks,
+    )
+    await page.wait_for_timeout(200)
+    await page.get_by_role("heading", level=1).click()
+    await expect(page.get_by_role("heading")).to_have_text("Another letter of ada's")
+    await asyncio.sleep(3)
+    await browser.post(f"{server.url}/sign-out")
+    await expect(cover_in(page)).to_be_visible(timeout=2500)
+
+
+async def test_who_is_back_within_the_second_is_neither_covered_nor_led_away(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600, "expired_url": "/untouched?expired"})
+    page = await open_letter(browser, server.url)
+    await page.get_by_role("heading", level=1).click()
+    await browser.post(f"{server.url}/sign-out?reason=unknown")
+    await until(lambda: heard(page, "ended"))
+    states = len(await heard(page, "state"))
+    await browser.post(f"{server.url}/sign-in/ada")
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await until(lambda: has_heard_more(page, states))
+    await asyncio.sleep(1.5)
+    assert page.url.endswith("/letter")
+    assert await on_top(page) != "quart-idle"
+
+
+async def has_heard_more(page: Page, states: int) -> bool:
+    return len(await heard(page, "state")) > states
+
+
 # Notes whether a page is covered once it knows of the end.
 NOTE = """document.addEventListener("quart-idle:ended", () => setTimeout(() => {
   window.covered = Boolean(document.querySelector("quart-idle").shadowRoot

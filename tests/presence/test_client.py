@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quart import render_template_string
+from quart import Quart, render_template_string
 
 from examples.pages.languages import TEXTS as LANGUAGES
 from examples.pages.languages import app as languages
+from quart_idle import QuartIdle
 from quart_idle.templates import TEXTS
 from tests.helpers.clock import Clock
-from tests.helpers.handlers import look
+from tests.helpers.handlers import look, session
 from tests.helpers.site import Browser, MakeSite, tag
 from tests.helpers.sockets import Closed, open_socket
 
@@ -73,6 +74,7 @@ async def test_the_service_s_name_is_handed_to_the_client(site: MakeSite) -> Non
         ("/out?all", ["POST"], "post"),
         ("/out", ["GET", "POST"], "post"),
         ("/out", ["GET"], None),
+        ("/slash", ["POST"], "post"),
         ("/elsewhere", ["POST"], None),
         ("https://id.example/out", ["POST"], None),
     ],
@@ -86,9 +88,32 @@ async def test_the_prompt_is_told_to_sign_out_by_post_where_a_view_takes_it(
         return ""
 
     here.app.add_url_rule("/out", view_func=out, methods=methods)
+    here.app.add_url_rule("/slash/", "slash", view_func=out, methods=methods)
     attributes = await tag(await here.signed_in())
     assert attributes["data-sign-out-url"] == url
     assert attributes.get("data-sign-out-method") == method
+
+
+@pytest.mark.parametrize("root", ["", "/mounted"])
+@pytest.mark.parametrize("path", ["", "/mounted"])
+async def test_the_view_that_signs_out_is_looked_for_at_the_request_s_host_and_below_its_root(
+    path: str, root: str
+) -> None:
+    app = Quart("tests", host_matching=True, static_host="app.example")
+    QuartIdle(app, sign_out_url=f"{path}/out")
+
+    async def page() -> str:
+        session.user_id = "ada"
+        return await render_template_string("{{ quart_idle() }}")
+
+    app.add_url_rule("/page", view_func=page, host="app.example")
+    app.add_url_rule("/out", "out", view_func=page, host="app.example", methods=["POST"])
+    client = app.test_client()
+    request = client.request(f"{root}/page", root_path=root, headers={"Host": "app.example"})
+    async with request as connection:
+        await connection.send_complete()
+    text = await (await connection.as_response()).get_data(as_text=True)
+    assert ('data-sign-out-method="post"' in text) is (path == root)
 
 
 async def test_a_page_of_nobody_s_keeps_no_drafts(site: MakeSite) -> None:
