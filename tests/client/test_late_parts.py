@@ -9,14 +9,14 @@ from playwright.async_api import Page, Route, expect
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import heard, on_top, prompt_in
-from tests.helpers.visits import WARNED_SOON, sign_in
+from tests.helpers.visits import sign_in
 from tests.helpers.waiting import until
 
 
 async def test_what_was_opened_before_the_client_could_see_to_it_is_behind_the_prompt_all_the_same(
     serve_pages: Serve, browser: Browser
 ) -> None:
-    server = serve_pages(WARNED_SOON)
+    server = serve_pages({"keepalive": "activity", "timeout": 63, "warning": 61})
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/letter")
     held: list[Route] = []
