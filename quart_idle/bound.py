@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
 from typing import Any, Final, TypeVar, cast
 
@@ -12,6 +12,7 @@ from quart.wrappers import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import protocol
+from .exceptions import ConfigError
 from .presence import AppRequest, AppSocket, Connection, Named
 from .quarts import current
 from .reasons import UNKNOWN
@@ -50,12 +51,44 @@ _Kind = TypeVar("_Kind", bound=Connection)
 
 def _connection(request: BaseRequestWebsocket, kind: type[_Kind]) -> _Kind:
     found = cast("Any", request.scope).get(CONNECTION)
+    if found is None:
+        raise RuntimeError(
+            "a bound view is called without a connection that could end: call it by a server, or "
+            "by app.test_client()"
+        )
     if not isinstance(found, kind):
         raise RuntimeError(  # noqa: TRY004  (it is no argument)
             "a view that is bound by one QuartIdle is of an application that has another: use "
             "`bound` of the application's own"
         )
     return found
+
+
+def check_order(app: quart.Quart, bound: Iterable[Callable[..., Any]]) -> None:
+    """See whether a view is bound above the decorator that routes it, where that does nothing.
+
+    Args:
+        app: the application.
+        bound: what `bind` made.
+
+    Raises:
+        ConfigError: one is.
+    """
+    routed = {id(call) for view in app.view_functions.values() for call in _calls(view)}
+    for call in bound:
+        view, *rest = _calls(call)
+        if id(view) not in routed and any(id(inner) in routed for inner in rest):
+            raise ConfigError(
+                f"@idle.bound stands above the decorator that routes {call.__qualname__}, where it "
+                "does nothing; put it below"
+            )
+
+
+def _calls(view: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """A function, and what it wraps."""
+    while view is not None:
+        yield view
+        view = getattr(view, "__wrapped__", None)  # type: ignore[assignment]
 
 
 def _named(session: Any) -> Named:
@@ -69,7 +102,7 @@ def _named(session: Any) -> Named:
     ended = session.ended
     superseded = session._life.state is State.SUPERSEDED
     code = protocol.TOKEN_CHANGED if superseded else protocol.ENDED
-    return Named(session._life.stored_id, code, ended or UNKNOWN)
+    return Named(session._life.stored_id if ended is None else None, code, ended or UNKNOWN)
 
 
 def _streams(response: Response | WerkzeugResponse) -> bool:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from quart import Quart, current_app
 
-from .bound import CONNECTION, bind
+from .bound import CONNECTION, bind, check_order
 from .checks import check_place, check_sharing, check_start
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
@@ -49,8 +49,8 @@ class QuartIdle:
 
     def __init__(self, app: Quart | None = None, **options: Unpack[Options]) -> None:
         self._options = options
-        # Whether any view is bound: an application that binds none is called as ever.
-        self._binds = False
+        # Views that are bound: an application that has none is called as ever.
+        self._bound: list[Callable[..., Any]] = []
         self._sessions: WeakKeyDictionary[Quart, Sessions] = WeakKeyDictionary()
         del options  # a traceback may show the variables: the store's URL can hold a password
         if app is not None:
@@ -91,7 +91,7 @@ class QuartIdle:
         app.extensions[_NAME] = self
         add_to_templates(app.jinja_env, settings, interface)
         routes = Routes(settings, presence)
-        answering = _answer_routes(app, settings, presence, routes, lambda: self._binds)
+        answering = _answer_routes(app, settings, presence, routes, lambda: bool(self._bound))
         if settings.drafts is not None:
             add_draft_view(app, settings, settings.drafts, presence)
 
@@ -100,6 +100,7 @@ class QuartIdle:
 
         @app.before_serving
         async def open() -> None:
+            check_order(app, self._bound)
             check_start(app, settings, interface, answering)
             if isinstance(settings.store, MemoryStore):
                 warn_of_siblings(app)
@@ -161,10 +162,11 @@ class QuartIdle:
             view: the view.
             activity: whether each message that comes on the socket is activity.
         """
-        self._binds = True
-        if view is not None:
-            return bind(view, activity=activity)
-        return partial(bind, activity=activity)
+        if view is None:
+            return partial(self.bound, activity=activity)
+        bound = bind(view, activity=activity)
+        self._bound.append(bound)
+        return bound
 
 
 def _answer_routes(

@@ -175,8 +175,9 @@ class QuartIdleSessionInterface(SessionInterface):
         return await self._sessions.end_all(user_id, keep=own.id, reason=reason)
 
     async def ended_wait(self, session: Session) -> str:
-        id = session._life.stored_id
-        return session.ended or UNKNOWN if id is None else await self._ended_wait(id)
+        ended, id = session.ended, session._life.stored_id
+        # An end that is to be saved yet is not waited for: whoever waits may be in its way.
+        return await self._ended_wait(id) if ended is None and id is not None else ended or UNKNOWN
 
     def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
         id = session._life.stored_id or ""

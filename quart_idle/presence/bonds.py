@@ -150,8 +150,10 @@ class Bonds:
 
     async def _follow(self, old: OpenSession) -> None:
         """The token was changed: go on with the session, if it is still the same user's."""
-        changed = await self._changed(old)
-        old.followed = False
+        try:
+            changed = await self._changed(old)
+        finally:
+            old.followed = False
         bonds, old.bonds = old.bonds or set(), None
         if changed is None:
             # It began anew, or has ended meanwhile: whoever comes back is told as who comes then.

@@ -21,7 +21,7 @@ from ..reasons import UNKNOWN
 from ..tasks import Tasks
 from .bonds import Bonds
 from .open_session import Bond
-from .sending import CLOSE_TIMEOUT, CLOSE_TIMEOUT_SHARED, read_away
+from .sending import CLOSE_TIMEOUT, CLOSE_TIMEOUT_SHARED, is_shared, read_away
 
 _log = logging.getLogger("quart_idle")
 _STORE_DOWN: Final = "the session store is not available"
@@ -119,6 +119,8 @@ class Connection:
 
     def _end(self, code: int, reason: str) -> None:
         """End it: whatever it waits for, the application is told that the client has left."""
+        if self.ended:
+            return
         self.ended = True
         self._goodbye = code, reason
         if self._receiving is not None:
@@ -140,7 +142,7 @@ class Connection:
 
     @property
     def _is_shared(self) -> bool:
-        return self._scope.get("http_version") == "2"
+        return is_shared(self._scope)
 
 
 class AppSocket(Connection):

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from typing import Any, Final
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 
 from .. import protocol
 from ..servers import decline_compression
@@ -21,6 +21,11 @@ CLOSE_TIMEOUT_SHARED: Final = 60.0
 _MOST_QUEUED: Final = 16
 
 _log = logging.getLogger("quart_idle")
+
+
+def is_shared(scope: WWWScope) -> bool:
+    """Whether a connection has other things to carry, as those of HTTP/2 and HTTP/3 have."""
+    return scope.get("http_version", "1.1") not in ("1.0", "1.1")
 
 
 class Sender:

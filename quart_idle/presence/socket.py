@@ -21,7 +21,7 @@ from ..stores.base import Record
 from .activity import ACTIVE_NOW, SEEN_NOW, sign_of_life
 from .open_session import OpenSession, Page
 from .pages import Pages
-from .sending import read_away
+from .sending import is_shared, read_away
 from .stored import StoredSessions
 
 # Frames that a page may send between two pings.
@@ -91,7 +91,7 @@ class PageSocket:
             page.close(*refusal)
         else:
             page = self._pages.join(id, send)
-        page.connection_shared = scope.get("http_version") == "2"
+        page.connection_shared = is_shared(scope)
         return page
 
     async def _read_session(self, page: Page, scope: WebsocketScope) -> None:

@@ -36,6 +36,20 @@ async def test_ended_wait_tells_a_task_of_one_s_own_why_the_session_is_over(
     assert (await stranger.visit(lambda session: session.ended_wait())).value == "unknown"
 
 
+async def test_ended_wait_does_not_wait_for_an_end_that_is_to_be_saved_after_it(
+    bound_site: MakeBoundSite,
+) -> None:
+    here = bound_site()
+    ada = await here.site.signed_in()
+
+    async def leave(session: Any) -> str:
+        session.end("by hand")
+        async with asyncio.timeout(10):
+            return str(await session.ended_wait())
+
+    assert (await ada.visit(leave)).value == "by hand"
+
+
 async def test_ended_wait_outlasts_faults_of_the_store_and_may_be_given_up(
     bound_site: MakeBoundSite, clock: Clock
 ) -> None:
