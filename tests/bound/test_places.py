@@ -68,4 +68,4 @@ async def test_a_bound_stream_without_a_connection_is_an_error_that_says_so() ->
     app.testing = True
     async with app.test_request_context("/stream"):
         with pytest.raises(RuntimeError, match="without a connection that could end"):
-            await app.full_dispatch_request()
+            await app.view_functions["stream"]()
