@@ -57,7 +57,6 @@ async def test_a_bound_stream_without_a_connection_is_an_error_that_says_so() ->
     app = Quart("tests")
     idle = QuartIdle(app)
 
-    @app.get("/stream")
     @idle.bound
     async def stream() -> Any:
         async def body() -> Any:
@@ -65,7 +64,6 @@ async def test_a_bound_stream_without_a_connection_is_an_error_that_says_so() ->
 
         return body()
 
-    app.testing = True
     async with app.test_request_context("/stream"):
         with pytest.raises(RuntimeError, match="without a connection that could end"):
-            await app.view_functions["stream"]()
+            await stream()
