@@ -123,9 +123,9 @@ class Lists:
         async def ask(keys: Sequence[bytes]) -> None:
             time, *answers = await self._calls.call("living", keys, name)
             for key, answer in zip(keys, answers, strict=True):
-                if isinstance(answer, bytes):
-                    id, place = places[key]
-                    found[id] = Listed(id, unpack_clocks(answer), place, float(time))
+                if isinstance(answer, list):
+                    clocks, id = answer[0], to_text(answer[1])
+                    found[id] = Listed(id, unpack_clocks(clocks), places[key][1], float(time))
                 elif answer and absent is not None:
                     absent.add(places[key][0])
 
@@ -135,7 +135,7 @@ class Lists:
         if gone:
             with suppress(StoreUnavailable):
                 await self._calls.call("forget", self._keys.user_list(user), name, *gone)
-        return [found[id] for id, _, _ in listed if id in found]
+        return sorted(found.values(), key=lambda one: one.place)
 
     async def end_some(
         self, user: str, keep: str | None, rest: Stretch | None, end: End
@@ -188,17 +188,23 @@ class Lists:
             if len(some) < MOST_AT_ONCE:
                 break
         absent: set[str] = set()
-        active = {one.id: one.clocks.active for one in await self._living(user, listed, absent)}
-        own = {place for other, place, _ in listed if other in (id, former)}
-        since = max(own, default=inf)
+        active = {one.place: one.clocks.active for one in await self._living(user, listed, absent)}
+        since = next((place for other, place, _ in listed if other == id), None)
+        if since is None:
+            return True  # whoever joined later has ended it: there will be none
+        if since in active:
+            return True  # it is asked for again
+        # A browser that signs in twice at once has one session.
+        ids = {id, former, await self._moved(former) if former else None}
+        own = {place for other, place, _ in listed if other in ids}
         # By place: one whose token is changing has two ids.
         others: dict[float, float] = {}
         abandoned: set[float] = set()
         for other, place, _ in listed:
-            if place in own:
+            if place in own or place > since:  # whoever joined later counts this one
                 continue
-            if other in active:
-                others[place] = active[other]
+            if place in active:
+                others[place] = active[place]
                 abandoned.discard(place)
             elif other in absent and place < since and place not in others:
                 if place < since - _JOINED_BEFORE:  # its worker was killed; if not, there is none
@@ -221,8 +227,13 @@ class Lists:
             last, kept = await self._calls.call("span", list_key, to_bytes(keep or ""))
             if keep is None or kept:
                 break
-            moved = await self._calls.call("moved", [self._keys.session(keep)])
-            if not isinstance(moved, bytes):
+            moved = await self._moved(keep)
+            if moved is None:
                 break
-            keep = to_text(moved)
+            keep = moved
         return Stretch(-inf, float(last), float(kept) if kept else None) if last else None
+
+    async def _moved(self, id: str) -> str | None:
+        """The id that a session has now, if another."""
+        moved = await self._calls.call("moved", [self._keys.session(id)])
+        return to_text(moved) if isinstance(moved, bytes) else None

@@ -94,7 +94,8 @@ end
 -- `again`: whether it may not be listed, since a worker of an earlier release wrote it.
 local function watch(key, index, c, place, again)
   local at = due(c)
-  redis.call('ZADD', index, exact(at), rest(key))
+  -- (On a cluster it joins its list again when it is looked at: before that is thrown away.)
+  redis.call('ZADD', index, exact(ALONE and at or math.min(at, now + TIMEOUT + ABANDONED)), rest(key))
   local gone = math.max(at, now) + (c.own > 0 and c.own or TIMEOUT) + ABANDONED
   redis.call('PEXPIREAT', key, string.format('%.0f', gone * 1000))
   local user = redis.call('HGET', key, USER)
@@ -189,11 +190,11 @@ local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key,
 
 --- create
 -- KEYS: the session, its index. ARGV: not after, how many sessions the user may have and who that is
--- (`make_room`), the change.
+-- (`make_room`), the change. One that is over stays so: this may be sent again.
 if late() then return LATE end
-if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1]) then return REFUSED end
 local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0}
-if redis.call('HEXISTS', KEYS[1], FENCED) == 1 then return packed(c) end
+if redis.call('HEXISTS', KEYS[1], REASON) == 1 then return packed(c) end
+if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1]) then return REFUSED end
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], CLOCKS, packed(c))
 watch(KEYS[1], KEYS[2], c)
@@ -232,14 +233,13 @@ if user and ALONE then
 elseif user and joined ~= ANYBODY and joined ~= user then
   return user
 end
+if redis.call('HEXISTS', KEYS[3], FENCED) == 1 then return 0 end
 if not make_room(ARGV[6], tonumber(ARGV[5]), KEYS[1]) then return REFUSED end
 apply(KEYS[1], KEYS[2], c, 7, true)
 if ended_for_nothing(KEYS[1], KEYS[2], mark) then return answered(LEFT_WITH_NOTHING) end
 if user and redis.call('HGET', KEYS[1], USER) == user then leave(user, id) end
-if redis.call('HEXISTS', KEYS[3], FENCED) == 0 then
-  redis.call('RENAME', KEYS[1], KEYS[3])
-  watch(KEYS[3], KEYS[4], c, place)
-end
+redis.call('RENAME', KEYS[1], KEYS[3])
+watch(KEYS[3], KEYS[4], c, place)
 if kind == SAME then
   finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id, SAVES_TO, new_id)
 else
@@ -435,12 +435,18 @@ return answer
 
 --- living flags=no-writes
 -- KEYS: sessions. ARGV: a user. Answers with the time, and the clocks of each that is alive and this
--- user's; with 1 for one that is not there, nor was.
+-- user's, and its id: its token alone may have changed since the list was read. With 1 for one that
+-- is not there, nor was.
 local answer = {exact(now)}
 for at, key in ipairs(KEYS) do
-  local c = alive(key)
-  if c and redis.call('HGET', key, USER) == ARGV[1] then
-    answer[at + 1] = packed(c)
+  local place, moved = key, redis.call('HGET', key, SAVES_TO)
+  while moved do
+    place = place_of(moved)
+    moved = redis.call('HGET', place, SAVES_TO)
+  end
+  local c = alive(place)
+  if c and redis.call('HGET', place, USER) == ARGV[1] then
+    answer[at + 1] = {packed(c), id_of(place)}
   else
     answer[at + 1] = 1 - redis.call('EXISTS', key)
   end

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
+from unittest.mock import AsyncMock, patch
 
 import pytest
 
 from quart_idle import StoreUnavailable, TooManySessions
+from quart_idle.policy import Limits
 from quart_idle.stores.base import Change, Ended, Record, SessionLimit
 from quart_idle.stores.redis import RedisStore
 from tests.helpers import killed_worker
@@ -20,7 +22,7 @@ from tests.helpers.redis_servers import Cluster, RedisServer, StandingTime, redi
 from tests.helpers.redis_stores import healed, opened
 from tests.helpers.tampered_store import Gate
 from tests.helpers.waiting import until
-from tests.store_contract import LIMITS, PAGE, change
+from tests.store_contract import LIMITS, PAGE, change, reason, record
 
 
 async def listed(store: RedisStore, user: str = "ada") -> list[str]:
@@ -51,16 +53,19 @@ def keys(*servers: RedisServer) -> set[bytes]:
 
 
 def hold(store: RedisStore, name: str) -> Gate:
-    """Hold a store's writes by this script."""
+    """Hold a store's calls by this script."""
     gate, calls = Gate(after=False), store._start().calls
-    write = calls.write
 
-    async def held(script: str, *arguments: Any) -> Any:
-        if script == name:
-            await gate.passed()
-        return await write(script, *arguments)
+    def held(way: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(script: str, *arguments: Any) -> Any:
+            if script == name:
+                await gate.passed()
+            return await way(script, *arguments)
 
-    calls.write = held  # type: ignore[method-assign, assignment]
+        return call
+
+    for name_of_way in ("call", "write"):
+        setattr(calls, name_of_way, held(getattr(calls, name_of_way)))
     return gate
 
 
@@ -136,6 +141,75 @@ async def test_on_a_cluster_a_sign_in_under_way_does_not_escape_the_end_of_all(
         assert await listed(other) == ["aalater"]
 
 
+@pytest.mark.parametrize("why", ["all", "one", "limit"])
+async def test_a_sign_in_that_is_sent_again_does_not_rise_after_its_end(
+    server: RedisServer, proxy: Proxy, stores: Stores, why: str
+) -> None:
+    store, other = await stores(proxy.port, 10.0), await stores(server.port)
+    await store.create("aawarm", change(user_id="bob"))  # its script is known
+    proxy.only = lambda link: not link.subscribed
+    proxy.back.stall()
+    signing_in = asyncio.ensure_future(store.create("aanew", change(user_id="ada")))
+    async with asyncio.timeout(5):
+        while not isinstance(await other.load("aanew"), Record):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    if why == "all":
+        assert await end_all(other) == {"aanew"}
+    elif why == "one":
+        assert await other.end("aanew", "stolen") == "aanew"
+    else:
+        await other.create("aanewer", by_ada(1, refuses=False))
+    sent = len(proxy.sent)
+    proxy.reset()
+    proxy.flow()
+    await signing_in
+    assert any(b"{aa}new" in piece for piece in proxy.sent[sent:])
+    found = await other.load("aanew")
+    assert isinstance(found, Ended)
+    assert found.reason == ("limit" if why == "limit" else "stolen")
+    assert await listed(other) == (["aanewer"] if why == "limit" else [])
+
+
+@pytest.mark.parametrize("where", ["alone", "cluster"])
+async def test_a_session_whose_token_changes_while_a_list_is_read_is_in_it(
+    server: RedisServer, running_cluster: Cluster, where: str
+) -> None:
+    url = server.url if where == "alone" else running_cluster.url
+    async with opened(url) as store, opened(url) as other:
+        await store.create("aaone", change(user_id="ada"))
+        await store.create("bbtwo", change(user_id="ada"))
+        gate = hold(store, "living")
+        reading = asyncio.ensure_future(listed(store))
+        await gate.reached.wait()
+        await other.regenerate("aaone", "aaone-2", change())
+        await other.regenerate("aaone-2", "aaone-3", change())
+        gate.open()
+        assert await reading == ["aaone-3", "bbtwo"]
+        assert await listed(other) == ["aaone-3", "bbtwo"]
+
+
+async def test_on_a_cluster_a_long_timeout_of_its_own_keeps_a_session_listed_though_a_worker_dies(
+    running_cluster: Cluster,
+) -> None:
+    limits = Limits(timeout=600.0, lifetime=None, closed_timeout=None, warning=60.0)
+    async with opened(running_cluster.url, limits=limits) as store:
+        await store.create("aaone", change(user_id="ada"))
+        lists = store._start().lists
+        with patch.object(lists, "_tidy", AsyncMock()):  # killed after the first write
+            await store.save("aaone", change(timeout=30 * 86_400.0))
+        until_gone = looked_at = 0.0
+        for node in running_cluster.nodes[:3]:
+            with node.client as client:
+                for key in client.keys("*"):
+                    if key.endswith(b":due"):
+                        ((_, at),) = client.zrange(key, 0, -1, withscores=True)
+                        looked_at = float(at)
+                    elif b":user:" in key and not key.endswith(b":joining"):
+                        until_gone = client.expiretime(key)
+        # Where it is looked at, it joins its list again.
+        assert 0 < looked_at < until_gone
+
+
 # How many sessions a user may have, over several workers.
 
 
@@ -182,6 +256,103 @@ async def test_on_a_cluster_a_sign_in_that_is_held_up_is_not_one_too_many(
         assert await listed(other) == ["aaheld" if refuses else "aaquick"]
         found = await store.load("aaquick" if refuses else "aaheld")
         assert found is None if refuses else isinstance(found, Ended) and found.reason == "limit"
+
+
+async def test_on_a_cluster_of_two_sign_ins_at_one_moment_the_later_one_goes_on(
+    running_cluster: Cluster,
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        gate = hold(store, "listed")  # it has joined
+        signing_in = asyncio.ensure_future(store.create("aaone", by_ada(1, refuses=False)))
+        await gate.reached.wait()
+        await other.create("bbtwo", by_ada(1, refuses=False))
+        gate.open()
+        await signing_in
+        assert await listed(other) == ["bbtwo"]
+        assert await reason(other, "aaone") == "limit"
+
+
+async def test_on_a_cluster_nobody_ends_a_sign_in_that_joined_later(
+    running_cluster: Cluster,
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        joined, read = hold(store, "listed"), hold(store, "living")
+        first = asyncio.ensure_future(store.create("aaone", by_ada(1, refuses=False)))
+        await joined.reached.wait()
+        gate = hold(other, "listed")
+        second = asyncio.ensure_future(other.create("bbtwo", by_ada(1, refuses=False)))
+        await gate.reached.wait()
+        joined.open()
+        await read.reached.wait()  # it knows of both
+        gate.open()
+        await second
+        read.open()
+        await first
+        assert await listed(other) == ["bbtwo"]
+        assert await reason(other, "aaone") == "limit"
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_on_a_cluster_a_session_whose_token_changes_counts(
+    running_cluster: Cluster, refuses: bool
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        await store.create("aaone", by_ada(1, refuses=refuses))
+        gate = hold(other, "living")
+        signing_in = asyncio.ensure_future(other.create("bbtwo", by_ada(1, refuses=refuses)))
+        await gate.reached.wait()
+        await store.regenerate("aaone", "aaone-2", change())
+        gate.open()
+        with pytest.raises(TooManySessions) if refuses else nullcontext():
+            await signing_in
+        expected = {"aaone-2" if refuses else "bbtwo"}
+        assert await living(store, "ada", "aaone-2", "bbtwo") == expected
+        assert set(await listed(store)) == expected
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_on_a_cluster_a_browser_that_signs_in_twice_at_once_has_one_session(
+    running_cluster: Cluster, refuses: bool
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        await store.create("aaold", change({"a": b"1"}))
+        gate = hold(other, "listed")
+        second = asyncio.ensure_future(
+            other.regenerate("aaold", "aatwo", by_ada(1, refuses=refuses))
+        )
+        await gate.reached.wait()
+        assert await store.regenerate("aaold", "aaone", by_ada(1, refuses=False))
+        gate.open()
+        assert await second is None
+        assert await listed(store) == ["aaone"]
+
+
+async def test_on_a_cluster_a_sign_in_that_another_ended_leaves_what_was_there(
+    running_cluster: Cluster,
+) -> None:
+    async with opened(running_cluster.url) as store, opened(running_cluster.url) as other:
+        await store.create("aaold", change({"cart": b"1"}))
+        gate = hold(store, "regenerate")
+        signing_in = asyncio.ensure_future(
+            store.regenerate("aaold", "aanew", by_ada(1, refuses=False))
+        )
+        await gate.reached.wait()
+        await other.create("bbtwo", by_ada(1, refuses=False))
+        gate.open()
+        assert await signing_in is None
+        assert await listed(store) == ["bbtwo"]
+        assert (await record(store, "aaold")).data == {"cart": b"1"}
+
+
+async def test_on_a_cluster_a_sign_in_that_is_asked_for_again_and_has_no_place_now_stays_listed(
+    running_cluster: Cluster,
+) -> None:
+    async with opened(running_cluster.url) as store:
+        await store.create("aaold", change({"a": b"1"}))
+        await store.regenerate("aaold", "aanew", by_ada(2, refuses=True))
+        await store.create("bbtwo", by_ada(2, refuses=True))
+        assert await store.regenerate("aaold", "aanew", by_ada(1, refuses=True))
+        assert await listed(store) == ["aanew", "bbtwo"]
 
 
 # Lists come and go.
