@@ -120,7 +120,7 @@ class Sessions:
     ) -> int:
         """End all sessions of a user, with their pages; how many there were.
 
-        It is final: a sign-in that was under way is ended too, or began after it.
+        It is final: a sign-in that was being saved is ended too, or is saved after it.
 
         Args:
             user_id: the user.
