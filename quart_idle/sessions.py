@@ -65,11 +65,16 @@ class Sessions:
             after: the last one of the page before, as `of` gave it; it may be over by now.
 
         Raises:
-            TypeError: the user is not a str of one character or more.
+            TypeError: the user is not a str of one character or more, or an argument is of another
+                type.
             ValueError: the limit is less than 1, or `after` is none that `of` gave.
             StoreUnavailable: the store did not answer.
         """
         store = self._lists(user_id)
+        if limit is not None and type(limit) is not int:
+            raise TypeError(f"limit is {limit!r}; allowed: an int, None")
+        if after is not None and not isinstance(after, SessionInfo):
+            raise TypeError(f"after is {after!r}; allowed: what `of` gave, None")
         if limit is not None and limit < 1:
             raise ValueError(f"limit is {limit!r}; allowed: 1 or more, None")
         place = 0.0 if after is None else after._place

@@ -396,3 +396,12 @@ async def test_reading_and_writing_cost_what_they_did(site: MakeSite) -> None:
     assert [call for call in here.store.calls if call != "renew"] == [
         *("load", "load", "save", "load", "regenerate", "load", "end")
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 1.5}, {"limit": True}, {"after": "x"}])
+async def test_a_page_of_a_list_that_is_asked_for_wrongly_is_a_type_error(
+    site: MakeSite, wrong: Any
+) -> None:
+    here = site()
+    with pytest.raises(TypeError, match="allowed"):
+        await here.idle.sessions.of("ada", **wrong)
