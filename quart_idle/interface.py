@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from math import inf
@@ -210,8 +209,11 @@ class QuartIdleSessionInterface(SessionInterface):
                     await self._answer_error(app, response, error)
             except Exception as error:
                 if isinstance(error, TooManySessions):
-                    with suppress(StoreUnavailable):
+                    try:
                         await self.reload(session)  # nobody is signed in by this
+                    except StoreUnavailable as fault:
+                        life.write_failed(fault)
+                        error = fault
                 session._save_failed = True
                 if response is None:
                     raise

@@ -22,7 +22,7 @@ from .stores.asking import ask
 from .stores.base import Change, Changed
 from .tasks import Tasks
 
-# How often a session is asked back to the token that its client has, once a second.
+# How often what nobody is told is asked back, once a second: a change of token, a new session.
 _UNDO_TRIES: Final = 60
 
 
@@ -94,12 +94,33 @@ class SessionWriter:
         _need_answer(session)
         token = new_token()
         id = id_of(token)
-        clocks = await ask(self._store.create(id, change), self._patience)
+        try:
+            clocks = await ask(self._store.create(id, change), self._patience)
+        except TooManySessions:
+            raise
+        except BaseException:
+            # Nobody is told the token: a session that has been made is in its user's list, and
+            # would take a place there.
+            if change.attributes.get("user_id") is not None:
+                self._undoing.start(self._end_later(id))
+            raise
         if session._contents.epoch != epoch:  # it was over before it began
             await ask(self._store.end(id, SIGNED_OUT), self._patience)
             return
         session._created(id, token, clocks)
         session._contents.is_written(change, epoch)
+
+    async def _end_later(self, id: str) -> None:
+        """Have a session end that may have been made, or may be yet, by a slow store."""
+        absences = 0
+        for _ in range(_UNDO_TRIES):
+            await asyncio.sleep(1.0)
+            with suppress(StoreUnavailable):
+                if await ask(self._store.end(id, SIGNED_OUT), self._patience) is not None:
+                    return
+                absences += 1
+            if absences == 2:
+                return
 
     async def _change(self, session: Session, id: str) -> None:
         life, contents = session._life, session._contents

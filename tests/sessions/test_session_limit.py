@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -178,3 +179,44 @@ async def test_a_view_answers_by_itself_as_the_guide_says(site: MakeSite) -> Non
     assert (answer.status, answer.value, answer.cookie) == (200, False, None)
     assert (await visitor.visit(lambda _: signed_in_as("bob"))).value is True
     assert await user_of(visitor) == "bob"
+
+
+async def test_a_sign_in_whose_answer_was_lost_takes_no_place(site: MakeSite, clock: Clock) -> None:
+    here = site(max_sessions=1, max_sessions_policy="refuse", store_timeout=1)
+    gate = here.store.hold("create", after=True)
+    first = asyncio.ensure_future(here.browser().visit(sign_in("ada")))
+    await gate.reached.wait()
+    await clock.advance(2)
+    assert (await first).status == 503
+    gate.open()
+    await clock.advance(3)
+    second = await here.signed_in()
+    assert await user_of(second) == "ada"
+
+
+async def test_what_answers_a_refused_sign_in_sees_no_user_though_the_store_goes_away(
+    site: MakeSite,
+) -> None:
+    here = site(max_sessions=1, max_sessions_policy="refuse")
+    await here.signed_in()
+    visitor = here.browser()
+    await visitor.visit(put(a=1))
+    load = here.store._inner.load
+    seen: list[str | None] = []
+
+    async def answer(_: Exception) -> tuple[str, int]:
+        seen.append(session.user_id)
+        return "", 409
+
+    async def fail(*_: Any) -> Any:
+        raise OSError
+
+    def lose(session: Session) -> None:
+        session.user_id = "ada"
+        here.store._inner.load = fail  # type: ignore[method-assign, assignment]
+
+    here.app.register_error_handler(TooManySessions, answer)
+    assert (await visitor.visit(lose)).status == 503
+    here.store._inner.load = load  # type: ignore[method-assign]
+    assert (await visitor.visit(lambda session: session.user_id)).value is None
+    assert seen == []

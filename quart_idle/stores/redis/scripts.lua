@@ -135,10 +135,10 @@ local function make_room(user, most, own)
     local c = key ~= own and alive(key)
     if c and redis.call('HGET', key, USER) == user then
       others[#others + 1] = {key = key, index = index, active = c.active, at = at}
+      if #others == -most then return false end
     end
   end
   local surplus = #others + 1 - math.abs(most)
-  if surplus > 0 and most < 0 then return false end
   table.sort(others, function(one, other)
     if one.active == other.active then return one.at < other.at end
     return one.active < other.active
