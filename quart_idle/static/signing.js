@@ -143,8 +143,8 @@ function offerSignOut({ signOutUrl, signOutMethod } = {}) {
 }
 
 offerSignOut(session.tag);
-// Something may have been opened before this was loaded.
-stayOnTop();
+// Something may have been opened before this was loaded. (If not, the focus stays where it is.)
+if (page.querySelector(":modal, :popover-open")) stayOnTop();
 
 /**
  * Whether the page says by itself that its user has signed out: it has put the answer to a request
