@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -79,11 +80,12 @@ async def lives(store: RedisStore, told: Told, id: str = "ab") -> None:
 async def heard(store: RedisStore, told: Told, id: str) -> None:
     """What happens is told, again: a listener whose node has gone may notice after seconds only."""
     async with asyncio.timeout(20):
-        while True:
+        for number in itertools.count():
             await soon(lambda: store.hears(time.monotonic()), 20)
             told.clear()
-            await store.create(id, change({"a": b"1"}))
-            await store.end(id, "over")
+            # Each time another: one that is over stays so.
+            await store.create(f"{id}-{number}", change({"a": b"1"}))
+            await store.end(f"{id}-{number}", "over")
             with suppress(TimeoutError):
                 await soon(lambda: told)
                 return
