@@ -19,6 +19,10 @@ from tests.store_contract import LIMITS, PAGE, Told, change, record
 T = TypeVar("T")
 
 
+# Of sessions: one that is over stays so, and is not made again.
+_NUMBERS = itertools.count()
+
+
 @asynccontextmanager
 async def opened(
     way: Any, told: Told | None = None, limits: Limits = LIMITS
@@ -55,6 +59,7 @@ async def healed(call: Callable[[], Awaitable[T]], seconds: float = 30.0) -> tup
 
 async def lives(store: RedisStore, told: Told, id: str = "ab") -> None:
     """A session's whole life: limits are such that its pages are always warned."""
+    id = f"{id}-{next(_NUMBERS)}"
     told.clear()
     await store.create(id, change({"a": b"\xff"}, user_id="ada"))
     await store.renew({id: PAGE})
@@ -80,12 +85,12 @@ async def lives(store: RedisStore, told: Told, id: str = "ab") -> None:
 async def heard(store: RedisStore, told: Told, id: str) -> None:
     """What happens is told, again: a listener whose node has gone may notice after seconds only."""
     async with asyncio.timeout(20):
-        for number in itertools.count():
+        while True:
+            other = f"{id}-{next(_NUMBERS)}"
             await soon(lambda: store.hears(time.monotonic()), 20)
             told.clear()
-            # Each time another: one that is over stays so.
-            await store.create(f"{id}-{number}", change({"a": b"1"}))
-            await store.end(f"{id}-{number}", "over")
+            await store.create(other, change({"a": b"1"}))
+            await store.end(other, "over")
             with suppress(TimeoutError):
                 await soon(lambda: told)
                 return
