@@ -109,29 +109,32 @@ async def test_a_flood_and_a_view_that_takes_no_notice_keep_no_socket_open(
 ) -> None:
     running = serve({"timeout": 60}, target=TARGET, server=server)
     ada = await signed_in(running, client)
-    async with own(running, ada) as flooding, own(running, ada, "/hangs") as hanging:
-        assert await hanging.recv() == "begun"
+    try:
+        async with own(running, ada) as flooding, own(running, ada, "/hangs") as hanging:
+            assert await hanging.recv() == "begun"
 
-        async def flood() -> None:
-            while True:
-                await flooding.send("x" * 1000)
-                await asyncio.sleep(0)
+            async def flood() -> None:
+                while True:
+                    await flooding.send("x" * 1000)
+                    await asyncio.sleep(0)
 
-        async def read() -> None:
-            async for _ in flooding:
-                pass
+            async def read() -> None:
+                async for _ in flooding:
+                    pass
 
-        tasks = [asyncio.create_task(flood()), asyncio.create_task(read())]
-        await asyncio.sleep(0.5)
-        (await ada.post("/sign-out")).raise_for_status()
-        ended = time.monotonic()
-        assert await goodbye(hanging, 2) == (4401, "signed out")
-        async with asyncio.timeout(10):
-            await asyncio.gather(*tasks, return_exceptions=True)
-        assert (flooding.close_code, flooding.close_reason) == (4401, "signed out")
-        assert time.monotonic() - ended < 3
-    # (The view that hangs would hold up the server's end.)
-    running.process.kill()
+            tasks = [asyncio.create_task(flood()), asyncio.create_task(read())]
+            await asyncio.sleep(0.5)
+            (await ada.post("/sign-out")).raise_for_status()
+            ended = time.monotonic()
+            assert await goodbye(hanging, 2) == (4401, "signed out")
+            async with asyncio.timeout(10):
+                await asyncio.gather(*tasks, return_exceptions=True)
+            assert (flooding.close_code, flooding.close_reason) == (4401, "signed out")
+            # The lowest release of uvicorn waits for what is on its way, for its time-out.
+            assert time.monotonic() - ended < {"hypercorn": 3, "uvicorn": 8}[server]
+    finally:
+        # The view that hangs would hold up the server's end.
+        running.process.kill()
 
 
 @pytest.mark.parametrize("path", ["/flood", "/torrent"])
