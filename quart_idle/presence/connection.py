@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -39,7 +40,7 @@ class Named(NamedTuple):
     reason: str
 
 
-class Connection:
+class Connection(ABC):
     """A connection of the application's, as an ASGI callable in front of it.
 
     Args:
@@ -114,8 +115,9 @@ class Connection:
             self._bonds.note_input(self._bond)
         return message
 
+    @abstractmethod
     async def _send(self, message: Any) -> None:
-        raise NotImplementedError
+        """Pass on what the application sends, unless this has been ended."""
 
     def _end(self, code: int, reason: str) -> None:
         """End it: whatever it waits for, the application is told that the client has left."""
@@ -137,12 +139,9 @@ class Connection:
         finally:
             self._all_said.set()
 
+    @abstractmethod
     async def _say_goodbye(self, code: int, reason: str) -> None:
-        raise NotImplementedError
-
-    @property
-    def _is_shared(self) -> bool:
-        return is_shared(self._scope)
+        """Tell the client, by what its protocol has for it."""
 
 
 class AppSocket(Connection):
@@ -184,7 +183,9 @@ class AppSocket(Connection):
 
     async def _say_goodbye(self, code: int, reason: str) -> None:
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_SHARED if self._is_shared else CLOSE_TIMEOUT):
+            async with asyncio.timeout(
+                CLOSE_TIMEOUT_SHARED if is_shared(self._scope) else CLOSE_TIMEOUT
+            ):
                 if not self._accepted:  # a refusal would tell nothing
                     offered: Any = self._scope.get("subprotocols") or [None]
                     accept = {"type": "websocket.accept", "subprotocol": offered[0], "headers": []}
@@ -236,7 +237,7 @@ class AppRequest(Connection):
     async def _say_goodbye(self, code: int, reason: str) -> None:
         if not self._started:
             await self._refuse(code, reason)
-        elif self._is_shared:
+        elif is_shared(self._scope):
             # No server cuts one stream of several: it ends, and is over.
             async with asyncio.timeout(CLOSE_TIMEOUT_SHARED):
                 await self._to_client({"type": "http.response.body", "body": b""})

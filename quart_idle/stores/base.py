@@ -198,6 +198,8 @@ class Store(Protocol):
     async def create(self, id: str, change: Change) -> Clocks:
         """Make a session: created, active and seen now.
 
+        Ids are not made twice: one that is over stays so, since a call may be sent again.
+
         Raises:
             TooManySessions: `Change.limit` refuses it; there is none, and nothing has changed.
         """
