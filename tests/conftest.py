@@ -121,8 +121,10 @@ async def clock() -> AsyncIterator[Clock]:
     """
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
-        clock.rule(asyncio.get_running_loop(), patch)
+        loop = asyncio.get_running_loop()
+        clock.rule(loop, patch)
         yield clock
+        clock.forget(loop)
 
 
 @pytest.fixture
