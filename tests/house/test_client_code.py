@@ -1,4 +1,4 @@
-"""The browser client's code: its types, and what a linter says of it, where node and npm are."""
+"""The browser client's code: its types, and what a linter says of it."""
 
 from __future__ import annotations
 
