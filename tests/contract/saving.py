@@ -22,6 +22,7 @@ from tests.contract.common import (
     reason,
     record,
 )
+from tests.helpers.waiting import until
 
 
 class Saving(Bound):
@@ -96,6 +97,7 @@ class Saving(Bound):
         assert await bound.save("id", change({"b": b"1"})) is None
         assert await bound.end("id", "again") is None
         await clock.advance(1)
+        await until(lambda: told)
         assert told == [("id", ("signed out", about(0)))]
 
     @pytest.mark.parametrize("call", ["save", "regenerate"])

@@ -18,6 +18,7 @@ from tests.contract.common import (
     about,
     change,
 )
+from tests.helpers.waiting import until
 
 
 class Telling(Bound):
@@ -28,6 +29,7 @@ class Telling(Bound):
         await bound.end("id", "signed out")
         await bound.end("id", "again")
         await clock.advance(1)
+        await until(lambda: told)
         assert told == [("id", ("signed out", about(0)))]
 
     async def test_the_listener_is_told_of_a_new_id_and_of_an_end_by_the_old_one(
@@ -37,6 +39,7 @@ class Telling(Bound):
         await bound.regenerate("id", "id-new", change())
         await bound.end("id", "signed out")
         await clock.advance(1)
+        await until(lambda: len(told) >= 2)
         assert told == [
             ("id", (REGENERATED, about(0))),
             ("id-new", ("signed out", about(0))),
@@ -57,6 +60,7 @@ class Telling(Bound):
         assert told == []
         live = (await store.renew({"page": HERE, "none": HERE}))["page"]
         await clock.advance(1)
+        await until(lambda: told)
         assert told == [("page", live)]
 
     async def test_every_application_that_is_bound_with_the_same_limits_is_told(
@@ -67,6 +71,7 @@ class Telling(Bound):
         await bound.create("id", change())
         await bound.end("id", "signed out")
         await clock.advance(1)
+        await until(lambda: also and told)
         assert also == told
         assert len(told) == 1
 
