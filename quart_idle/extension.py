@@ -22,10 +22,11 @@ from .presence import Presence
 from .quarts import current
 from .renewals import Renewals
 from .routes import Routes
+from .session_view import add_session_view
 from .sessions import Sessions
 from .siblings import warn_of_siblings
 from .stores.asking import Patience, ask
-from .stores.base import Ended, Live
+from .stores.base import Ended, Live, UserStore
 from .stores.memory import MemoryStore
 from .templates import add_to_templates
 
@@ -94,6 +95,8 @@ class QuartIdle:
         answering = _answer_routes(app, settings, presence, routes, lambda: bool(self._bound))
         if settings.drafts is not None:
             add_draft_view(app, settings, settings.drafts, presence)
+        if isinstance(settings.store, UserStore):
+            add_session_view(app, settings, sessions)
 
         # Neither of these two is told how long it may take.
         patient = Patience(settings.store_timeout, settings.outage)

@@ -60,7 +60,7 @@ def cors_headers(scope: WWWScope, settings: Settings) -> dict[str, str]:
         "vary": "Origin",
         "access_control_allow_origin": theirs,
         "access_control_allow_credentials": "true",
-        "access_control_expose_headers": "Quart-Idle, Retry-After",
+        "access_control_expose_headers": "Quart-Idle, Retry-After, Link",
     }
 
 

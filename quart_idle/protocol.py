@@ -21,6 +21,8 @@ ROUTES: Final = {
     "/extend": ("POST",),
     "/presence": ("POST",),
     "/drafts": ("GET", "HEAD", "POST", "DELETE"),
+    "/sessions": ("GET", "HEAD", "DELETE"),
+    "/sessions/<id>": ("DELETE",),
 }
 
 #: The session is over; the reason says why. Terminal.

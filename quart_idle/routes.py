@@ -1,7 +1,8 @@
 """The extension's routes over HTTP: for pages whose socket is blocked, and the client.
 
 They are answered in front of Quart's own handling, as the socket is: an application's log-in wall
-or CSRF check is no reason to lose a session. Drafts are data, and a view of the application's.
+or CSRF check is no reason to lose a session. Drafts and lists of sessions are data: views of
+the application's.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from .exceptions import FrameError, StoreUnavailable
 from .origins import cors_headers, header, may_change, user_mismatch
 from .policy import SignOfLife
 from .presence import ACTIVE_NOW, Presence, sign_of_life
-from .stores.base import Ended, Live, Record, reason_of
+from .stores.base import Ended, Live, Record, UserStore, reason_of
 
 # How long a page may take to send a body that fits into one packet, in seconds.
 _BODY_TIMEOUT: Final = 10.0
 
 # How long a browser may remember what it may do, in seconds.
 _PREFLIGHT_KEPT: Final = 7200
+
+# Views of the application's answer these.
+_ONE_SESSION: Final = "/sessions/<id>"
+_DATA: Final = ("/drafts", "/sessions", _ONE_SESSION)
 
 _Answer = tuple[HTTPStatus, object]
 # The same with its headers, whose names have underscores here.
@@ -59,14 +64,17 @@ class Routes:
         self._methods: dict[str, tuple[str, ...]] = {**protocol.ROUTES}
         if settings.drafts is None:
             del self._methods["/drafts"]
+        if not isinstance(settings.store, UserStore):
+            del self._methods["/sessions"], self._methods[_ONE_SESSION]
 
     def has(self, route: str, method: str) -> bool:
         """Whether this is answered here.
 
-        Of drafts, that is only what a browser may do there, as it asks without a cookie.
+        Of data, that is only what a browser may do there, as it asks without a cookie.
         """
+        route = _rule_of(route)
         return is_client(route) or (
-            route in self._methods and (route != "/drafts" or method == "OPTIONS")
+            route in self._methods and (route not in _DATA or method == "OPTIONS")
         )
 
     async def __call__(
@@ -83,7 +91,7 @@ class Routes:
         await _send(send, status, content, {**headers, **cors})
 
     async def _dispatch(self, route: str, scope: HTTPScope, body: Body) -> _Response:
-        methods = CLIENT_METHODS if is_client(route) else self._methods[route]
+        methods = CLIENT_METHODS if is_client(route) else self._methods[_rule_of(route)]
         if scope["method"] == "OPTIONS":
             return self._preflight(scope, methods)
         if scope["method"] not in methods:
@@ -166,6 +174,11 @@ class Routes:
         if not isinstance(frame, protocol.Pong):
             raise _Refused(HTTPStatus.BAD_REQUEST, error="a frame that is not a pong")
         return sign_of_life(frame, self._settings.keepalive)
+
+
+def _rule_of(route: str) -> str:
+    """The route by which `protocol.ROUTES` knows a path below the prefix."""
+    return _ONE_SESSION if route.startswith("/sessions/") else route
 
 
 def _or_401(outcome: _Found | Ended | None) -> _Found:

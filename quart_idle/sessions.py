@@ -70,7 +70,6 @@ class Sessions:
             ValueError: the limit is less than 1, or `after` is none that `of` gave.
             StoreUnavailable: the store did not answer.
         """
-        store = self._lists(user_id)
         if limit is not None and type(limit) is not int:
             raise TypeError(f"limit is {limit!r}; allowed: an int, None")
         if after is not None and not isinstance(after, SessionInfo):
@@ -80,17 +79,22 @@ class Sessions:
         place = 0.0 if after is None else after._place
         if place is None:
             raise ValueError("after is not from a user's list; allowed: what `of` gave, None")
+        found = await self.part(user_id, place, inf if limit is None else limit)
+        if limit is None:
+            found.sort(key=lambda info: info.active_at, reverse=True)
+        return found
+
+    async def part(self, user_id: str, place: float, limit: float) -> list[SessionInfo]:
+        """What stands behind a place in a user's list, in order; so many at most."""
+        store = self._lists(user_id)
         found: list[SessionInfo] = []
-        left = inf if limit is None else limit
-        while left > 0:
-            many = int(min(left, _MOST_AT_ONCE))
+        while limit > 0:
+            many = int(min(limit, _MOST_AT_ONCE))
             some = await ask(store.sessions_of(user_id, place, many), self._patience)
             found += [self._info(it.id, user_id, it.clocks, it.now, it.place) for it in some]
             if len(some) < many:
                 break
-            place, left = some[-1].place, left - len(some)
-        if limit is None:
-            found.sort(key=lambda info: info.active_at, reverse=True)
+            place, limit = some[-1].place, limit - len(some)
         return found
 
     async def get(self, id: str) -> SessionInfo | None:
@@ -99,7 +103,7 @@ class Sessions:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        if not _is_id(id):
+        if not is_id(id):
             return None
         found = await ask(self._store.load(id), self._patience)
         if not isinstance(found, Record):
@@ -118,7 +122,7 @@ class Sessions:
             StoreUnavailable: the store did not answer.
         """
         check_reason(reason)
-        return _is_id(id) and await ask(self._store.end(id, reason), self._patience) is not None
+        return is_id(id) and await ask(self._store.end(id, reason), self._patience) is not None
 
     async def end_all(
         self, user_id: str, *, keep: str | None = None, reason: str = SIGNED_OUT_EVERYWHERE
@@ -139,7 +143,7 @@ class Sessions:
         """
         store = self._lists(user_id)
         check_reason(reason)
-        if keep is not None and not _is_id(keep):
+        if keep is not None and not is_id(keep):
             raise ValueError("keep is not a session's id; allowed: an id, None")
         ended, rest = await ask(store.end_some(user_id, reason, keep), self._patience)
         many = len(ended)
@@ -168,5 +172,6 @@ class Sessions:
         return SessionInfo(id, user_id, created, signed_in, active, end, place)
 
 
-def _is_id(id: object) -> bool:
+def is_id(id: object) -> bool:
+    """Whether it looks like a session's id."""
     return type(id) is str and _ID.fullmatch(id) is not None

@@ -20,32 +20,15 @@ from quart_idle import (
     StoreUnavailable,
 )
 from tests.helpers.clock import HOUR, MINUTE, Clock
+from tests.helpers.devices import alive, devices, id_of
 from tests.helpers.handlers import end, look, put, regenerate, sign_in, why
 from tests.helpers.overlapping import Slow
-from tests.helpers.site import Browser, MakeSite, Site
+from tests.helpers.site import MakeSite
 from tests.helpers.sockets import Closed, open_page, open_socket
 
 UNKNOWN_ID = "0" * 64
 NO_IDS: list[Any] = ["", "id", "A" * 64, "é" * 64, "\ud800", "0" * 63, "0" * 64 + "\n", 7, None]
 NO_USERS: list[Any] = ["", None, 7, b"ada", ["ada"]]
-
-
-def own_id(session: Session) -> str | None:
-    return session.id
-
-
-async def id_of(browser: Browser) -> str:
-    id = (await browser.visit(own_id)).value
-    assert isinstance(id, str)
-    return id
-
-
-async def devices(here: Site, many: int, user: str = "ada") -> list[Browser]:
-    return [await here.signed_in(user, number=number) for number in range(many)]
-
-
-async def alive(*browsers: Browser) -> list[bool]:
-    return [(await one.copy().visit(lambda s: s.user_id)).value is not None for one in browsers]
 
 
 async def test_a_user_s_sessions_are_listed_the_latest_activity_first(
