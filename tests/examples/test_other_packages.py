@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from quart_auth import AuthUser, login_user
 
 from examples.signing_in import with_oauth, with_quart_auth
 from tests.helpers.servers import Serve
@@ -29,11 +28,18 @@ async def test_quart_auth_signs_in_and_out_by_the_session_and_sets_no_cookie_of_
 
 
 async def test_a_user_whom_quart_auth_is_to_remember_has_a_cookie_that_lasts() -> None:
-    app = with_quart_auth.app
-    async with app.test_request_context("/"):
-        login_user(AuthUser("ada"), remember=True)
-        assert with_quart_auth.session.permanent
-        assert with_quart_auth.session.user_id == "ada"
+    client = with_quart_auth.app.test_client()
+    for more, lasts in ({}, False), ({"remember": "on"}, True):
+        response = await client.post("/sign-in", form={"name": "ada"} | more)
+        assert ("Max-Age" in response.headers["Set-Cookie"]) is lasts
+
+
+async def test_a_socket_knows_quart_auth_s_user() -> None:
+    client = with_quart_auth.app.test_client()
+    await client.post("/sign-in", form={"name": "ada"})
+    async with client.websocket("/echo") as socket:
+        await socket.send("hello")
+        assert await socket.receive() == "ada: 'hello'"
 
 
 async def test_a_user_signs_in_with_a_provider(

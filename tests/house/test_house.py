@@ -99,6 +99,7 @@ FLOORS = [
     ],
     ["extension"],
     [""],
+    ["ext", "ext.quart_auth"],
 ]
 ORDER = {
     name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
@@ -123,6 +124,7 @@ KNOW_QUART = {
     "data_view",
     "draft_view",
     "session_view",
+    "ext.quart_auth",
     "files",
     "siblings",
     "templates",
@@ -247,10 +249,16 @@ def test_only_drafts_know_cryptography(name: str) -> None:
     assert "cryptography" not in found or name == "drafts"
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_only_its_own_module_knows_quart_auth(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    assert "quart_auth" not in found or name == "ext.quart_auth"
+
+
 def test_without_its_extras_the_package_works() -> None:
     code = """
 import sys
-sys.modules["redis"] = sys.modules["cryptography"] = None
+sys.modules["redis"] = sys.modules["cryptography"] = sys.modules["quart_auth"] = None
 import quart, quart_idle
 quart_idle.QuartIdle(quart.Quart("app"))
 """

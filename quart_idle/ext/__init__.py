@@ -1,0 +1,1 @@
+"""Other extensions of Quart, with a session of ours below them. Each needs an extra of its own."""

@@ -1,0 +1,287 @@
+"""quart-auth's users in the session: one cookie, one deadline.
+
+What is touched of quart-auth beside the methods that its guides name:
+`QuartAuth._template_context`, and its list of extensions, ``app.extensions["QUART_AUTH"]``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+import quart
+from quart import Quart, Response, g, has_request_context, has_websocket_context
+from quart.typing import TestClientProtocol
+from quart_auth import Action, AuthUser, QuartAuth
+from werkzeug.local import LocalProxy
+
+from ..exceptions import ConfigError
+from ..interface import QuartIdleSessionInterface
+from ..quarts import current
+from ..session import Session
+
+_LIST: Final = "QUART_AUTH"
+
+# What is of a cookie or token of quart-auth's own, and what there is in its place.
+_INSTEAD: Final = {
+    "cookie_domain": "use SESSION_COOKIE_DOMAIN",
+    "cookie_http_only": "use SESSION_COOKIE_HTTPONLY",
+    "cookie_name": "use SESSION_COOKIE_NAME",
+    "cookie_path": "use SESSION_COOKIE_PATH",
+    "cookie_samesite": "use SESSION_COOKIE_SAMESITE",
+    "cookie_secure": "use SESSION_COOKIE_SECURE",
+    "duration": "use QUART_IDLE_TIMEOUT and QUART_IDLE_LIFETIME",
+    "salt": "nothing is signed: remove it",
+    "serializer_class": "nothing is signed: remove it",
+}
+_TOKENS: Final = "have tokens in a QuartAuth beside it, with mode='bearer' and singleton=False"
+
+
+class _Held(NamedTuple):
+    """The user of a request."""
+
+    user: AuthUser
+    #: Whose the session was then; or that it does not matter, as the user is this request's only.
+    owner: str | None
+    detached: bool
+    #: What has been done of the user's `action`.
+    done: Action
+
+
+class IdleAuth(QuartAuth):
+    """quart-auth with its user in quart-idle's session: `session.user_id` is the user's `auth_id`.
+
+    There is no cookie but the session's: who is signed in is whose session lives.
+
+    - ``login_user(user)`` signs the session in, under a new token. What a visitor's session holds,
+      or the same user's, is kept; of another user's nothing is.
+    - ``remember=True`` and ``renew_login()`` have the cookie outlive the browser
+      (``session.permanent``). ``renew_login()`` proves nothing: the token stays.
+    - ``logout_user()`` ends the session, with all that it holds.
+
+    Args:
+        app: the application; without it, call `init_app` later. It has a `QuartIdle`, which may be
+            made before this or after it.
+        attribute_name: where the request's user is kept, on `quart.g`.
+        singleton: whether quart-auth's own functions and templates mean this one.
+        user_class: the class of users.
+
+    Raises:
+        ConfigError: a setting is of quart-auth's own cookie or tokens, of which there are none.
+    """
+
+    def __init__(
+        self,
+        app: Quart | None = None,
+        *,
+        attribute_name: str | None = None,
+        singleton: bool = True,
+        user_class: type[AuthUser] | None = None,
+        **others: Any,
+    ) -> None:
+        for name, value in others.items():
+            _check(name, f"{name}={value!r}", value)
+        super().__init__(
+            attribute_name=attribute_name,  # type: ignore[arg-type]
+            singleton=singleton,
+            user_class=user_class,
+            **others,
+        )
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Quart) -> None:
+        """Give an application its users.
+
+        Raises:
+            ConfigError: a setting is of quart-auth's own cookie or tokens; or the application has
+                another IdleAuth, or another QuartAuth that quart-auth's functions would mean.
+        """
+        for name in ("mode", *_INSTEAD):
+            key = f"{_LIST}_{name.upper()}"
+            _check(name, f"{key} is {app.config.get(key)!r}", app.config.get(key))
+        if any(isinstance(other, IdleAuth) for other in app.extensions.get(_LIST, ())):
+            raise ConfigError(
+                "this application has its IdleAuth already: a session has one user; tell kinds of "
+                "users apart by a user_class"
+            )
+        _check_alone(app, self)
+        super().init_app(app)
+
+        @app.before_serving
+        async def check() -> None:
+            _check_alone(app)
+            interface = app.session_interface
+            if not isinstance(interface, QuartIdleSessionInterface):
+                raise ConfigError(f"IdleAuth needs QuartIdle(app); sessions are of {interface!r}")
+            if interface.user_key is not None:
+                raise ConfigError(
+                    f"QUART_IDLE_USER_KEY is {interface.user_key!r}, and with IdleAuth login_user "
+                    "says who the user is; remove the setting"
+                )
+
+    def load_cookie(self) -> str | None:
+        """Whose session the request's cookie names."""
+        return _session().user_id
+
+    def dump_token(self, auth_id: str, app: Quart | None = None) -> str:  # noqa: ARG002
+        raise RuntimeError(f"IdleAuth has no tokens: {_TOKENS}")
+
+    def load_token(self, token: str, app: Quart | None = None) -> str | None:  # noqa: ARG002
+        raise RuntimeError(f"IdleAuth has no tokens: {_TOKENS}")
+
+    # The request's user.
+
+    def load_user(self) -> AuthUser:
+        """The request's user: the session's; one without an `auth_id` where there is none.
+
+        Raises:
+            StoreUnavailable: the store did not answer when the session was to be read.
+        """
+        if not (has_request_context() or has_websocket_context()):
+            return self.user_class(None)
+        held = self._held()
+        if held is None or not (held.detached or held.owner == _session().user_id):
+            held = self._hold(self.resolve_user(), Action.PASS)
+        return held.user
+
+    def _held(self) -> _Held | None:
+        return getattr(g, self.attribute_name, None)
+
+    def _hold(self, user: AuthUser, done: Action, *, detached: bool = False) -> _Held:
+        owner = None if detached else _session().user_id
+        held = _Held(user, owner, detached, done)
+        setattr(g, self.attribute_name, held)
+        return held
+
+    def _template_context(self) -> dict[str, AuthUser]:
+        # Found when a template asks: a page that does not varies with no cookie, and can be one
+        # that says that the store is down.
+        user: Any = LocalProxy(self.load_user)
+        return {"current_user": user}
+
+    # Signing in and out.
+
+    def login_user(self, user: AuthUser) -> None:
+        """Sign a user in, or, if the user's `action` is ``PASS``, have one for this request only.
+
+        Raises:
+            RuntimeError: this is no request.
+            TypeError: the `auth_id` is not a str of one character or more.
+        """
+        _check_request("sign in")
+        if user.action is Action.PASS:
+            self._hold(user, user.action, detached=True)
+        else:
+            self._act(user)
+            self._hold(user, user.action)
+
+    def logout_user(self) -> None:
+        """End the session, with all that it holds.
+
+        Raises:
+            RuntimeError: this is no request.
+        """
+        _check_request("sign out")
+        user = self.user_class(None)
+        user.action = Action.DELETE
+        self.login_user(user)
+
+    def _act(self, user: AuthUser) -> None:
+        session = _session()
+        if user.action is Action.DELETE:
+            session.end()
+            return
+        if type(user.auth_id) is not str or not user.auth_id:
+            raise TypeError(
+                f"the auth_id of {type(user).__name__} is {user.auth_id!r}; allowed: a str that is "
+                "not empty, as str(number)"
+            )
+        if session.user_id is not None:
+            kept = session.copy() if session.user_id == user.auth_id else {}
+            session.clear()  # so the lifetime begins anew
+            session.update(kept)
+        session.user_id = user.auth_id
+        session.permanent = user.action is Action.WRITE_PERMANENT
+
+    async def after_request(self, response: Response) -> Response:
+        """Do what the `action` of the request's user asks for, if that was set by hand."""
+        held = self._held()
+        if held is None or held.user.action is held.done:
+            return response
+        user, session = held.user, _session()
+        if held.detached or user.action is Action.DELETE:
+            self._act(user)
+        elif held.owner is not None and held.owner == session.user_id:
+            session.permanent = user.action is Action.WRITE_PERMANENT
+        return response
+
+    async def after_websocket(self, response: Response | None) -> Response | None:
+        """Tell that what the `action` of the user asks for cannot be done on a WebSocket."""
+        held = self._held()
+        if held is not None and held.user.action is not held.done:
+            warnings.warn(
+                "nobody signs in or out, or is renewed, on a WebSocket: it can set no cookie",
+                stacklevel=2,
+            )
+        return response
+
+    # Testing.
+
+    @asynccontextmanager
+    async def authenticated_client(
+        self, client: TestClientProtocol, auth_id: str
+    ) -> AsyncGenerator[None, None]:
+        """Have a test client's session signed in; it ends with this."""
+        async with client.session_transaction() as session:
+            session.user_id = auth_id  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            async with client.session_transaction() as session:
+                session.end()  # type: ignore[attr-defined]
+
+
+def _session() -> Session:
+    session = current(quart.session)
+    if type(session) is not Session:
+        kind = f"{type(session).__module__}.{type(session).__qualname__}"
+        raise ConfigError(f"IdleAuth needs QuartIdle(app); the session is a {kind}")
+    return session
+
+
+def _check(name: str, setting: str, value: object) -> None:
+    """See whether a setting of quart-auth's means anything here.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if value is None or (name == "mode" and value == "cookie"):
+        return
+    if name == "mode":
+        raise ConfigError(f"{setting}, and IdleAuth is of sessions only; {_TOKENS}")
+    if name in _INSTEAD:
+        raise ConfigError(
+            f"{setting}, and IdleAuth has neither cookies nor tokens of its own; {_INSTEAD[name]} "
+            "(a QuartAuth beside it can be given its own settings as keywords)"
+        )
+
+
+def _check_alone(app: Quart, *more: QuartAuth) -> None:
+    """See whether quart-auth's functions mean one extension.
+
+    Raises:
+        ConfigError: there are several that they could.
+    """
+    if sum(it.singleton for it in (*app.extensions.get(_LIST, ()), *more)) > 1:
+        raise ConfigError(
+            "quart-auth's functions and templates would mean several extensions: an IdleAuth and a "
+            "QuartAuth; remove one, or give it singleton=False"
+        )
+
+
+def _check_request(doing: str) -> None:
+    if not has_request_context():
+        raise RuntimeError(f"it takes a request to {doing}: a WebSocket can set no cookie")
