@@ -6,12 +6,12 @@ they are looked at; one that can change in place is encoded again to see whether
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from .codec import IMMUTABLE, decode, encode, plain_key
-from .stores.base import PERMANENT, Attributes, Change, Fields
+from .stores.base import PERMANENT, Attributes, Change, Device, Fields, Record
 from .users import user_in
 
 # Quart's key for flashed messages: the page that shows them takes them out.
@@ -43,6 +43,8 @@ class Contents:
     _stored_user_id: str | None = None
     # Whether the user is one whom a key names that named nobody when it was set.
     _user_unstored = False
+    # When that was at the latest, by the store's clock.
+    _signed_in_by = 0.0
     _timeout_set = False
     # Whether a value that can change in place was given out.
     _gave_out_mutable = False
@@ -136,8 +138,9 @@ class Contents:
 
     # What has become of it.
 
-    def read(self, data: Mapping[str, bytes], user_id: str | None, timeout: float | None) -> None:
+    def read(self, record: Record) -> None:
         """Take on what is stored. There is nothing in it so far."""
+        data, user_id = record.data, record.user_id
         self.stored = data if type(data) is Fields else Fields(data)
         self.user_id = self._stored_user_id = user_id
         if user_id is None and (key := self._user_key) in data:
@@ -145,7 +148,8 @@ class Contents:
             with suppress(TypeError):
                 self.user_id = self._stored_user_id = user_in(key or "", data[key or ""])
                 self._user_unstored = self.user_id is not None
-        self.timeout = timeout
+                self._signed_in_by = record.clocks.began
+        self.timeout = record.clocks.timeout
 
     def clear(self) -> None:
         """Forget everything, the user included. What is stored is still to be deleted."""
@@ -224,11 +228,12 @@ class Contents:
                     changes[key] = self._set[key] = raw
         return changes
 
-    def change(self, *, clear: bool) -> Change:
+    def change(self, *, clear: bool, device: Callable[[], Device] = Device) -> Change:
         """What there is to write.
 
         Args:
             clear: whether what is stored is to go.
+            device: where somebody is who signs in.
 
         Raises:
             TypeError: a value was changed into one that a session cannot hold.
@@ -236,6 +241,10 @@ class Contents:
         attributes: Attributes = {}
         if clear or self._user_unstored or self.user_id != self._stored_user_id:
             attributes["user_id"] = self.user_id
+            if not clear and self.user_id == self._stored_user_id:
+                attributes["authenticated"] = self._signed_in_by
+            elif self.user_id is not None:
+                attributes["device"] = device()
         if clear or self._timeout_set:
             attributes["timeout"] = self.timeout
         return Change(self._fields(), attributes, clear)

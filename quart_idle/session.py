@@ -8,7 +8,7 @@ underscore are between these.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, Self
@@ -23,7 +23,7 @@ from .policy import Arrival, Clocks, Limits, MergedSigns, SignOfLife, deadline, 
 from .reasons import SIGNED_OUT, SIGNED_OUT_EVERYWHERE, check_reason
 from .regeneration import PendingRegeneration
 from .states import TO_WRITE, Sight, State
-from .stores.base import PERMANENT, Change, Record
+from .stores.base import PERMANENT, Change, Device, Record
 
 
 class SessionBackend(Protocol):
@@ -92,6 +92,8 @@ class Session(SessionMixin):
     # were not written yet when it was read.
     _arrival: Arrival | None = None
     _unwritten: tuple[MergedSigns | None, ...] = ()
+    # Where whoever has this request is, for a sign-in.
+    _device: Callable[[], Device] = Device
 
     def __init__(self, backend: SessionBackend) -> None:
         self._backend = backend
@@ -401,13 +403,12 @@ class Session(SessionMixin):
 
     def _found(self, id: str, record: Record) -> None:
         """Take on what is stored."""
-        data, user_id, clocks, now = record
         self._life.found(id)
-        self._contents.read(data, user_id, clocks.timeout)
-        if user_id is not None:
+        self._contents.read(record)
+        if record.user_id is not None:
             self._backend.knows_users = True
-        self._clocks = clocks
-        self._clock_offset = now - monotonic()
+        self._clocks = record.clocks
+        self._clock_offset = record.now - monotonic()
         self._new = False
 
     def _created(self, id: str, token: Token, clocks: Clocks) -> None:

@@ -10,11 +10,11 @@ from typing import Final
 
 from .config import Settings
 from .exceptions import ConfigError
-from .policy import Clocks, deadline
+from .policy import deadline
 from .reasons import ENDED_FROM_ELSEWHERE, SIGNED_OUT_EVERYWHERE, check_reason
 from .renewals import Renewals
 from .stores.asking import ask
-from .stores.base import Record, UserStore
+from .stores.base import Device, Listed, Record, UserStore
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 # How many sessions the store is asked for at a time.
@@ -28,11 +28,15 @@ class SessionInfo:
     id: str
     user_id: str | None
     created_at: datetime
-    #: When the user signed in; None: nobody is signed in.
+    #: When the user last proved who they are; None: nobody is signed in.
     authenticated_at: datetime | None
     #: The last activity, as the store and this worker know it: within an eighth of the timeout.
     active_at: datetime
     expires_at: datetime
+    #: Of the sign-in; None: not known, or nobody is signed in.
+    address: str | None
+    #: Of the sign-in, its first 256 characters.
+    user_agent: str | None
     # Where it stands in its user's list; None: it was not read from there.
     _place: float | None = field(default=None, repr=False, compare=False)
 
@@ -91,7 +95,7 @@ class Sessions:
         while limit > 0:
             many = int(min(limit, _MOST_AT_ONCE))
             some = await ask(store.sessions_of(user_id, place, many), self._patience)
-            found += [self._info(it.id, user_id, it.clocks, it.now, it.place) for it in some]
+            found += [self._info(it.id, user_id, it, it.place) for it in some]
             if len(some) < many:
                 break
             place, limit = some[-1].place, limit - len(some)
@@ -108,7 +112,7 @@ class Sessions:
         found = await ask(self._store.load(id), self._patience)
         if not isinstance(found, Record):
             return None
-        return self._info(id, found.user_id, found.clocks, found.now)
+        return self._info(id, found.user_id, found)
 
     async def end(self, id: str, reason: str = ENDED_FROM_ELSEWHERE) -> bool:
         """End a session, with its pages on all workers; whether there was one.
@@ -162,14 +166,16 @@ class Sessions:
         return self._store
 
     def _info(
-        self, id: str, user_id: str | None, clocks: Clocks, now: float, place: float | None = None
+        self, id: str, user_id: str | None, found: Record | Listed, place: float | None = None
     ) -> SessionInfo:
-        clocks = self._renewals.renewed(id, clocks, now)
-        moments = clocks.created, clocks.began, clocks.active, deadline(clocks, self._limits)[0]
-        created, began, active, end = (datetime.fromtimestamp(at, UTC) for at in moments)
-        # It began anew when its user was set: that of a session that has one is their signing in.
-        signed_in = None if user_id is None else began
-        return SessionInfo(id, user_id, created, signed_in, active, end, place)
+        clocks = self._renewals.renewed(id, found.clocks, found.now)
+        moments = clocks.created, clocks.active, deadline(clocks, self._limits)[0]
+        created, active, end = (datetime.fromtimestamp(at, UTC) for at in moments)
+        authenticated, device = None, Device()
+        if found.sign_in is not None:
+            authenticated = datetime.fromtimestamp(found.sign_in.authenticated, UTC)
+            device = found.sign_in.device
+        return SessionInfo(id, user_id, created, authenticated, active, end, *device, place)
 
 
 def is_id(id: object) -> bool:

@@ -204,7 +204,8 @@ class SessionWriter:
 
     def _change_of(self, session: Session) -> Change:
         contents = session._contents
-        change = contents.change(clear=session._life.state is State.CLEARED)
+        cleared = session._life.state is State.CLEARED
+        change = contents.change(clear=cleared, device=session._device)
         if change.fields or change.attributes:
             size = contents.size(change.fields)
             if size > self._max_size:

@@ -31,6 +31,7 @@ from tests.contract.limit import Limits
 from tests.contract.model import StoreModel
 from tests.contract.saving import Saving
 from tests.contract.sessions import Sessions
+from tests.contract.sign_ins import SignIns
 from tests.contract.telling import Telling
 from tests.contract.tokens import Tokens
 from tests.contract.users import Users
@@ -54,5 +55,5 @@ class StoreContract(Sessions, Saving, Tokens, Deadlines, Calls, Telling):
     """Inherit, and give the fixture ``store``: a new one, not bound."""
 
 
-class DraftStoreContract(StoreContract, Drafts, Users, Limits):
+class DraftStoreContract(StoreContract, Drafts, Users, Limits, SignIns):
     """Inherit, if the store keeps drafts and lists users' sessions too."""

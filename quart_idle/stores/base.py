@@ -12,6 +12,8 @@ The contract, held by ``tests/store_contract.py``:
 - The reason of an end is told for `REASON_KEPT` seconds, then forgotten.
 - `Store.save` writes the fields it is given and no others, so concurrent saves of different fields
   all last; also where the token alone was changed in the meantime.
+- When its user last proved who they are, and where they signed in, is written with the user, and
+  goes with them. A change of token, a save or a renewal leaves both.
 - A session exists only as long as it holds data: one that a change leaves with nothing ends.
 - A call that is cancelled happened whole or not at all. A call that is made twice does no harm.
 - Every call fails with an exception or returns; a failure is never told as a missing session.
@@ -20,6 +22,7 @@ The contract, held by ``tests/store_contract.py``:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf
 from typing import Final, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
 
 from ..policy import Clocks, Limits, SignOfLife
@@ -43,6 +46,9 @@ MOST_DRAFTS: Final = 20
 
 #: For how long it is remembered that an application uses a store, in seconds.
 APPLICATION_KEPT: Final = 7 * 86_400.0
+
+#: The moment of what happens as the store writes it. (None that a store keeps is later than that.)
+NOW: Final = inf
 
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
@@ -85,6 +91,21 @@ class Fields(dict[str, _V]):
         return f"<{len(self)} fields>"
 
 
+class Device(NamedTuple):
+    """Where somebody signed in: texts that a store keeps, and nothing more."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+class SignIn(NamedTuple):
+    """How the user of a session signed in."""
+
+    #: When they last proved who they are, by the store's clock: then, or later once more.
+    authenticated: float
+    device: Device = Device()
+
+
 class Record(NamedTuple):
     """A session as it is stored."""
 
@@ -94,6 +115,8 @@ class Record(NamedTuple):
     clocks: Clocks
     #: The store's clock when this was read, in seconds.
     now: float
+    #: None: nobody is signed in.
+    sign_in: SignIn | None = None
 
     def __repr__(self) -> str:
         return f"<Record of {len(self.data)} fields>"
@@ -105,6 +128,11 @@ class Attributes(TypedDict, total=False):
     user_id: str | None
     #: The session's own idle timeout in seconds; None: the application's.
     timeout: float | None
+    #: When the user proved who they are, by the store's clock; `NOW`: as it is written. One who is
+    #: named here does so now, if nothing is said. (Where nobody is signed in, it is nothing.)
+    authenticated: float
+    #: Where the user signs in who is named here; if nothing is said, nothing is known of it.
+    device: Device
 
 
 class SessionLimit(NamedTuple):
@@ -251,6 +279,7 @@ class Listed(NamedTuple):
     place: float
     #: The store's clock when this was read, in seconds.
     now: float
+    sign_in: SignIn
 
 
 class Stretch(NamedTuple):

@@ -22,6 +22,7 @@ from .base import (
     REASON_KEPT,
     Change,
     Changed,
+    Device,
     Ended,
     EndedSome,
     Fields,
@@ -29,6 +30,7 @@ from .base import (
     Listener,
     Live,
     Record,
+    SignIn,
     Stretch,
 )
 from .memory_drafts import Boxes
@@ -57,6 +59,7 @@ class _Entry:
     data: Mapping[str, bytes]  # replaced at a change: readers keep the one that they got
     user_id: str | None
     clocks: Clocks
+    sign_in: SignIn | None = None
     #: In whose list it is, and where.
     listed: tuple[str, int] | None = None
 
@@ -70,6 +73,11 @@ class _Entry:
         self.data = data
         if "user_id" in change.attributes:
             self.user_id = change.attributes["user_id"]
+            device = change.attributes.get("device", Device())
+            self.sign_in = None if self.user_id is None else SignIn(now, device)
+        if self.sign_in is not None and "authenticated" in change.attributes:
+            moment = min(now, change.attributes["authenticated"])
+            self.sign_in = self.sign_in._replace(authenticated=moment)
         if "timeout" in change.attributes:
             self.clocks = self.clocks._replace(timeout=change.attributes["timeout"])
         if change.begins_anew and now != self.clocks.created:
@@ -238,7 +246,7 @@ class MemoryStore:
         entry = self._alive(id, now)
         if entry is None:
             return self._why(id, now)
-        return Record(entry.data, entry.user_id, entry.clocks, now)
+        return Record(entry.data, entry.user_id, entry.clocks, now, entry.sign_in)
 
     async def create(self, id: str, change: Change) -> Clocks:
         now = self._now()
@@ -324,8 +332,8 @@ class MemoryStore:
         found: list[Listed] = []
         while len(found) < limit and (some := self._lists.behind(user_id, after, limit)):
             for place, id in some:
-                if (entry := self._alive(id, now)) is not None:
-                    found.append(Listed(id, entry.clocks, float(place), now))
+                if (entry := self._alive(id, now)) is not None and entry.sign_in is not None:
+                    found.append(Listed(id, entry.clocks, float(place), now, entry.sign_in))
             after = some[-1][0]
         return found[:limit]
 

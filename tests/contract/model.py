@@ -15,11 +15,14 @@ from quart_idle import Store, TooManySessions
 from quart_idle.policy import Clocks, Limits, SignOfLife, deadline, renewed
 from quart_idle.reasons import LIMIT, REGENERATED
 from quart_idle.stores.base import (
+    NOW,
     REASON_KEPT,
     Change,
+    Device,
     Live,
     Record,
     SessionLimit,
+    SignIn,
     UserStore,
 )
 from tests.contract.common import (
@@ -33,6 +36,7 @@ class _Session:
     user_id: str | None
     clocks: Clocks
     place: int = 0  # in the list of its user
+    sign_in: SignIn | None = None
 
     def apply(self, change: Change, now: float) -> bool:
         """Change it; whether it has something still."""
@@ -43,6 +47,11 @@ class _Session:
             if value is not None:
                 self.data[key] = value
         self.user_id = change.attributes.get("user_id", self.user_id)
+        moment, device = self.sign_in or (now, Device())
+        if "user_id" in change.attributes:
+            moment, device = now, change.attributes.get("device", Device())
+        moment = min(now, change.attributes.get("authenticated", moment))
+        self.sign_in = None if self.user_id is None else SignIn(moment, device)
         own = change.attributes.get("timeout", self.clocks.timeout)
         self.clocks = self.clocks._replace(timeout=own)
         if change.clear or "user_id" in change.attributes:
@@ -115,6 +124,8 @@ CHANGES = st.builds(
         optional={
             "user_id": st.none() | st.sampled_from(["ada", "bob"]),
             "timeout": st.none() | st.sampled_from([5.0, 600.0]),
+            "authenticated": st.just(NOW),
+            "device": st.builds(Device, *[st.none() | st.sampled_from(["", "x"])] * 2),
         },
     ),
     st.booleans(),
@@ -251,6 +262,14 @@ class StoreModel(RuleBasedStateMachine):
             else:
                 assert outcomes[id] is None
 
+    @staticmethod
+    def since_creation(session: Record | _Session) -> tuple[Any, Device] | None:
+        """When the user last proved who they are, since the session's making; and where."""
+        if session.sign_in is None:
+            return None
+        moment, device = session.sign_in
+        return pytest.approx(moment - session.clocks.created), device
+
     @invariant()
     def lists_what_the_model_lists(self) -> None:
         if not hasattr(self, "store") or not isinstance(self.store, UserStore):
@@ -269,6 +288,7 @@ class StoreModel(RuleBasedStateMachine):
                 session = self.model.live[id]
                 assert isinstance(found, Record), f"{id} is alive"
                 assert dict(found.data) == session.data
+                assert self.since_creation(found) == self.since_creation(session)
                 assert found.user_id == session.user_id
                 told, model = (
                     tuple(end - created for end in clocks)

@@ -19,9 +19,10 @@ from quart_idle import (
     SessionInfo,
     StoreUnavailable,
 )
+from quart_idle.stores.base import Device
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.devices import alive, devices, id_of
-from tests.helpers.handlers import end, look, put, regenerate, sign_in, why
+from tests.helpers.handlers import Do, end, look, put, regenerate, sign_in, why
 from tests.helpers.overlapping import Slow
 from tests.helpers.site import MakeSite
 from tests.helpers.sockets import Closed, open_page, open_socket
@@ -71,6 +72,35 @@ async def test_a_request_moves_a_session_to_the_front_before_the_store_is_told(
     assert found[0].active_at - found[1].active_at > timedelta(seconds=MINUTE / 2)
 
 
+@pytest.mark.parametrize("clears", [False, True])
+async def test_a_user_s_session_tells_from_where_they_signed_in(
+    site: MakeSite, clears: bool
+) -> None:
+    here = site(timeout=HOUR)
+    browser = here.browser()
+
+    def sign_in_on(device: Device) -> Do:
+        def do(session: Session) -> None:
+            session._device = lambda: device
+            if clears:
+                session.clear()
+            session.user_id = "ada"
+
+        return do
+
+    await browser.visit(put(a=1))
+    await browser.visit(sign_in_on(Device("192.0.2.7", "a phone")))
+    await browser.visit(regenerate)
+    (one,) = await here.idle.sessions.of("ada")
+    assert await here.idle.sessions.get(one.id) == one
+    assert (one.address, one.user_agent) == ("192.0.2.7", "a phone")
+    await browser.visit(sign_in_on(Device()))
+    found = await here.idle.sessions.get(await id_of(browser))
+    assert found is not None
+    # Whose session it is already does not sign in, unless all was cleared.
+    assert found.address == (None if clears else "192.0.2.7")
+
+
 async def test_a_session_is_found_by_its_id_with_its_user_s_signing_in_and_without_data(
     site: MakeSite, clock: Clock
 ) -> None:
@@ -89,6 +119,11 @@ async def test_a_session_is_found_by_its_id_with_its_user_s_signing_in_and_witho
     assert found.authenticated_at - found.created_at == pytest.approx(
         timedelta(seconds=MINUTE), abs=timedelta(seconds=2)
     )
+    await browser.visit(regenerate)
+    await browser.visit(put(a="more"))
+    again = await here.idle.sessions.get(await id_of(browser))
+    assert again is not None
+    assert again.authenticated_at == found.authenticated_at
     assert "secret" not in repr(found)
     assert str(browser.token) not in repr(found)
     with pytest.raises(FrozenInstanceError):

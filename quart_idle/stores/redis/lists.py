@@ -25,7 +25,7 @@ from ...tasks import Tasks
 from ..base import EndedSome, Listed, SessionLimit, Stretch
 from .calls import Calls, failures_of
 from .keys import Keys
-from .packing import to_bytes, to_text, unpack_clocks
+from .packing import to_bytes, to_text, unpack_clocks, unpack_sign_in
 from .trips import MOST_AT_ONCE
 
 # How long before another one an id must have joined, for what it is of to be given up, in seconds.
@@ -124,8 +124,10 @@ class Lists:
             time, *answers = await self._calls.call("living", keys, name)
             for key, answer in zip(keys, answers, strict=True):
                 if isinstance(answer, list):
-                    clocks, id = answer[0], to_text(answer[1])
-                    found[id] = Listed(id, unpack_clocks(clocks), places[key][1], float(time))
+                    raw, id = answer[0], to_text(answer[1])
+                    clocks = unpack_clocks(raw)
+                    sign_in = unpack_sign_in(raw, clocks)
+                    found[id] = Listed(id, clocks, places[key][1], float(time), sign_in)
                 elif answer and absent is not None:
                     absent.add(places[key][0])
 

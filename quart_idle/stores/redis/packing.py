@@ -11,9 +11,9 @@ from struct import Struct
 from typing import Any, Final
 
 from ...policy import Clocks, Limits, SignOfLife, deadline
-from ..base import REASON_KEPT, Change, Ended, Fields, Record
+from ..base import NOW, REASON_KEPT, Change, Device, Ended, Fields, Record, SignIn
 
-#: The session's clocks, and its user.
+#: The session's clocks, with how its user signed in; and its user.
 CLOCKS: Final = b"\xff"
 USER: Final = b"\xfe"
 #: Of a session that is over: why, and when.
@@ -34,11 +34,16 @@ NOBODY: Final = b"\xff"
 #: What of a session a change leaves: all; all, but it is another session from now on; nothing.
 SAME, ANEW, CLEAR = range(3)
 
-# Created, active, seen, own timeout (0: none), whether a page was ever open; and behind that when
-# it began, if not when it was created. (What is added goes to the end, where it can be left out:
-# while workers are replaced, those of one version meet sessions of another's.)
+# Created, active, seen, own timeout (0: none), whether a page was ever open; behind that when it
+# began, if not when it was created, or there is more; and behind that how the user signed in.
+# (What is added goes to the end, where it can be left out: while workers are replaced, those of one
+# version meet sessions of another's. One that knows less drops the rest where it changes the user.)
 _CLOCKS: Final = Struct("<ddddB")
 _BEGAN: Final = Struct("<d")
+_SIGN_IN: Final = _CLOCKS.size + _BEGAN.size
+# When they proved it; then how long the device's texts are (-1: there is none), and those.
+_MOMENT: Final = Struct("<d")
+_LENGTHS: Final = Struct("<ii")
 
 # A sign of life: how long ago the session was seen and active (_NEVER: it was not), in seconds;
 # whether a page is open; and which of the indexes that the script is given is the session's.
@@ -59,8 +64,38 @@ def to_text(raw: bytes) -> str:
 def unpack_clocks(raw: bytes) -> Clocks:
     """A session's clocks."""
     created, active, seen, own, paged = _CLOCKS.unpack_from(raw)
-    began_anew = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else None
+    began = _BEGAN.unpack_from(raw, _CLOCKS.size)[0] if len(raw) > _CLOCKS.size else created
+    began_anew = None if began == created else began
     return Clocks(created, active, seen, bool(paged), own or None, began_anew)
+
+
+def _pack_device(device: Device) -> bytes:
+    texts = [None if text is None else to_bytes(text) for text in device]
+    lengths = (-1 if text is None else len(text) for text in texts)
+    return _LENGTHS.pack(*lengths) + b"".join(text or b"" for text in texts)
+
+
+def unpack_sign_in(raw: bytes, clocks: Clocks) -> SignIn:
+    """How the user of a session signed in, by what is stored of its clocks, and these.
+
+    A worker of an earlier release knew only when the session became theirs.
+    """
+    at = _SIGN_IN + _MOMENT.size
+    if len(raw) < at:
+        return SignIn(clocks.began)
+    (moment,) = _MOMENT.unpack_from(raw, _SIGN_IN)
+    if len(raw) == at:
+        return SignIn(moment)
+    address, user_agent = _LENGTHS.unpack_from(raw, at)
+    at += _LENGTHS.size
+    rest = at + max(0, address)
+    return SignIn(
+        moment,
+        Device(
+            None if address < 0 else to_text(raw[at:rest]),
+            None if user_agent < 0 else to_text(raw[rest : rest + user_agent]),
+        ),
+    )
 
 
 def unpack_end(reason: bytes | None, at: bytes | float | None, now: float) -> Ended | None:
@@ -93,17 +128,27 @@ def unpack_session(
         return unpack_end(why.encode(), end, now)
     user = fields.pop(USER, None)
     data = Fields((to_text(name), value) for name, value in fields.items())
-    return Record(data, None if user is None else to_text(user), clocks, now)
+    if user is None:
+        return Record(data, None, clocks, now)
+    return Record(data, to_text(user), clocks, now, unpack_sign_in(raw, clocks))
 
 
 def change_arguments(change: Change) -> Iterable[Any]:
     """A change, as `apply` in `scripts.lua` takes it."""
-    own = change.attributes.get("timeout", b"")
+    attributes = change.attributes
+    own = attributes.get("timeout", b"")
     yield 0 if own is None else own if own == b"" else repr(own)
-    yield CLEAR if change.clear else ANEW if change.begins_anew else SAME
+    kind = CLEAR if change.clear else ANEW if change.begins_anew else SAME
+    user = attributes.get("user_id")
+    if user is not None or "authenticated" in attributes:
+        sign_in = _MOMENT.pack(attributes.get("authenticated", NOW))
+        if user is not None:
+            sign_in += _pack_device(attributes.get("device", Device()))
+        yield b"%d%b" % (kind, sign_in)
+    else:
+        yield kind
     fields = {to_bytes(key): value for key, value in change.fields.items()}
-    if "user_id" in change.attributes:
-        user = change.attributes["user_id"]
+    if "user_id" in attributes:
         fields[USER] = None if user is None else to_bytes(user)
     yield sum(value is not None for value in fields.values())
     for key, value in fields.items():

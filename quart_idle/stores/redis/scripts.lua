@@ -10,7 +10,8 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
 local function late() return now > tonumber(ARGV[1]) end
 
--- What the lifetime counts from: at the end, if it is not when the session was created.
+-- What the lifetime counts from: behind the rest, if it is not when the session was created, or how
+-- its user signed in stands behind it.
 local function began(raw, created) return #raw > 33 and struct.unpack('<d', raw, 34) or created end
 
 local function read(key)
@@ -19,7 +20,7 @@ local function read(key)
   local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
   return {
     created = created, began = began(raw, created), active = active, seen = seen, own = own,
-    paged = paged
+    paged = paged, sign_in = string.sub(raw, 42)
   }
 end
 
@@ -39,7 +40,8 @@ end
 
 local function packed(c)
   local raw = struct.pack('<ddddB', c.created, c.active, c.seen, c.own, c.paged)
-  return c.began == c.created and raw or raw .. struct.pack('<d', c.began)
+  if c.began == c.created and c.sign_in == '' then return raw end
+  return raw .. struct.pack('<d', c.began) .. c.sign_in
 end
 
 local function exact(number) return string.format('%.17g', number) end
@@ -147,11 +149,14 @@ local function make_room(user, most, own)
   return true
 end
 
--- ARGV from `first`: own timeout ('': as it was), what of the session stays (SAME: all, ANEW: it is
--- another user's from now on, CLEAR: nothing), how many fields to set, those, fields to delete.
--- `moves`: whether it is to have another key, and is watched there.
+-- What of a session stays (SAME: all, ANEW: it is another user's from now on, CLEAR: nothing); and if
+-- it follows, when the user proved who they are, and of one who signs in the device.
+local function kind_of(argument) return string.sub(argument, 1, 1), string.sub(argument, 2) end
+
+-- ARGV from `first`: own timeout ('': as it was), the kind, how many fields to set, those, fields to
+-- delete. `moves`: whether it is to have another key, and is watched there.
 local function apply(key, index, c, first, moves)
-  local kind = ARGV[first + 1]
+  local kind, sign_in = kind_of(ARGV[first + 1])
   local user = kind ~= SAME and redis.call('HGET', key, USER)
   if kind == CLEAR then
     for _, field in ipairs(redis.call('HKEYS', key)) do
@@ -165,8 +170,17 @@ local function apply(key, index, c, first, moves)
   for at = last + 1, #ARGV do redis.call('HDEL', key, ARGV[at]) end
   if ARGV[first] ~= '' then c.own = tonumber(ARGV[first]) end
   if kind ~= SAME then c.began = now end
-  if user and redis.call('HGET', key, USER) ~= user then leave(user, id_of(key)) end
-  if ARGV[first] ~= '' or kind ~= SAME then
+  if kind ~= SAME or sign_in ~= '' then
+    local signed_in = redis.call('HGET', key, USER)
+    if user and signed_in ~= user then leave(user, id_of(key)) end
+    if not signed_in then
+      c.sign_in = ''
+    elseif sign_in ~= '' then
+      local device = string.sub(#sign_in > 8 and sign_in or c.sign_in, 9)
+      c.sign_in = struct.pack('<d', math.min(now, (struct.unpack('<d', sign_in)))) .. device
+    end
+  end
+  if ARGV[first] ~= '' or kind ~= SAME or sign_in ~= '' then
     redis.call('HSET', key, CLOCKS, packed(c))
     if not moves then watch(key, index, c) end
   end
@@ -192,7 +206,7 @@ local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key,
 -- KEYS: the session, its index. ARGV: not after, how many sessions the user may have and who that is
 -- (`make_room`), the change. One that is over stays so: this may be sent again.
 if late() then return LATE end
-local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0}
+local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0, sign_in = ''}
 if redis.call('HEXISTS', KEYS[1], REASON) == 1 then return packed(c) end
 if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1]) then return REFUSED end
 redis.call('UNLINK', KEYS[1])
@@ -221,7 +235,7 @@ return answered(DONE)
 -- the change names), how many sessions the user may have and who that is (`make_room`), the change.
 -- Where it is another user's list, answers with that user.
 if late() then return LATE end
-local new_id, mark, joined, kind = ARGV[2], ARGV[3], ARGV[4], ARGV[8]
+local new_id, mark, joined, kind = ARGV[2], ARGV[3], ARGV[4], kind_of(ARGV[8])
 local c = alive(KEYS[1])
 if not c then
   if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
@@ -267,7 +281,8 @@ return redis.call('HGET', KEYS[1], NEW_ID) or 0
 --- renew flags=allow-oom
 -- KEYS: sessions, then their indexes. ARGV: not after, how many, signs of life.
 if late() then return LATE end
--- (Without tables that could be spared: this is most of what Redis does for open pages.)
+-- (Without tables that could be spared: this is most of what Redis does for open pages. Nobody asks
+-- how the users signed in, which stands behind the clocks.)
 local answer = {exact(now)}
 local many, signs, at = tonumber(ARGV[2]), ARGV[3], 1
 for number = 1, many do
@@ -291,9 +306,9 @@ for number = 1, many do
           local at = deadline(from, active, seen, own, page)
           redis.call('ZADD', KEYS[many + index], 'LT', exact(at), rest(key))
         end
-        if paged == 1 and ends - now <= WARNING then tell('live', key, exact(now), new) end
+        if paged == 1 and ends - now <= WARNING then tell('live', key, exact(now), string.sub(new, 1, 41)) end
       end
-      answer[number + 1] = new
+      answer[number + 1] = string.sub(new, 1, 41)
     end
   else
     answer[number + 1] = redis.call('HMGET', key, REASON, ENDED_AT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from math import inf
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quart_idle.policy import Clocks, Limits, SignOfLife
-from quart_idle.stores.base import REASON_KEPT, Ended, Record
+from quart_idle.stores.base import NOW, REASON_KEPT, Device, Ended, Record, SignIn
 from quart_idle.stores.redis import packing
 from quart_idle.stores.redis.packing import change_arguments, pack_signs, unpack_session
 from tests.store_contract import change
@@ -28,7 +29,8 @@ def stored(data: dict[bytes, bytes], protocol: int) -> Any:
 def test_a_session_is_its_data_its_user_and_its_clocks(protocol: int) -> None:
     found = stored({b"a": b"1", packing.USER: b"ada", packing.CLOCKS: CLOCKS}, protocol)
     record = unpack_session(found, 50.0, LIMITS)
-    assert record == Record({"a": b"1"}, "ada", Clocks(10.0, 20.0, 30.0), 50.0)
+    clocks = Clocks(10.0, 20.0, 30.0)
+    assert record == Record({"a": b"1"}, "ada", clocks, 50.0, SignIn(10.0))
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -51,9 +53,32 @@ def test_a_session_whose_deadline_is_past_is_over_though_nobody_swept_it(
     assert found == Ended("idle", 0.0) if ended else isinstance(found, Record)
 
 
-def test_what_a_later_version_stores_behind_the_clocks_is_left_alone() -> None:
-    raw = CLOCKS + struct.pack("<d", 15.0) + b"more"
-    assert packing.unpack_clocks(raw) == Clocks(10.0, 20.0, 30.0, began_anew=15.0)
+DEVICE = struct.pack("<ii", 4, 3) + b"hostcli"
+
+
+@pytest.mark.parametrize(
+    ("behind", "expected"),
+    [
+        # What workers of former versions store: one that did not begin anew, and one that did.
+        (b"", SignIn(10.0)),
+        (struct.pack("<d", 15.0), SignIn(15.0)),
+        # That a user who signed in there proved it again.
+        (struct.pack("<dd", 15.0, 16.0), SignIn(16.0)),
+        (struct.pack("<dd", 10.0, 16.0) + DEVICE, SignIn(16.0, Device("host", "cli"))),
+        # What a later version may.
+        (struct.pack("<dd", 15.0, 16.0) + DEVICE + b"more", SignIn(16.0, Device("host", "cli"))),
+        (
+            struct.pack("<ddii", 15.0, 16.0, -1, 0),
+            SignIn(16.0, Device(None, "")),
+        ),
+    ],
+)
+def test_workers_of_other_versions_are_understood(behind: bytes, expected: SignIn) -> None:
+    raw = CLOCKS + behind
+    began = struct.unpack_from("<d", behind)[0] if behind else 10.0
+    clocks = packing.unpack_clocks(raw)
+    assert clocks == Clocks(10.0, 20.0, 30.0, began_anew=None if began == 10.0 else began)
+    assert packing.unpack_sign_in(raw, clocks) == expected
 
 
 @given(st.text(st.characters()))
@@ -74,7 +99,15 @@ def test_a_change_says_how_many_fields_it_sets_and_then_what_it_deletes() -> Non
     [
         ({"timeout": 5.0}, ["5.0", packing.SAME, 0]),
         ({"timeout": None}, [0, packing.SAME, 0]),
-        ({"user_id": "ada"}, [b"", packing.ANEW, 1, packing.USER, b"ada"]),
+        (
+            {"user_id": "ada"},
+            [b"", b"1" + struct.pack("<dii", inf, -1, -1), 1, packing.USER, b"ada"],
+        ),
+        (
+            {"user_id": "ada", "device": Device("host", "cli"), "authenticated": 5.0},
+            [b"", b"1" + struct.pack("<d", 5.0) + DEVICE, 1, packing.USER, b"ada"],
+        ),
+        ({"authenticated": NOW}, [b"", b"0" + struct.pack("<d", inf), 0]),
         ({"user_id": None}, [b"", packing.ANEW, 0, packing.USER]),
         ({"clear": True}, [b"", packing.CLEAR, 0]),
     ],
