@@ -45,9 +45,9 @@ _VERSION: Final = sha256(repr(_FILES).encode()).hexdigest()[:12]
 _LATER: Final = (
     "bar.js",
     "drafts.js",
+    "embedded.js",
     "fields.js",
     "kept.js",
-    "media.js",
     "signing.js",
     "title.js",
 )

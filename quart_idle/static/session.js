@@ -253,9 +253,8 @@ function tick() {
     wait = 1000;
   }
   tickTimer = setTimeout(tick, wait);
-  // Those of other origins show no document.
-  for (const frame of page.querySelectorAll("iframe")) {
-    if (frame.contentDocument) browser.watch(/** @type {Window} */ (frame.contentWindow));
+  if (window !== top || page.querySelector("iframe, audio, video")) {
+    import("./embedded.js").catch(() => {});
   }
   look();
   if (left < 3000) drafts?.keep();

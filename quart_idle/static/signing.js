@@ -4,7 +4,7 @@
 import { arrival, click, isByClick, native, on, page } from "./browser.js";
 import { open as ask, openAfter } from "./connection.js";
 import { add, cover, prompt, put, root, stayOnTop, texts } from "./dialogs.js";
-import "./media.js";
+import "./embedded.js";
 import { session } from "./session.js";
 import "./title.js";
 

@@ -41,6 +41,17 @@ async def is_on_top(page: Page) -> bool:
     return await on_top(page) == "quart-idle"
 
 
+# What makes no sound is played without being asked for.
+PLAY = """async () => {
+  const context = new AudioContext();
+  window.audio = document.createElement("audio");
+  document.body.append(Object.assign(audio, { muted: true }));
+  audio.srcObject = context.createMediaStreamDestination().stream;
+  await audio.play();
+  return audio.paused;
+}"""
+
+
 # As Turbo does with a page's head: the scripts run.
 PUT_TAG = """(tag) => document.head.append(document.createRange().createContextualFragment(tag))"""
 
@@ -66,3 +77,19 @@ async def test_a_page_that_came_back_without_the_tag_is_seen_when_a_swap_brings_
     await page.evaluate(PUT_TAG, tag)
     await asyncio.sleep(0.5)
     assert await page.evaluate("getComputedStyle(document.documentElement).opacity") == "1"
+
+
+async def test_what_a_page_plays_is_paused_though_nothing_can_be_loaded_when_it_is_covered(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    browser.provoke("ERR_FAILED")
+    server = serve_pages({"timeout": 600})
+    await sign_in(browser, server.url)
+    page = await browser.open(f"{server.url}/letter")
+    assert await page.evaluate(PLAY) is False
+    async with page.expect_response("**/embedded.js"):
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # sooner
+    await page.route("**/_idle/**", lambda route: route.abort())
+    await browser.post(f"{server.url}/sign-out?reason=idle")
+    await until(lambda: is_on_top(page))
+    await until(lambda: page.evaluate("audio.paused"))

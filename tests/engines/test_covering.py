@@ -76,10 +76,13 @@ PLAY = """async () => {
   write(36, "data");
   view.setUint32(40, 8000, true);
   const src = URL.createObjectURL(new Blob([bytes], { type: "audio/wav" }));
-  window.audio = Object.assign(document.createElement("audio"), { src, loop: true, muted: true });
-  document.body.append(audio);
-  await audio.play();
-  return audio.paused;
+  window.audios = [document, document.querySelector("iframe").contentDocument].map((place) => {
+    const audio = place.createElement("audio");
+    place.body.append(Object.assign(audio, { src, loop: true, muted: true }));
+    return audio;
+  });
+  await Promise.all(audios.map((audio) => audio.play()));
+  return audios.some(({ paused }) => paused);
 }"""
 
 
@@ -89,13 +92,14 @@ async def test_what_a_page_plays_is_paused_while_it_is_covered(
 ) -> None:
     server = serve_pages({"timeout": 600})
     desk = await desk_at(engine, server.url, "ada")
-    page = await open_page(engine, f"{server.url}/letter")
+    page = await open_page(engine, f"{server.url}/letter?framed")
     assert await page.evaluate(PLAY) is False
     await post(desk, "/sign-out?reason=idle")
     await shown(page, COVER)
-    await until(partial(page.evaluate, "() => audio.paused"))
-    await page.evaluate("() => { audio.play().catch(() => {}); }")
-    await until(partial(page.evaluate, "() => audio.paused"))
+    are_paused = "() => audios.every(({ paused }) => paused)"
+    await until(partial(page.evaluate, are_paused))
+    await page.evaluate("() => audios.forEach((audio) => audio.play().catch(() => {}))")
+    await until(partial(page.evaluate, are_paused))
 
 
 @scenario("who types on does not dismiss a warning that cannot be put off")
