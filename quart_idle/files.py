@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, TypeVar, cast
 
 from quart import Blueprint, Quart
 from quart.wrappers import BaseRequestWebsocket
@@ -17,7 +18,17 @@ from werkzeug.exceptions import HTTPException
 # Quart's own views for files: an application's, which may look at the session, are not among them.
 _VIEWS: Final = (Quart.send_static_file, Blueprint.send_static_file)
 
+# The attribute by which a hook says that it looks at no session of its own accord.
+_SESSIONLESS: Final = "quart_idle_sessionless"
+
 _View = Callable[..., Awaitable[Any]]
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+def sessionless(hook: _Hook) -> _Hook:
+    """Mark a hook, as of `after_request`, that needs no session where nobody has looked at one."""
+    setattr(hook, _SESSIONLESS, True)
+    return hook
 
 
 class StaticFiles:
@@ -54,13 +65,14 @@ class StaticFiles:
         """
         app = self._app
         if not request.path.startswith(self._starts) or any(
-            any(hooks.values())
+            not getattr(hook, _SESSIONLESS, False)
             for hooks in (
                 app.url_value_preprocessors,
                 app.before_request_funcs,
                 app.after_request_funcs,
                 app.teardown_request_funcs,
             )
+            for hook in chain.from_iterable(cast(Any, hooks).values())
         ):
             return False
         adapter = app.create_url_adapter(request)

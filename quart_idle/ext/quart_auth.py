@@ -18,6 +18,7 @@ from quart_auth import Action, AuthUser, QuartAuth
 from werkzeug.local import LocalProxy
 
 from ..exceptions import ConfigError
+from ..files import sessionless
 from ..interface import QuartIdleSessionInterface
 from ..quarts import current
 from ..session import Session
@@ -206,6 +207,7 @@ class IdleAuth(QuartAuth):
         session.user_id = user.auth_id
         session.permanent = user.action is Action.WRITE_PERMANENT
 
+    @sessionless
     async def after_request(self, response: Response) -> Response:
         """Do what the `action` of the request's user asks for, if that was set by hand."""
         held = self._held()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -108,6 +109,8 @@ async def test_renew_login_has_the_cookie_last_and_is_no_new_proof(
     assert names(await browser.visit(renew)) == []
     stranger = auth_site().browser()
     assert (names(await stranger.visit(renew)), stranger.token) == ([], None)
+    await stranger.visit(put(cart=["apple"]))
+    assert names(await stranger.visit(renew)) == []
 
 
 async def test_templates_have_the_user_as_soon_as_they_ask_and_not_before(
@@ -498,3 +501,17 @@ async def test_a_socket_s_user_is_nobody_once_it_has_read_again_that_the_session
     async with browser.client.websocket("/socket", scope_base={"do": act}):
         await until(lambda: len(seen) == 2)
     assert seen == ["ada", None]
+
+
+async def test_static_files_cost_no_trip_to_the_store(
+    auth_site: MakeAuthSite, tmp_path: Path
+) -> None:
+    (tmp_path / "look.css").write_text("p {}")
+    site = auth_site()
+    site.app.static_folder = str(tmp_path)
+    browser = await entered(site)
+    site.store.calls.clear()
+    for path, status in ("/static/look.css", 200), ("/static/gone.css", 404):
+        assert (await browser.visit(path=path)).status == status
+        calls, site.store.calls = site.store.calls, []
+        assert (calls == []) is (status == 200)
