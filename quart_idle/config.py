@@ -67,6 +67,7 @@ class Options(TypedDict, total=False):
     site_name: str | None
     user_key: str | None
     drafts: bool
+    devices: bool
     allowed_origins: Collection[str]
     max_sessions: int | None
     max_sessions_policy: Policy
@@ -112,6 +113,7 @@ class Settings:
     site_name: str | None
     user_key: str | None
     drafts: Drafts | None
+    devices: bool
     allowed_origins: frozenset[Origin]
     session_limit: SessionLimit | None
     max_size: int
@@ -262,6 +264,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
         site_name=take("site_name", SITE_NAME),
         user_key=take("user_key", SESSION_KEY),
         drafts=_drafts(store, config) if take("drafts", FLAG) else None,
+        devices=take("devices", FLAG) is not False,
         allowed_origins=take("allowed_origins", ORIGINS) or frozenset(),
         session_limit=session_limit or None,
         max_size=take("max_size", SIZE) or 65_536,

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .checks import check_cookie, check_path
 from .config import Settings
 from .cookies import Token, first_living, max_age, tokens_in
+from .devices import device_of
 from .exceptions import SessionEnded, StoreUnavailable, TooManySessions
 from .files import StaticFiles
 from .policy import Clocks, SignOfLife, deadline, lifetime_end
@@ -90,6 +91,9 @@ class QuartIdleSessionInterface(SessionInterface):
         session = Session(self)
         session._secure = request.is_secure
         session._can_set_cookie = not isinstance(request, Websocket)
+        if self._settings.devices and session._can_set_cookie:
+            # (Not a `partial`, whose `repr` in a traceback would show the cookie.)
+            session._device = lambda: device_of(request.scope)
         session._cookie_tokens = tokens_in(request.scope, self._cookie_name)
         if not session._cookie_tokens:
             session._life.none_named()

@@ -23,7 +23,7 @@ from .stores.base import Change, Record
 ENDPOINT: Final = "quart_idle_sessions"
 
 # How many sessions an answer has at most: of more, the next are told by its `Link`.
-_MOST: Final = 1000
+_MOST: Final = 200
 
 _LIMIT: Final = re.compile(r"0*[1-9][0-9]{0,3}")
 _PLACE: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,16})?")
@@ -120,5 +120,8 @@ def _told(info: SessionInfo, own: str | None) -> dict[str, object]:
     return {
         "id": info.id,
         "current": info.id == own,
+        "address": info.address,
+        "user_agent": info.user_agent,
+        "browser": info.browser,
         **{name: moment and moment.isoformat() for name, moment in moments.items()},
     }

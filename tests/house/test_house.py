@@ -34,6 +34,7 @@ FLOORS = [
         "servers",
         "quarts",
         "files",
+        "browsers",
         "log",
         "tasks",
         "siblings",
@@ -78,6 +79,7 @@ FLOORS = [
         "checks",
         "writing",
         "sessions",
+        "devices",
         "interface",
         "presence.activity",
         "presence.sending",
@@ -142,6 +144,7 @@ KNOW_ASGI = KNOW_QUART | {
         "routes",
         "bodies",
         "cookies",
+        "devices",
         "origins",
     ),
 }
@@ -255,10 +258,17 @@ def test_only_its_own_module_knows_quart_auth(name: str) -> None:
     assert "quart_auth" not in found or name == "ext.quart_auth"
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_only_what_names_browsers_knows_ua_parser(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    assert "ua_parser" not in found or name == "browsers"
+
+
 def test_without_its_extras_the_package_works() -> None:
     code = """
 import sys
 sys.modules["redis"] = sys.modules["cryptography"] = sys.modules["quart_auth"] = None
+sys.modules["ua_parser"] = None
 import quart, quart_idle
 quart_idle.QuartIdle(quart.Quart("app"))
 """

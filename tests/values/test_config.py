@@ -37,6 +37,7 @@ def test_every_key_has_its_default() -> None:
         site_name=None,
         user_key=None,
         drafts=None,
+        devices=True,
         allowed_origins=frozenset(),
         session_limit=None,
         max_size=65_536,

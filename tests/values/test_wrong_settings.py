@@ -42,6 +42,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     ),
     "max_size": ([0, -1, None, True, 1.5, "65536", timedelta(1)], "a number of bytes"),
     "key_prefix": (["", "a b", "{x}", "a*", None, 1, b"a", "\u00e9"], "letters, digits"),
+    "devices": ([1, 0, None, "no", "True"], "True or False"),
     "drafts": ([1, 0, None, "no", "True"], "True or False"),
     "max_sessions": ([0, -1, True, 1.5, "5"], "a number of sessions, 1 or more, or None"),
     "max_sessions_policy": (["", "oldest", None, True, ["refuse"]], '"end oldest" or "refuse"'),
