@@ -5,6 +5,7 @@ Run ``hypercorn examples.demo:app`` and open http://127.0.0.1:8000.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
 
@@ -13,7 +14,7 @@ from hypercorn.middleware import DispatcherMiddleware
 from quart import Quart, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quart_idle import QuartIdle, Session
+from quart_idle import QuartIdle, Session, SessionInfo
 
 Keepalive = Literal["presence", "activity"]
 
@@ -23,8 +24,14 @@ CLOSED_TIMEOUT: Final = timedelta(seconds=30)
 LIFETIME: Final = timedelta(minutes=15)
 PING_INTERVAL: Final = timedelta(seconds=5)
 
+# What the store knows of activity is older by an eighth of the timeout and a ping, at most.
+NOW: Final = timedelta(seconds=20)
+MINUTE: Final = timedelta(minutes=1)
+
 LONGEST_NAME: Final = 40
 LONGEST_NOTE: Final = 4000  # characters
+
+PRIVATE: Final = ("note", "overview", "devices", "end_device", "end_others")
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -47,6 +54,8 @@ ENDED: Final = {
     "closed": f"You were signed out {in_words(CLOSED_TIMEOUT)} after your last page was closed.",
     "lifetime": f"You were signed out because a session lasts {in_words(LIFETIME)} at most.",
     "signed out": "You signed out.",
+    "ended from elsewhere": "You were signed out from another device.",
+    "signed out everywhere": "You were signed out everywhere.",
     "unknown": "Your last session is over. It is not known any more why.",
 }
 
@@ -54,6 +63,25 @@ ENDED: Final = {
 def why(reason: str | None) -> str | None:
     """Why a session ended, in plain words; None where there was none."""
     return None if reason is None else ENDED.get(reason, ENDED["unknown"])
+
+
+def ago(moment: datetime) -> str:
+    """How long ago that was, in plain words."""
+    minutes = (datetime.now(UTC) - moment) // MINUTE
+    return f"{in_words(minutes * MINUTE)} ago" if minutes else "a moment ago"
+
+
+def active(device: SessionInfo) -> str:
+    """When it was used last."""
+    if datetime.now(UTC) - device.active_at < NOW:
+        return "Active now"
+    return f"Active {ago(device.active_at)}"
+
+
+def signed_in(device: SessionInfo) -> str:
+    """When and from where its user signed in."""
+    since = "" if device.authenticated_at is None else f" {ago(device.authenticated_at)}"
+    return f"Signed in{since}" + (f" from {device.address}" if device.address else "")
 
 
 def new_app(keepalive: Keepalive | None) -> Quart:
@@ -68,7 +96,7 @@ def new_app(keepalive: Keepalive | None) -> Quart:
         longest_note=LONGEST_NOTE,
         keepalive=keepalive,
     )
-    app.jinja_env.filters.update(in_words=in_words, why=why)
+    app.jinja_env.filters.update(in_words=in_words, why=why, active=active, signed_in=signed_in)
 
     @app.after_request
     async def protect(response: quart.Response) -> quart.Response:
@@ -111,7 +139,7 @@ def create_app(keepalive: Keepalive) -> Quart:
     async def ask_who() -> ResponseReturnValue | None:
         if request.scope["path"] == request.root_path:  # no route: it lacks the slash
             return redirect(url_for("note"))
-        if request.endpoint in ("note", "overview") and session.user_id is None:
+        if request.endpoint in PRIVATE and session.user_id is None:
             return redirect(url_for("sign_in"))
         return None
 
@@ -153,6 +181,25 @@ def create_app(keepalive: Keepalive) -> Quart:
     @idle.passive
     async def tell_left() -> dict[str, int | None]:
         return left()
+
+    @app.get("/devices")
+    async def devices() -> str:
+        found = await idle.sessions.of(session.user_id or "")
+        # In a thread, as it takes a moment to find out what is not known yet.
+        browsers = await asyncio.to_thread(lambda: [device.browser for device in found])
+        return await render_template("devices.html", devices=[*zip(found, browsers, strict=True)])
+
+    @app.post("/devices/<id>/end")
+    async def end_device(id: str) -> ResponseReturnValue:
+        device = await idle.sessions.get(id)
+        if device is not None and device.user_id == session.user_id:
+            await idle.sessions.end(id)
+        return redirect(url_for("devices"))
+
+    @app.post("/devices/end-others")
+    async def end_others() -> ResponseReturnValue:
+        await session.end_others()
+        return redirect(url_for("devices"))
 
     return app
 

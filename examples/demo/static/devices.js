@@ -1,0 +1,87 @@
+/** The devices page, live: the list is kept up to date, and devices are signed out in place. */
+
+const POLL = 3000; // ms
+const NOW = 20_000; // ms: what the store knows of activity is as old as that, at most
+
+const list = document.getElementById("devices");
+const others = document.getElementById("others");
+const done = document.getElementById("done");
+const url = list.dataset.url;
+
+const minutes = (ms) => {
+  const number = Math.floor(ms / 60_000);
+  if (!number) return "a moment ago";
+  return number === 1 ? "1 minute ago" : `${number} minutes ago`;
+};
+
+/** Shows a device as the server tells of it; `now` is the server's time. */
+function show(row, device, now) {
+  const name = device.browser ?? device.user_agent ?? "Unknown browser";
+  const idle = now - Date.parse(device.active_at);
+  const signedIn = minutes(now - Date.parse(device.authenticated_at));
+  row.dataset.id = device.id;
+  row.classList.toggle("now", idle < NOW);
+  row.querySelector("h2").textContent = name;
+  row.querySelector("button").ariaLabel = `Sign out: ${name}`;
+  if (!device.current) {
+    row.querySelector(".active").textContent = idle < NOW ? "Active now" : `Active ${minutes(idle)}`;
+  }
+  row.querySelector(".signed-in").textContent =
+    `Signed in ${signedIn}` + (device.address ? ` from ${device.address}` : "");
+}
+
+async function update() {
+  let response;
+  try {
+    response = await fetch(url);
+  } catch {
+    return; // the next one may get through
+  }
+  if (!response.ok) return; // whether the session is over is told by the page's client
+  const devices = await response.json();
+  const now = Date.parse(response.headers.get("Date"));
+  const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
+  for (const [place, device] of devices.entries()) {
+    // Signed in again, this device has another id.
+    const id = device.current ? list.querySelector(".own").dataset.id : device.id;
+    const row =
+      rows.get(id) ?? document.getElementById("another").content.firstElementChild.cloneNode(true);
+    rows.delete(id);
+    show(row, device, now);
+    // Only what stands elsewhere is moved: a button that is moved loses the focus.
+    if (list.children[place] !== row) list.insertBefore(row, list.children[place]);
+  }
+  for (const row of rows.values()) row.remove();
+  others.hidden = devices.length < 2;
+}
+
+/** Ends what `which` names; whether the server has done it, or it was over before. */
+async function end(which) {
+  try {
+    const response = await fetch(url + which, { method: "DELETE" });
+    return response.ok || response.status === 404;
+  } catch {
+    return false;
+  }
+}
+
+document.addEventListener("submit", async (event) => {
+  const row = event.target.closest(".device:not(.own)");
+  if (!row) return;
+  event.preventDefault();
+  const ended = await end(`/${row.dataset.id}`);
+  done.textContent = ended
+    ? `Signed out: ${row.querySelector("h2").textContent}`
+    : "That did not work. Please try again.";
+  await update();
+  if (ended) document.querySelector("h1").focus();
+});
+
+// While this page's own session is over, there is nothing to ask for.
+let over = false;
+document.addEventListener("quart-idle:ended", () => (over = true));
+document.addEventListener("quart-idle:state", () => (over = false));
+
+const updateIfSeen = () => document.hidden || over || update();
+document.addEventListener("visibilitychange", updateIfSeen);
+setInterval(updateIfSeen, POLL);
