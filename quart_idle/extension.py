@@ -15,8 +15,9 @@ from .bound import CONNECTION, bind, check_order
 from .checks import check_place, check_sharing, check_start
 from .config import Options, Settings, read
 from .draft_view import add_draft_view
+from .events import Events
 from .exceptions import ConfigError, StoreUnavailable
-from .interface import PASSIVE, QuartIdleSessionInterface
+from .interface import PASSIVE, QuartIdleSessionInterface, acting_session
 from .policy import SignOfLife
 from .presence import Presence
 from .quarts import current
@@ -78,14 +79,16 @@ class QuartIdle:
 
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
         cookie_name = app.config["SESSION_COOKIE_NAME"]
-        sessions = self._sessions[app] = Sessions(settings, renewals)
-        presence = Presence(settings, renewals, cookie_name)
+        sessions = self._sessions[app] = Sessions(settings, renewals, acting_session)
+        events = Events(app, settings, sessions)
+        presence = Presence(settings, renewals, cookie_name, events)
         interface = QuartIdleSessionInterface(
-            settings, renewals, cookie_name, sessions, presence.ended_wait
+            settings, renewals, cookie_name, sessions, events, presence.ended_wait
         )
         settings.store.bind(
             settings.limits, presence.tell, settings.key_prefix, settings.store_timeout
         )
+        events.bind()
 
         check_place(app)
         app.session_interface = interface  # type: ignore[assignment]
@@ -110,6 +113,7 @@ class QuartIdle:
             with suppress(StoreUnavailable):  # the log has it; it may come back
                 await ask(settings.store.open(), patient)
                 await check_sharing(app, settings)
+            events.open()
 
         @app.after_serving
         async def close() -> None:
@@ -117,6 +121,7 @@ class QuartIdle:
             presence.close()
             with suppress(StoreUnavailable):  # the log has it
                 await renewals.flush()
+            await events.close()
             with suppress(StoreUnavailable):
                 await ask(settings.store.close(), patient)
 

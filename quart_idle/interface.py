@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 import quart
-from quart import Quart, Response, Websocket
+from quart import Quart, Response, Websocket, has_request_context, has_websocket_context
 from quart.sessions import SessionInterface, SessionMixin
 from quart.wrappers import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -20,11 +20,13 @@ from .checks import check_cookie, check_path
 from .config import Settings
 from .cookies import Token, first_living, max_age, tokens_in
 from .devices import device_of
+from .events import Events
 from .exceptions import SessionEnded, StoreUnavailable, TooManySessions
 from .files import StaticFiles
+from .log import log_event
 from .policy import Clocks, SignOfLife, deadline, lifetime_end
 from .quarts import current, handle_error
-from .reasons import UNKNOWN
+from .reasons import REGENERATED, UNKNOWN
 from .renewals import Renewals
 from .session import Session
 from .sessions import Sessions
@@ -53,6 +55,7 @@ class QuartIdleSessionInterface(SessionInterface):
         renewals: where activity goes.
         cookie_name: the cookie's name, read once as all parts must have the same.
         sessions: the sessions of users.
+        events: is told of what happens to sessions.
         ended_wait: waits until a session is over; gives the reason.
     """
 
@@ -62,6 +65,7 @@ class QuartIdleSessionInterface(SessionInterface):
         renewals: Renewals,
         cookie_name: str,
         sessions: Sessions,
+        events: Events,
         ended_wait: Callable[[str], Awaitable[str]],
     ) -> None:
         self.limits = settings.limits
@@ -75,7 +79,7 @@ class QuartIdleSessionInterface(SessionInterface):
         self._files: StaticFiles | None = None
         # Where the application was mounted when that was looked at last.
         self._checked_root: str | None = None
-        self._writer = SessionWriter(settings)
+        self._writer = SessionWriter(settings, events)
         self._sessions = sessions
         self._ended_wait = ended_wait
 
@@ -141,6 +145,8 @@ class QuartIdleSessionInterface(SessionInterface):
             session._unwritten = self._renewals.unwritten(id)
         else:
             superseded = found is not None and found.superseded
+            if found is not None and found.reason != REGENERATED:
+                log_event("session_use_after_expire", None, id)
             session._life.found_over(reason_of(found), superseded=superseded)
 
     async def _read_after_all(self, app: Quart) -> None:
@@ -294,6 +300,15 @@ class QuartIdleSessionInterface(SessionInterface):
                 attributes["max_age"] = max_age(left)
             response.set_cookie(self._cookie_name, token, **attributes)
         response.headers["Cache-Control"] = "no-store"
+
+
+def acting_session() -> str | None:
+    """The id of the session whose request is under way; None: there is no such request."""
+    if has_request_context() or has_websocket_context():
+        session = current(quart.session)
+        if type(session) is Session:
+            return session._life.stored_id
+    return None
 
 
 def _is_fetched_ahead(request: BaseRequestWebsocket) -> bool:

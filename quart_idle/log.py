@@ -13,6 +13,9 @@ from typing import Final
 # How many things are told once, each. What tells them apart may come from a client.
 _MOST_WARNINGS: Final = 100
 
+# How long a text from elsewhere is in the log, in characters.
+_MOST_LOGGED: Final = 100
+
 # How often a log is told of what goes on, in seconds.
 _EVERY: Final = 60.0
 
@@ -87,3 +90,19 @@ class Outage:
             )
             self._since = None
         self.calls_failed = 0
+
+
+def log_event(event: str, *about: str | None) -> None:
+    """Tell of an event in the words of OWASP's Logging Vocabulary.
+
+    Args:
+        event: its name there.
+        *about: the user (None: nobody, or not known), and what else is said of it.
+    """
+    if _log.isEnabledFor(logging.INFO):
+        _log.info("%s:%s", event, ",".join(map(_logged, about)))
+
+
+def _logged(text: str | None) -> str:
+    """A text that whoever made it cannot use to forge a line."""
+    return "-" if text is None else repr(text[:_MOST_LOGGED])[1:-1]

@@ -23,7 +23,7 @@ from .policy import Arrival, Clocks, Limits, MergedSigns, SignOfLife, deadline, 
 from .reasons import SIGNED_OUT, SIGNED_OUT_EVERYWHERE, check_reason
 from .regeneration import PendingRegeneration
 from .states import TO_WRITE, Sight, State
-from .stores.base import PERMANENT, Change, Device, Record
+from .stores.base import PERMANENT, Change, Device, Fields, Record
 
 
 class SessionBackend(Protocol):
@@ -416,6 +416,12 @@ class Session(SessionMixin):
         self._cookie = SetCookie(token)
         self._clocks = clocks
         self._clock_offset = clocks.created - monotonic()
+
+    def _as_of_now(self, user_id: str) -> Record:
+        """What is stored, as far as is known here, if it is this user's from now on."""
+        now = self._clock_offset + monotonic()
+        clocks = self._clocks or Clocks(now, now, now)
+        return Record(Fields(), user_id, clocks._replace(began_anew=now), now)
 
     def _drop(self) -> None:
         """Have nothing stored from now on; changes are dropped."""

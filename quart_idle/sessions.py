@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
@@ -57,14 +58,18 @@ class Sessions:
     Args:
         settings: the application's settings, with the store.
         renewals: knows activity that is not written yet.
+        acting: the id of the session whose request is under way; None: there is none.
     """
 
-    def __init__(self, settings: Settings, renewals: Renewals) -> None:
+    def __init__(
+        self, settings: Settings, renewals: Renewals, acting: Callable[[], str | None]
+    ) -> None:
         self._store = settings.store
         self._patience = settings.patience
         self._limits = settings.limits
         self._renewals = renewals
         self._tells_devices = settings.devices
+        self._acting = acting
 
     async def of(
         self, user_id: str, *, limit: int | None = None, after: SessionInfo | None = None
@@ -123,7 +128,7 @@ class Sessions:
         found = await ask(self._store.load(id), self._patience)
         if not isinstance(found, Record):
             return None
-        return self._info(id, found.user_id, found)
+        return self.info(id, found)
 
     async def end(self, id: str, reason: str = ENDED_FROM_ELSEWHERE) -> bool:
         """End a session, with its pages on all workers; whether there was one.
@@ -137,7 +142,10 @@ class Sessions:
             StoreUnavailable: the store did not answer.
         """
         check_reason(reason)
-        return is_id(id) and await ask(self._store.end(id, reason), self._patience) is not None
+        if not is_id(id):
+            return False
+        ending = self._store.end(id, reason, self._acting())
+        return await ask(ending, self._patience) is not None
 
     async def end_all(
         self, user_id: str, *, keep: str | None = None, reason: str = SIGNED_OUT_EVERYWHERE
@@ -160,12 +168,17 @@ class Sessions:
         check_reason(reason)
         if keep is not None and not is_id(keep):
             raise ValueError("keep is not a session's id; allowed: an id, None")
-        ended, rest = await ask(store.end_some(user_id, reason, keep), self._patience)
-        many = len(ended)
-        while rest is not None:
-            ended, rest = await ask(store.end_some(user_id, reason, keep, rest), self._patience)
+        by, rest, many = self._acting(), None, 0
+        while True:
+            ending = store.end_some(user_id, reason, keep, rest, by)
+            ended, rest = await ask(ending, self._patience)
             many += len(ended)
-        return many
+            if rest is None:
+                return many
+
+    def info(self, id: str, session: Record) -> SessionInfo:
+        """What is known of a session that was read."""
+        return self._info(id, session.user_id, session)
 
     def _lists(self, user_id: str) -> UserStore:
         if type(user_id) is not str or not user_id:

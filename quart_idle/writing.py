@@ -13,13 +13,14 @@ from typing import Final
 
 from .config import Settings
 from .cookies import id_of, new_token
+from .events import Events
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable, TooManySessions
 from .reasons import SIGNED_OUT
 from .regeneration import PendingRegeneration
 from .session import Session, SetCookie
 from .states import EXISTS, TO_END, State
 from .stores.asking import ask
-from .stores.base import Change, Changed
+from .stores.base import Change, Changed, Fields, Record
 from .tasks import Tasks
 
 # How often what nobody is told is asked back, once a second: a change of token, a new session.
@@ -31,9 +32,11 @@ class SessionWriter:
 
     Args:
         settings: the application's settings, with the store.
+        events: is told of sessions that are made, and of who signs in.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, events: Events) -> None:
+        self._events = events
         self._store = settings.store
         self._patience = settings.patience
         self._max_size = settings.max_size
@@ -82,7 +85,7 @@ class SessionWriter:
     async def _end(self, session: Session) -> None:
         life = session._life
         id, reason = life.stored_id or "", life.ended or SIGNED_OUT
-        ended = await ask(self._store.end(id, reason), self._patience)
+        ended = await ask(self._store.end(id, reason, id), self._patience)
         pending = life.regeneration
         # If it was over before, or has another token, a newer cookie may be on its way.
         is_own = ended == id or (pending is not None and ended == pending.new_id)
@@ -104,8 +107,10 @@ class SessionWriter:
             if change.attributes.get("user_id") is not None:
                 self._undoing.start(self._end_later(id))
             raise
+        user = change.attributes.get("user_id")
+        self._events.created(id, Record(Fields(), user, clocks, clocks.created))
         if session._contents.epoch != epoch:  # it was over before it began
-            await ask(self._store.end(id, SIGNED_OUT), self._patience)
+            await ask(self._store.end(id, SIGNED_OUT, id), self._patience)
             return
         session._created(id, token, clocks)
         session._contents.is_written(change, epoch)
@@ -116,7 +121,7 @@ class SessionWriter:
         for _ in range(_UNDO_TRIES):
             await asyncio.sleep(1.0)
             with suppress(StoreUnavailable):
-                if await ask(self._store.end(id, SIGNED_OUT), self._patience) is not None:
+                if await ask(self._store.end(id, SIGNED_OUT, id), self._patience) is not None:
                     return
                 absences += 1
             if absences == 2:
@@ -164,6 +169,9 @@ class SessionWriter:
             _settle(session, pending.id, changed, pending.change, pending.epoch)
             return
         life.regenerated(pending.new_id)
+        user = pending.change.attributes.get("user_id")
+        if user is not None:
+            self._events.signed_in(pending.new_id, session._as_of_now(user))
         if life.state in EXISTS:
             session._cookie = SetCookie(pending.token)
             session._contents.is_written(pending.change, pending.epoch)

@@ -27,6 +27,7 @@ from tests.contract.common import (
 )
 from tests.contract.deadlines import Deadlines
 from tests.contract.drafts import Drafts
+from tests.contract.events import Events
 from tests.contract.limit import Limits
 from tests.contract.model import StoreModel
 from tests.contract.saving import Saving
@@ -41,6 +42,7 @@ __all__ = [
     "LIMITS",
     "PAGE",
     "DraftStoreContract",
+    "EventStoreContract",
     "StoreContract",
     "StoreModel",
     "Told",
@@ -57,3 +59,7 @@ class StoreContract(Sessions, Saving, Tokens, Deadlines, Calls, Telling):
 
 class DraftStoreContract(StoreContract, Drafts, Users, Limits, SignIns):
     """Inherit, if the store keeps drafts and lists users' sessions too."""
+
+
+class EventStoreContract(Events):
+    """Inherit this as well, if the store keeps ends that are to be told."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ..config import Settings
+from ..events import Events
 from ..exceptions import StoreUnavailable
 from ..policy import SignOfLife
 from ..renewals import Renewals
@@ -45,16 +46,19 @@ class Presence:
         settings: the application's settings, with the store.
         renewals: where signs of life go.
         cookie_name: the session cookie's.
+        events: is told of pages that come and go.
 
     Attributes:
         stored: sessions as the store has them.
         socket: answers a page's socket, as an ASGI callable.
     """
 
-    def __init__(self, settings: Settings, renewals: Renewals, cookie_name: str) -> None:
+    def __init__(
+        self, settings: Settings, renewals: Renewals, cookie_name: str, events: Events
+    ) -> None:
         self.stored = StoredSessions(settings, renewals, cookie_name)
         self._pages = Pages(settings, renewals, self.stored)
-        self.socket = PageSocket(settings, self.stored, self._pages)
+        self.socket = PageSocket(settings, self.stored, self._pages, events)
 
     async def renew(self, id: str, sign: SignOfLife) -> Live | Ended | None:
         """Renew a session at once, and tell its pages.

@@ -14,6 +14,7 @@ from hypercorn.typing import (
 
 from .. import protocol
 from ..config import Settings
+from ..events import Events
 from ..exceptions import FrameError, StoreUnavailable
 from ..origins import from_own_page, user_mismatch
 from ..reasons import UNKNOWN
@@ -38,9 +39,13 @@ class PageSocket:
         settings: the application's settings, with the store.
         stored: asks the store.
         pages: where a page is while its socket is open.
+        events: is told of pages that come and go.
     """
 
-    def __init__(self, settings: Settings, stored: StoredSessions, pages: Pages) -> None:
+    def __init__(
+        self, settings: Settings, stored: StoredSessions, pages: Pages, events: Events
+    ) -> None:
+        self._events = events
         self._settings = settings
         self._stored = stored
         self._pages = pages
@@ -56,11 +61,12 @@ class PageSocket:
         page = await self._join(scope, send)
         try:
             async with page.close_timeout:
-                if page.goodbye is None:
-                    await self._read_session(page, scope)
+                found = await self._read_session(page, scope) if page.goodbye is None else None
                 await page.accept()
                 if page.goodbye is None:
                     self._greet(page)
+                    if found is not None:
+                        self._events.page_opened(page, page.session.id, found)
                 # To the end, also after a goodbye: hypercorn sees the other side's close frame only
                 # when what came before it has been read.
                 while (message := await receive())["type"] != "websocket.disconnect":
@@ -76,6 +82,8 @@ class PageSocket:
         finally:
             self._pages.leave(page)
             page.stop()
+            reason = None if page.goodbye is None else page.goodbye[1]
+            self._events.page_closed(page, page.session.clocks, reason)
 
     # The handshake.
 
@@ -94,19 +102,21 @@ class PageSocket:
         page.connection_shared = is_shared(scope)
         return page
 
-    async def _read_session(self, page: Page, scope: WebsocketScope) -> None:
-        """Read the page's session. The page has joined: it hears of an end in the meantime."""
+    async def _read_session(self, page: Page, scope: WebsocketScope) -> Record | None:
+        """The page's session. The page has joined: it hears of an end in the meantime."""
         try:
             found = await self._stored.load_session(page.session.id)
         except StoreUnavailable:
             self._pages.close(page, *_STORE_DOWN)
-            return
+            return None
         if not isinstance(found, Record):
             self._pages.close_as(page, found)
         elif (reason := user_mismatch(scope, found.user_id, self._settings)) is not None:
             self._pages.close(page, protocol.ENDED, reason)
         elif page.goodbye is None:
             self._pages.tell(page.session.id, found)
+            return found
+        return None
 
     def _greet(self, page: Page) -> None:
         session = page.session

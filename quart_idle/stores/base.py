@@ -44,6 +44,9 @@ DRAFT_KEPT: Final = 86_400.0
 #: How many drafts a box holds.
 MOST_DRAFTS: Final = 20
 
+#: How many ends a store keeps that are not told yet, about; of more it drops some.
+MOST_ENDS: Final = 100_000
+
 #: For how long it is remembered that an application uses a store, in seconds.
 APPLICATION_KEPT: Final = 7 * 86_400.0
 
@@ -52,6 +55,9 @@ NOW: Final = inf
 
 # How long a token that was changed is taken for one that is under way, in seconds.
 _GRACE: Final = 10.0
+
+# How long nobody else is given an end that somebody tells, in seconds: the first time.
+_HIDDEN: Final = 30.0
 
 _V = TypeVar("_V")
 
@@ -251,8 +257,13 @@ class Store(Protocol):
             TooManySessions: `Change.limit` refuses it; nothing has changed.
         """
 
-    async def end(self, id: str, reason: str) -> str | None:
+    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
         """End a session. None: there is none.
+
+        Args:
+            id: the session's.
+            reason: why.
+            by: the id of the session whose request ends it, if any (`UntoldEnd.by`).
 
         An id that was regenerated passes the end on to the id that the session has now, so that a
         sign-out is not lost to a concurrent change of token; the answer is the id that ended.
@@ -318,7 +329,12 @@ class UserStore(Protocol):
         """
 
     async def end_some(
-        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+        self,
+        user_id: str,
+        reason: str,
+        keep: str | None = None,
+        rest: Stretch | None = None,
+        by: str | None = None,
     ) -> EndedSome:
         """Begin to end all sessions of a user but for one to keep, or go on with it.
 
@@ -327,6 +343,58 @@ class UserStore(Protocol):
         has been ended too, or began after it. The session to keep is kept also where its token is
         changed meanwhile.
         """
+
+
+class UntoldEnd(NamedTuple):
+    """An end of a session that is to be told."""
+
+    id: str
+    #: The session as it was, without its data. Its `now` is the moment at which it ended.
+    session: Record
+    reason: str
+    #: The id of the session whose request ended it; None: none did.
+    by: str | None = None
+    #: How often it has been taken, this time included.
+    tries: int = 0
+
+
+class TakenEnds(NamedTuple):
+    """Ends that are to be told by whoever has taken them."""
+
+    ends: Sequence[UntoldEnd]
+    #: Whether there were too many, so that some were dropped that nobody was told of.
+    lost: bool = False
+
+
+def hidden_for(tries: int) -> float:
+    """How long nobody else is given an end that has been taken so often, in seconds."""
+    return float(_HIDDEN * 2.0 ** (tries - 1))
+
+
+@runtime_checkable
+class EventStore(Protocol):
+    """Ends that are to be told: what a `Store` is too, for ``session_ended``.
+
+    An end is kept by the write that ends the session, whoever does that, a clock too; a change of
+    token is none. It is kept until it has been told, about `MOST_ENDS` of them at most. Whoever
+    takes it has it alone for a time (`hidden_for`); if it was not told by then, another may.
+    """
+
+    def keep_ends(self, wanted: Callable[[], bool]) -> None:
+        """Keep ends from now on, as long as they are wanted; called after `Store.bind`.
+
+        It is asked often. A store on which several applications are bound keeps those that any of
+        them wants.
+        """
+
+    async def take_ends(self, limit: int) -> TakenEnds:
+        """Some ends that nobody tells now; so many at most.
+
+        Where others take some at the moment, there may be none.
+        """
+
+    async def ends_told(self, ids: Collection[str]) -> None:
+        """Forget ends, by the ids of their sessions: they have been told, or are given up."""
 
 
 @runtime_checkable

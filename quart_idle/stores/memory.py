@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
@@ -32,8 +32,11 @@ from .base import (
     Record,
     SignIn,
     Stretch,
+    TakenEnds,
+    UntoldEnd,
 )
 from .memory_drafts import Boxes
+from .memory_events import Outbox
 from .memory_lists import Lists
 
 # A clock that no one sets: a correction of the machine's time must not end sessions, or prolong
@@ -83,6 +86,9 @@ class _Entry:
         if change.begins_anew and now != self.clocks.created:
             self.clocks = self.clocks._replace(began_anew=now)
 
+    def without_data(self, now: float) -> Record:
+        return Record(Fields(), self.user_id, self.clocks, now, self.sign_in)
+
     def is_left_with_nothing(self, change: Change) -> bool:
         return change.may_empty and self.user_id is None and self.data.keys() <= {PERMANENT}
 
@@ -118,6 +124,8 @@ class MemoryStore:
         self._agenda = Agenda(clock, self._look)
         self._boxes = Boxes(self._agenda)
         self._lists = Lists()
+        self._outbox = Outbox()
+        self._wants_ends: list[Callable[[], bool]] = []
 
     def bind(
         self,
@@ -181,9 +189,14 @@ class MemoryStore:
         now: float,
         new_id: str | None = None,
         *,
+        by: str | None = None,
+        was: Record | None = None,
         passes_saves_on: bool = False,
     ) -> None:
         entry = self._entries.pop(id)
+        if reason != REGENERATED and any(wanted() for wanted in self._wants_ends):
+            session = (was or entry.without_data(at))._replace(now=at)
+            self._outbox.add(UntoldEnd(id, session, reason, by), now)
         if entry.listed is not None:
             self._lists.leave(*entry.listed)
             entry.listed = None
@@ -208,7 +221,7 @@ class MemoryStore:
         elif entry.user_id is not None:
             entry.listed = entry.user_id, self._lists.join(entry.user_id, id)
 
-    def _make_room(self, change: Change, now: float, own: str) -> None:
+    def _make_room(self, change: Change, now: float, own: str, new_id: str) -> None:
         """See to it that a user may have one more session than there are beside their own here."""
         user = change.attributes.get("user_id")
         if user is None or change.limit is None:
@@ -222,7 +235,7 @@ class MemoryStore:
         if surplus and change.limit.refuses:
             raise TooManySessions
         for _, _, id in sorted(others)[:surplus]:
-            self._finish(id, LIMIT, now, now)
+            self._finish(id, LIMIT, now, now, by=new_id)
 
     def _tell(self, id: str, outcome: Live | Ended) -> None:
         for listener in self._listeners:
@@ -250,7 +263,7 @@ class MemoryStore:
 
     async def create(self, id: str, change: Change) -> Clocks:
         now = self._now()
-        self._make_room(change, now, id)
+        self._make_room(change, now, id, id)
         entry = _Entry(Fields(), None, Clocks(now, now, now))
         entry.apply(change, now)
         self._watch(id, entry, now)
@@ -268,9 +281,10 @@ class MemoryStore:
         entry = self._alive(id, now)
         if entry is None:
             return None
+        was = entry.without_data(now)
         entry.apply(change, now)
         if entry.is_left_with_nothing(change):
-            self._finish(id, SIGNED_OUT, now, now)
+            self._finish(id, SIGNED_OUT, now, now, by=id, was=was)
             return Changed(id, ended=True)
         self._list(id, entry)
         if "timeout" in change.attributes:  # the deadline may be nearer than it was
@@ -287,10 +301,11 @@ class MemoryStore:
             if self._over[id].reason == SIGNED_OUT:
                 return Changed(id, ended=True)
             return None if self._alive(new_id, now) is None else Changed(new_id)
-        self._make_room(change, now, id)
+        self._make_room(change, now, id, new_id)
+        was = entry.without_data(now)
         entry.apply(change, now)
         if entry.is_left_with_nothing(change):
-            self._finish(id, SIGNED_OUT, now, now, new_id)
+            self._finish(id, SIGNED_OUT, now, now, new_id, by=id, was=was)
             return Changed(id, ended=True)
         self._over.pop(new_id, None)  # it may go back to an id that it had
         self._entries[new_id] = entry
@@ -301,13 +316,13 @@ class MemoryStore:
         entry.listed = listed
         return Changed(new_id)
 
-    async def end(self, id: str, reason: str) -> str | None:
+    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
         now = self._now()
         while (new_id := self._follows(id, now)) is not None:
-            id = new_id
+            id, by = new_id, new_id if by == id else by
         if self._alive(id, now) is None:
             return None
-        self._finish(id, reason, now, now)
+        self._finish(id, reason, now, now, by=by)
         return id
 
     async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
@@ -338,7 +353,12 @@ class MemoryStore:
         return found[:limit]
 
     async def end_some(
-        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+        self,
+        user_id: str,
+        reason: str,
+        keep: str | None = None,
+        rest: Stretch | None = None,
+        by: str | None = None,
     ) -> EndedSome:
         now = self._now()
         if rest is None:
@@ -352,10 +372,19 @@ class MemoryStore:
         ended = []
         for place, id in some:
             if place <= rest.last and place != rest.kept and self._alive(id, now) is not None:
-                self._finish(id, reason, now, now)
+                self._finish(id, reason, now, now, by=by)
                 ended.append(id)
         goes_on = len(some) == _MOST_AT_ONCE and some[-1][0] < rest.last
         return EndedSome(ended, rest._replace(after=some[-1][0]) if goes_on else None)
+
+    def keep_ends(self, wanted: Callable[[], bool]) -> None:
+        self._wants_ends.append(wanted)
+
+    async def take_ends(self, limit: int) -> TakenEnds:
+        return TakenEnds(*self._outbox.take(limit, self._now()))
+
+    async def ends_told(self, ids: Collection[str]) -> None:
+        self._outbox.told(ids)
 
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
         self._boxes.keep(box, name, draft, self._now())

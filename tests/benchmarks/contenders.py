@@ -23,9 +23,11 @@ from quart_idle import QuartIdle
 from quart_idle.codec import encode
 from quart_idle.config import read
 from quart_idle.cookies import id_of, new_token
+from quart_idle.events import Events
 from quart_idle.presence import Presence
 from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
+from quart_idle.sessions import Sessions
 from quart_idle.stores.asking import ask
 from quart_idle.stores.base import Change, Store
 from quart_idle.stores.memory import MemoryStore
@@ -229,7 +231,8 @@ def behind() -> Quart:
         lambda signs: ask(store.renew(signs), settings.store_timeout),
         lambda id, outcome: presence.tell(id, outcome),
     )
-    presence = Presence(settings, renewals, app.config["SESSION_COOKIE_NAME"])
+    events = Events(app, settings, Sessions(settings, renewals, lambda: None))
+    presence = Presence(settings, renewals, app.config["SESSION_COOKIE_NAME"], events)
     store.bind(settings.limits, presence.tell)
 
     @app.websocket("/presence")

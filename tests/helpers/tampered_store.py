@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,11 +14,13 @@ from quart_idle.stores.base import (
     Changed,
     Ended,
     EndedSome,
+    EventStore,
     Listed,
     Listener,
     Live,
     Record,
     Stretch,
+    TakenEnds,
 )
 
 
@@ -107,8 +109,8 @@ class Tampered:
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
         return cast("Changed | None", await self._pass("regenerate", id, new_id, change))
 
-    async def end(self, id: str, reason: str) -> str | None:
-        return cast("str | None", await self._pass("end", id, reason))
+    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
+        return cast("str | None", await self._pass("end", id, reason, by))
 
     async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         here = {id: sign for id, sign in signs.items() if id not in self.lost}
@@ -119,9 +121,23 @@ class Tampered:
         return cast("Sequence[Listed]", await self._pass("sessions_of", user_id, after, limit))
 
     async def end_some(
-        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+        self,
+        user_id: str,
+        reason: str,
+        keep: str | None = None,
+        rest: Stretch | None = None,
+        by: str | None = None,
     ) -> EndedSome:
-        return cast(EndedSome, await self._pass("end_some", user_id, reason, keep, rest))
+        return cast(EndedSome, await self._pass("end_some", user_id, reason, keep, rest, by))
+
+    def keep_ends(self, wanted: Callable[[], bool]) -> None:
+        cast(EventStore, self._inner).keep_ends(wanted)
+
+    async def take_ends(self, limit: int) -> TakenEnds:
+        return cast(TakenEnds, await self._pass("take_ends", limit))
+
+    async def ends_told(self, ids: Collection[str]) -> None:
+        await self._pass("ends_told", ids)
 
     async def close(self) -> None:
         await self._pass("close")

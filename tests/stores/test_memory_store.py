@@ -17,10 +17,19 @@ from quart_idle import ConfigError, MemoryStore, Store
 from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import DRAFT_KEPT, MOST_DRAFTS, REASON_KEPT, Ended
 from tests.helpers.clock import DAY, Clock
-from tests.store_contract import LIMITS, PAGE, DraftStoreContract, StoreModel, Told, about, change
+from tests.store_contract import (
+    LIMITS,
+    PAGE,
+    DraftStoreContract,
+    EventStoreContract,
+    StoreModel,
+    Told,
+    about,
+    change,
+)
 
 
-class TestMemoryStore(DraftStoreContract):
+class TestMemoryStore(DraftStoreContract, EventStoreContract):
     @pytest.fixture
     def store(self, clock: Clock) -> Store:
         return MemoryStore(clock)

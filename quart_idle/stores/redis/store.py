@@ -162,7 +162,7 @@ class RedisStore:
             self._tell_if_deaf(id, REGENERATED)
         return self._changed(answer, id, new_id)
 
-    async def end(self, id: str, reason: str) -> str | None:
+    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:  # noqa: ARG002
         return await self._end(id, reason)
 
     async def _end(self, id: str, reason: str, user: str = "", fence: bool = False) -> str | None:
@@ -233,7 +233,12 @@ class RedisStore:
         return await self._start().lists.sessions_of(user_id, after, limit)
 
     async def end_some(
-        self, user_id: str, reason: str, keep: str | None = None, rest: Stretch | None = None
+        self,
+        user_id: str,
+        reason: str,
+        keep: str | None = None,
+        rest: Stretch | None = None,
+        by: str | None = None,  # noqa: ARG002
     ) -> EndedSome:
         def end(id: str, user: str, fence: bool) -> Awaitable[str | None]:
             return self._end(id, reason, user, fence)

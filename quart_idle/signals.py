@@ -1,0 +1,33 @@
+"""What happens to sessions, told: signals of blinker's, as Quart has its own.
+
+Each is sent with the application as the sender, and by keyword with ``session`` (a `SessionInfo`)
+and ``event_id``. Of several deliveries of one event, ``event_id`` is the same. Receivers are async
+functions or plain ones, which run in a thread; each has an application context, and ten seconds.
+Connect them before the application starts. (blinker knows them by weak references: a receiver is to
+be kept by somebody, as a function of a module is.)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from blinker import NamedSignal, Namespace
+
+_signals: Final = Namespace()
+
+#: A session was made.
+session_created: Final[NamedSignal] = _signals.signal("session-created")
+
+#: A session became a user's, which gave it this id.
+session_signed_in: Final[NamedSignal] = _signals.signal("session-signed-in")
+
+#: A session is over, for ``reason``. ``by``: the id of the session whose request ended it, which is
+#: its own where it was signed out; None: a clock did, or code outside of a request. Told at least
+#: once, on one worker, and again until every receiver has returned.
+session_ended: Final[NamedSignal] = _signals.signal("session-ended")
+
+#: A page of a session is open: its socket is.
+page_opened: Final[NamedSignal] = _signals.signal("page-opened")
+
+#: Such a page is gone. ``reason``: why it was sent away; None: it left by itself.
+page_closed: Final[NamedSignal] = _signals.signal("page-closed")
