@@ -23,7 +23,7 @@ from quart import Quart
 from . import signals
 from .config import Settings
 from .exceptions import StoreUnavailable
-from .log import Outage, log_event
+from .log import Outage, log_event, logs_events
 from .policy import Clocks
 from .receivers import send
 from .sessions import Sessions
@@ -79,7 +79,7 @@ class Events:
 
     def wants_ends(self) -> bool:
         """Whether anybody is to be told of ends: a receiver, or the log."""
-        return signals.session_ended.has_receivers_for(self._app) or _log.isEnabledFor(logging.INFO)
+        return signals.session_ended.has_receivers_for(self._app) or logs_events()
 
     # What happened here.
 

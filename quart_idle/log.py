@@ -20,6 +20,7 @@ _MOST_LOGGED: Final = 100
 _EVERY: Final = 60.0
 
 _log = logging.getLogger("quart_idle")
+_events = logging.getLogger("quart_idle.events")
 
 
 class Once:
@@ -99,8 +100,13 @@ def log_event(event: str, *about: str | None) -> None:
         event: its name there.
         *about: the user (None: nobody, or not known), and what else is said of it.
     """
-    if _log.isEnabledFor(logging.INFO):
-        _log.info("%s:%s", event, ",".join(map(_logged, about)))
+    if logs_events():
+        _events.info("%s:%s", event, ",".join(map(_logged, about)))
+
+
+def logs_events() -> bool:
+    """Whether the log is told of events."""
+    return _events.isEnabledFor(logging.INFO)
 
 
 def _logged(text: str | None) -> str:
