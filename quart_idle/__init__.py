@@ -4,6 +4,7 @@ from .config import Options
 from .exceptions import (
     ConfigError,
     QuartIdleError,
+    ReauthenticationRequired,
     SessionEnded,
     SessionTooLarge,
     StoreUnavailable,
@@ -21,6 +22,7 @@ __all__ = [
     "Options",
     "QuartIdle",
     "QuartIdleError",
+    "ReauthenticationRequired",
     "Session",
     "SessionEnded",
     "SessionInfo",

@@ -64,23 +64,24 @@ def _connection(request: BaseRequestWebsocket, kind: type[_Kind]) -> _Kind:
     return found
 
 
-def check_order(app: quart.Quart, bound: Iterable[Callable[..., Any]]) -> None:
-    """See whether a view is bound above the decorator that routes it, where that does nothing.
+def check_order(app: quart.Quart, name: str, decorated: Iterable[Callable[..., Any]]) -> None:
+    """See whether a decorator stands above the one that routes a view, where it does nothing.
 
     Args:
         app: the application.
-        bound: what `bind` made.
+        name: the decorator's, on the extension.
+        decorated: what it made.
 
     Raises:
         ConfigError: one is.
     """
     routed = {id(call) for view in app.view_functions.values() for call in _calls(view)}
-    for call in bound:
+    for call in decorated:
         view, *rest = _calls(call)
         if id(view) not in routed and any(id(inner) in routed for inner in rest):
             raise ConfigError(
-                f"@idle.bound stands above the decorator that routes {call.__qualname__}, where it "
-                "does nothing; put it below"
+                f"@idle.{name} stands above the decorator that routes {call.__qualname__}, where "
+                "it does nothing; put it below"
             )
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from .codec import IMMUTABLE, decode, encode, plain_key
-from .stores.base import PERMANENT, Attributes, Change, Device, Fields, Record
+from .stores.base import NOW, PERMANENT, Attributes, Change, Device, Fields, Record
 from .users import user_in
 
 # Quart's key for flashed messages: the page that shows them takes them out.
@@ -31,6 +31,8 @@ class Contents:
             taken to be written before that is not taken in as written.
         user_id: whose session it is now.
         timeout: its own idle timeout in seconds; None: the application's.
+        authenticated: when whose session it is stored as last proved who they are, by the store's
+            clock; None: nobody, or all was cleared.
         marked: whether the application said that it was modified.
     """
 
@@ -39,12 +41,12 @@ class Contents:
     epoch = 0
     user_id: str | None = None
     timeout: float | None = None
+    authenticated: float | None = None
     marked = False
     _stored_user_id: str | None = None
     # Whether the user is one whom a key names that named nobody when it was set.
     _user_unstored = False
-    # When that was at the latest, by the store's clock.
-    _signed_in_by = 0.0
+    _proves = False
     _timeout_set = False
     # Whether a value that can change in place was given out.
     _gave_out_mutable = False
@@ -129,6 +131,15 @@ class Contents:
             key not in (PERMANENT, _FLASHES) for key in self.keys()
         )
 
+    def prove(self) -> None:
+        """The user has just proved who they are."""
+        self._proves = True
+
+    @property
+    def stored_proof(self) -> float | None:
+        """When its user proved who they are; None: now, as is to be written: by a sign-in, too."""
+        return None if self._proves or self.is_another_user_s() else self.authenticated
+
     def has_lost_its_user(self) -> bool:
         return self._stored_user_id is not None and self.user_id is None
 
@@ -143,12 +154,14 @@ class Contents:
         data, user_id = record.data, record.user_id
         self.stored = data if type(data) is Fields else Fields(data)
         self.user_id = self._stored_user_id = user_id
+        if record.sign_in is not None:
+            self.authenticated = record.sign_in.authenticated
         if user_id is None and (key := self._user_key) in data:
             # From before the key was configured: the token that the client has may stay.
             with suppress(TypeError):
                 self.user_id = self._stored_user_id = user_in(key or "", data[key or ""])
                 self._user_unstored = self.user_id is not None
-                self._signed_in_by = record.clocks.began
+                self.authenticated = record.clocks.began  # or before that
         self.timeout = record.clocks.timeout
 
     def clear(self) -> None:
@@ -157,7 +170,8 @@ class Contents:
         self.stored = Fields()
         self._values = {}
         self._set = Fields()
-        self.user_id = self.timeout = None
+        self.user_id = self.timeout = self.authenticated = None
+        self._proves = False
 
     def drop(self) -> None:
         """Have nothing stored from now on, and nothing to write."""
@@ -171,15 +185,16 @@ class Contents:
         self.stored = Fields()
         self._set = Fields((key, raw) for key, raw in self._set.items() if raw is not None)
         self._values = {key: value for key, value in self._values.items() if key in self._set}
-        self._stored_user_id = None
-        self._user_unstored = self.marked = False
+        self._stored_user_id = self.authenticated = None
+        self._user_unstored = self._proves = self.marked = False
 
-    def is_written(self, change: Change, epoch: int) -> None:
+    def is_written(self, change: Change, epoch: int, now: float) -> None:
         """This is in the store; what was changed since it was taken is not.
 
         Args:
             change: what was written.
             epoch: `epoch` when it was taken.
+            now: the store's clock, in seconds.
         """
         if self.epoch != epoch:
             return
@@ -187,6 +202,10 @@ class Contents:
         if "user_id" in attributes:
             self._stored_user_id = attributes["user_id"]
             self._user_unstored = False
+        if "user_id" in attributes or "authenticated" in attributes:
+            proof = min(now, attributes.get("authenticated", NOW))
+            self.authenticated = None if self._stored_user_id is None else proof
+            self._proves = False
         if "timeout" in attributes and attributes["timeout"] == self.timeout:
             self._timeout_set = False
         self.marked = False
@@ -210,7 +229,12 @@ class Contents:
         return self._attributes_changed() or bool(self._fields())
 
     def _attributes_changed(self) -> bool:
-        return self._timeout_set or self._user_unstored or self.user_id != self._stored_user_id
+        return (
+            self._timeout_set
+            or self._proves
+            or self._user_unstored
+            or self.user_id != self._stored_user_id
+        )
 
     def _fields(self) -> dict[str, bytes | None]:
         """The fields to write, encoded; None: to delete.
@@ -241,10 +265,12 @@ class Contents:
         attributes: Attributes = {}
         if clear or self._user_unstored or self.user_id != self._stored_user_id:
             attributes["user_id"] = self.user_id
-            if not clear and self.user_id == self._stored_user_id:
-                attributes["authenticated"] = self._signed_in_by
+            if self.user_id is not None and (proof := self.stored_proof) is not None:
+                attributes["authenticated"] = proof
             elif self.user_id is not None:
                 attributes["device"] = device()
+        elif self._proves:
+            attributes["authenticated"] = NOW
         if clear or self._timeout_set:
             attributes["timeout"] = self.timeout
         return Change(self._fields(), attributes, clear)

@@ -3,6 +3,8 @@
     QuartIdleError
     ├── ConfigError          a setting is wrong; raised by ``init_app``
     ├── FrameError           a page sent what the protocol does not know
+    ├── ReauthenticationRequired
+    │                        the user is to prove once more who they are; an HTTP 401
     ├── SessionEnded         there is no session (any more) to write to
     ├── SessionTooLarge      the session's data passes ``QUART_IDLE_MAX_SIZE``
     ├── StoreUnavailable     the store did not answer; an HTTP 503
@@ -13,7 +15,8 @@ A value that a session cannot hold is Python's own ``TypeError``.
 
 from __future__ import annotations
 
-from werkzeug.exceptions import Conflict, ServiceUnavailable
+from werkzeug.exceptions import Conflict, ServiceUnavailable, Unauthorized
+from werkzeug.sansio.response import Response
 
 
 class QuartIdleError(Exception):
@@ -36,6 +39,31 @@ class FrameError(QuartIdleError, ValueError):
         super().__init__(why)
         self.code = code
         self.why = why
+
+
+class ReauthenticationRequired(QuartIdleError, Unauthorized):
+    """A view wants a user who has proved lately who they are; nothing of it has been done.
+
+    `QuartIdle.fresh` raises it. It is an HTTP 401 too: the application's own handler for it, or for
+    401, answers it.
+
+    Args:
+        response: what is answered if that has none.
+        back: see the attribute.
+
+    Attributes:
+        back: the path and query that was asked for, on this host, to be asked for again; None where
+            that would repeat more than a look: it was no GET.
+    """
+
+    description = (
+        "To do this, you need to confirm that it is you. Nothing has been done yet: "
+        "sign in again, and then do it once more."
+    )
+
+    def __init__(self, response: Response | None = None, *, back: str | None = None) -> None:
+        super().__init__(response=response)
+        self.back = back
 
 
 class SessionEnded(QuartIdleError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from .config import Options, Settings, read
 from .draft_view import add_draft_view
 from .events import Events
 from .exceptions import ConfigError, StoreUnavailable
+from .fresh import duration, require_proof
 from .interface import PASSIVE, QuartIdleSessionInterface, acting_session
 from .policy import SignOfLife
 from .presence import Presence
@@ -53,6 +55,7 @@ class QuartIdle:
         self._options = options
         # Views that are bound: an application that has none is called as ever.
         self._bound: list[Callable[..., Any]] = []
+        self._fresh: list[Callable[..., Any]] = []
         self._sessions: WeakKeyDictionary[Quart, Sessions] = WeakKeyDictionary()
         del options  # a traceback may show the variables: the store's URL can hold a password
         if app is not None:
@@ -106,7 +109,8 @@ class QuartIdle:
 
         @app.before_serving
         async def open() -> None:
-            check_order(app, self._bound)
+            check_order(app, "bound", self._bound)
+            check_order(app, "fresh", self._fresh)
             check_start(app, settings, interface, answering)
             if isinstance(settings.store, MemoryStore):
                 warn_of_siblings(app)
@@ -175,6 +179,28 @@ class QuartIdle:
         bound = bind(view, activity=activity)
         self._bound.append(bound)
         return bound
+
+    def fresh(self, within: timedelta | float) -> Callable[[_View], _View]:
+        """Have a view called only for a user who proved lately who they are.
+
+        A sign-in does that, and ``session.authenticated()``. Else `ReauthenticationRequired` is
+        raised, before the view is called; nobody is signed out by it. It stands below the decorator
+        that routes the view. The handshake of a WebSocket is refused.
+
+        Args:
+            within: for how long a proof is enough; a timedelta or seconds.
+
+        Raises:
+            ValueError: it is something else, or nothing or less.
+        """
+        limit = duration(within)
+
+        def decorate(view: _View) -> _View:
+            fresh = require_proof(view, limit)
+            self._fresh.append(fresh)
+            return fresh
+
+        return decorate
 
 
 def _answer_routes(

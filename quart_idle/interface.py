@@ -70,6 +70,7 @@ class QuartIdleSessionInterface(SessionInterface):
     ) -> None:
         self.limits = settings.limits
         self.user_key = settings.user_key
+        self.sign_in_url = settings.sign_in_url
         self.knows_users = settings.user_key is not None
         self._settings = settings
         self._store = settings.store

@@ -25,6 +25,9 @@ ROUTES: Final = {
     "/sessions/<id>": ("DELETE",),
 }
 
+#: The reason of a 401 that tells of no end: the user is to prove once more who they are.
+STALE: Final = "stale"
+
 #: The session is over; the reason says why. Terminal.
 ENDED: Final = 4401
 #: The token has changed: reconnect with the new cookie.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .cookies import Token, id_of
-from .stores.base import Change, Fields
+from .stores.base import Attributes, Change, Fields
 
 
 class PendingRegeneration(NamedTuple):
@@ -18,6 +18,8 @@ class PendingRegeneration(NamedTuple):
     #: The fields that were stored before, and the contents' epoch.
     stored: Mapping[str, bytes]
     epoch: int
+    #: When the user had proved who they are; None: nobody was signed in.
+    authenticated: float | None
 
     @property
     def new_id(self) -> str:
@@ -32,4 +34,8 @@ class PendingRegeneration(NamedTuple):
         if self.change.begins_anew:
             return None
         # As it was, and not only where it was: no more is to be had with the old token.
-        return Change(Fields((key, self.stored.get(key)) for key in self.change.fields), {})
+        fields = Fields((key, self.stored.get(key)) for key in self.change.fields)
+        attributes: Attributes = {}
+        if "authenticated" in self.change.attributes and self.authenticated is not None:
+            attributes["authenticated"] = self.authenticated
+        return Change(fields, attributes)

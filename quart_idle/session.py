@@ -246,6 +246,35 @@ class Session(SessionMixin):
         self._backend.knows_users |= value is not None
 
     @property
+    def authenticated_at(self) -> datetime | None:
+        """When the user last proved who they are, by the store's clock: by a sign-in, or later.
+
+        None where nobody is signed in, or the session does not exist yet.
+        """
+        moment = self._proved_at()
+        if moment is None or self._clocks is None:
+            return None
+        return datetime.fromtimestamp(moment, UTC)
+
+    def authenticated(self) -> None:
+        """The user has just proved once more who they are, by a password or a passkey.
+
+        It is the same session, with the same data. Its token changes with this response, so that
+        nobody gains by it who has a copy of the old cookie.
+
+        Raises:
+            RuntimeError: nobody is signed in: set `user_id`.
+        """
+        self._touch()
+        if self._contents.user_id is None:
+            raise RuntimeError(
+                "nobody is signed in whom session.authenticated() could be of; signing in, by "
+                "session.user_id, is a proof already"
+            )
+        self._contents.prove()
+        self._life.regenerate()
+
+    @property
     def timeout(self) -> timedelta:
         """This session's idle timeout. It can be set, to a timedelta or seconds; None: the default.
 
@@ -290,14 +319,14 @@ class Session(SessionMixin):
         end = self._deadline()
         if end is None:
             return None
-        return timedelta(seconds=max(0.0, end - self._clock_offset - monotonic()))
+        return timedelta(seconds=max(0.0, end - self._store_time()))
 
     def _deadline(self) -> float | None:
         """When the session ends, on the store's clock; the request that came counts."""
         if self._clocks is None:
             return None
         clocks = self._clocks._replace(timeout=self._contents.timeout)
-        now = self._clock_offset + monotonic()
+        now = self._store_time()
         clocks = self._backend.renewed(self, clocks, now)
         if (arrival := self._arrival) is not None:
             sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
@@ -400,6 +429,30 @@ class Session(SessionMixin):
         if self._lock is None:
             self._lock = asyncio.Lock()
         return self._lock
+
+    def _store_time(self) -> float:
+        """The store's clock, in seconds, where it has been read."""
+        return self._clock_offset + monotonic()
+
+    def _proved_at(self) -> float | None:
+        """When the user proved who they are, by `_store_time`; None: nobody is signed in."""
+        self._touch()
+        if self._contents.user_id is None:
+            return None
+        stored = self._contents.stored_proof
+        return self._store_time() if stored is None else stored
+
+    def _is_fresh(self, within: float) -> bool:
+        """Whether the user has proved who they are lately.
+
+        Args:
+            within: for how long that is to be enough, in seconds.
+        """
+        moment = self._proved_at()
+        return moment is not None and self._store_time() - moment < within
+
+    def _is_written(self, change: Change, epoch: int) -> None:
+        self._contents.is_written(change, epoch, self._store_time())
 
     def _found(self, id: str, record: Record) -> None:
         """Take on what is stored."""

@@ -113,7 +113,7 @@ class SessionWriter:
             await ask(self._store.end(id, SIGNED_OUT, id), self._patience)
             return
         session._created(id, token, clocks)
-        session._contents.is_written(change, epoch)
+        session._is_written(change, epoch)
 
     async def _end_later(self, id: str) -> None:
         """Have a session end that may have been made, or may be yet, by a slow store."""
@@ -135,7 +135,9 @@ class SessionWriter:
         if life.state is not State.LIVE or contents.is_another_user_s():
             if contents.holds_data():
                 _need_answer(session)
-            pending = PendingRegeneration(id, new_token(id), change, contents.stored, epoch)
+            pending = PendingRegeneration(
+                id, new_token(id), change, contents.stored, epoch, contents.authenticated
+            )
             await self._regenerate(session, pending)
         elif change.fields or change.attributes:
             changed = await ask(self._store.save(id, change), self._patience)
@@ -174,7 +176,7 @@ class SessionWriter:
             self._events.signed_in(pending.new_id, session._as_of_now(user))
         if life.state in EXISTS:
             session._cookie = SetCookie(pending.token)
-            session._contents.is_written(pending.change, pending.epoch)
+            session._is_written(pending.change, pending.epoch)
 
     async def take_back(self, session: Session) -> None:
         """Have a session, which is to be read again, where it was before a change of its token.
@@ -247,7 +249,7 @@ def _settle(session: Session, id: str, changed: Changed | None, change: Change, 
         session._life.not_there()
         raise _too_late(id)
     again = session._token_again(change)
-    session._contents.is_written(change, epoch)
+    session._is_written(change, epoch)
     elsewhere = changed.id != id
     if changed.ended:
         session._forget_stored()

@@ -97,6 +97,7 @@ FLOORS = [
         "presence.connection",
         "presence",
         "bound",
+        "fresh",
         "routes",
         "templates",
         "data_view",
@@ -123,6 +124,7 @@ PURE = [
 ]
 KNOW_QUART = {
     "bound",
+    "fresh",
     "checks",
     "interface",
     "extension",
