@@ -15,8 +15,9 @@ A value that a session cannot hold is Python's own ``TypeError``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from werkzeug.exceptions import Conflict, ServiceUnavailable, Unauthorized
-from werkzeug.sansio.response import Response
 
 
 class QuartIdleError(Exception):
@@ -61,7 +62,7 @@ class ReauthenticationRequired(QuartIdleError, Unauthorized):
         "sign in again, and then do it once more."
     )
 
-    def __init__(self, response: Response | None = None, *, back: str | None = None) -> None:
+    def __init__(self, response: Any = None, *, back: str | None = None) -> None:
         super().__init__(response=response)
         self.back = back
 

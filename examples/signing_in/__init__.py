@@ -6,6 +6,7 @@ password "lovelace".
 
 import asyncio
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 
 from quart import (
@@ -66,13 +67,22 @@ async def sign_in() -> ResponseReturnValue:
         name, password = form.get("name", ""), form.get("password", "")
         if await run_sync(check_password_hash)(USERS.get(name, NOBODY), password):
             remember = "remember" in form
-            session.clear()  # nothing of whoever was there before
-            session.user_id = name  # signs in: the cookie gets a new token
-            session.permanent = remember  # the cookie outlives the browser
-            return redirect(url_for("home"))
+            if session.user_id == name:
+                session.authenticated()  # proved it once more: the same session, a new token
+            else:
+                session.clear()  # nothing of whoever was there before
+                session.user_id = name  # signs in: the cookie gets a new token
+                session.permanent = remember  # the cookie outlives the browser
+            return redirect(way_back())
         await flash("Wrong name or password.")
     why = WHY.get(session.ended or "")
     return await render_template("sign_in.html", why=why)
+
+
+def way_back() -> str:
+    """Where whoever signs in was going: a page of this application, never of another host."""
+    path = request.args.get("next", "")
+    return path if re.fullmatch(r"/(?![/\\])[!-~]*", path) else url_for("home")
 
 
 @app.post("/sign-out")
@@ -86,7 +96,14 @@ async def home() -> str:
     return await render_template("home.html")
 
 
+@app.get("/settings")
+@idle.fresh(timedelta(minutes=5))  # below the route: after five minutes, the password again
+async def settings() -> str:
+    return await render_template("settings.html")
+
+
 @app.post("/password")
+@idle.fresh(timedelta(minutes=10))  # time for the form, too: a POST is not repeated
 async def change_password() -> ResponseReturnValue:
     password = (await request.form)["password"]
     USERS[session.user_id or ""] = await run_sync(generate_password_hash)(password)

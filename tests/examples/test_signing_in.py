@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-from examples.signing_in import USERS, app
+from examples.signing_in import USERS, app, idle
 from examples.signing_in.with_user_key import app as with_user_key
+from quart_idle.stores.memory import steady_time
 from tests.helpers.waiting import until
 
 PASSWORD = {"name": "ada", "password": "lovelace"}
@@ -118,6 +119,38 @@ async def test_changing_the_password_leaves_old_cookies_useless_and_ends_other_s
         assert response.status_code == 302
     finally:
         USERS["ada"] = kept
+
+
+PAGE = {"Accept": "text/html"}
+
+
+async def test_after_five_minutes_the_settings_are_shown_once_the_password_was_given_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = await signed_in()
+    async with client.session_transaction() as stored:
+        stored["cart"] = [1]
+    assert (await client.get("/settings", headers=PAGE)).status_code == 200
+    store: Any = idle.sessions._store
+    monkeypatch.setattr(store, "_clock", lambda: steady_time() + 6 * 60)
+    answer = await client.get("/settings", headers=PAGE)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Fsettings")
+    copy = copied(client)
+    answer = await client.post(answer.headers["Location"], form=PASSWORD)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/settings")
+    assert (await client.get("/settings", headers=PAGE)).status_code == 200
+    assert await has(client, cart=[1])
+    assert (await copy.get("/")).status_code == 302, "it gains nothing"
+
+
+@pytest.mark.parametrize(
+    "there",
+    ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "x", ""],
+)
+async def test_whoever_signs_in_goes_on_to_no_other_host(there: str) -> None:
+    client = app.test_client()
+    answer = await client.post("/sign-in", form=PASSWORD, query_string={"next": there})
+    assert answer.headers["Location"] == "/"
 
 
 async def has(client: Client, **data: object) -> bool:

@@ -242,6 +242,7 @@ def test_only_what_is_said_so_knows_quart(name: str) -> None:
         ("flask.sessions", "SessionMixin"),  # what `quart.session` is
         ("werkzeug.exceptions", "ServiceUnavailable"),  # what a 503 is
         ("werkzeug.exceptions", "Conflict"),  # what a 409 is
+        ("werkzeug.exceptions", "Unauthorized"),  # what a 401 is
     }
     asgi = {pair for pair in known if pair[0] == "hypercorn.typing"}
     assert known - asgi <= allowed
