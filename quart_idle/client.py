@@ -47,7 +47,9 @@ _LATER: Final = (
     "drafts.js",
     "embedded.js",
     "fields.js",
+    "fresh.js",
     "kept.js",
+    "popup.js",
     "signing.js",
     "title.js",
 )

@@ -96,7 +96,7 @@ class QuartIdle:
         check_place(app)
         app.session_interface = interface  # type: ignore[assignment]
         app.extensions[_NAME] = self
-        add_to_templates(app.jinja_env, settings, interface)
+        add_to_templates(app.jinja_env, settings, interface, lambda: bool(self._fresh))
         routes = Routes(settings, presence)
         answering = _answer_routes(app, settings, presence, routes, lambda: bool(self._bound))
         if settings.drafts is not None:

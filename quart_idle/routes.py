@@ -146,7 +146,12 @@ class Routes:
         if "tag" not in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True):
             return {}
         user = None if record.user_id is None else self._settings.user_tags.of(record.user_id)
-        return {"user": user, "drafts": bool(user and self._settings.drafts)}
+        since = record.sign_in and record.now - record.sign_in.authenticated
+        return {
+            "user": user,
+            "drafts": bool(user and self._settings.drafts),
+            "authenticated": None if since is None else round(since * 1000),
+        }
 
     async def _load_own(self, id: str, scope: HTTPScope) -> Record:
         """The session of the user for whom the page was made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TEXTS: Final = (
     *("title", "warning", "final", "stay", "wait", "dismiss", "signOut", "trouble", "checking"),
     *("ended", "signIn", "reload", "draft", "restore", "restored"),
-    *("discard", "later", "discarded", "undo", "kept", "other"),
+    *("discard", "later", "discarded", "undo", "kept", "other", "confirm", "confirmWhy", "cancel"),
     *map(text_name, REASONS),
 )
 
@@ -37,21 +37,28 @@ TEXTS: Final = (
 _QUARTS: Final = frozenset(dir(SecureCookieSession))
 
 
-def add_to_templates(environment: Environment, settings: Settings, backend: SessionBackend) -> None:
+def add_to_templates(
+    environment: Environment,
+    settings: Settings,
+    backend: SessionBackend,
+    wants_proof: Callable[[], bool],
+) -> None:
     """Give an application's templates what they get.
 
     Args:
         environment: the application's.
         settings: the application's settings.
         backend: what knows whether the application has a notion of users.
+        wants_proof: whether it has views that want users to have proved lately who they are.
     """
-    environment.globals["quart_idle"] = partial(_client, settings, backend)
+    environment.globals["quart_idle"] = partial(_client, settings, backend, wants_proof)
     _put_keys_first(environment)
 
 
 def _client(
     settings: Settings,
     backend: SessionBackend,
+    wants_proof: Callable[[], bool],
     nonce: str | None = None,
     texts: Mapping[str, str] | None = None,
     integrity: bool = False,
@@ -63,6 +70,7 @@ def _client(
     Args:
         settings: the application's settings.
         backend: what knows whether it has.
+        wants_proof: whether it has views that want users to have proved lately who they are.
         nonce: for the page's content security policy.
         texts: what the client says, in the page's language; what is left out is said in English.
         integrity: whether the browser is to run this very client only, as far as browsers check
@@ -84,6 +92,7 @@ def _client(
     data = {
         "user": None if session.user_id is None else settings.user_tags.of(session.user_id),
         "drafts": "1" if settings.drafts and session.user_id else None,
+        "fresh": "1" if wants_proof() and session.user_id else None,
         "texts": json.dumps({name: str(text) for name, text in texts.items()}) if texts else None,
         "expired-url": settings.expired_url,
         "sign-out-url": settings.sign_out_url,

@@ -80,14 +80,14 @@ let navigationBeganAt = -Infinity;
 export const leavesFor = () => navigationBeganAt + PATIENCE - performance.now();
 // A link of another scheme, such as `mailto:`, leaves the page where it is.
 let otherSchemeClickedAt = -Infinity;
-/** The last click, and what was there. @type {{ at: number, content: ChildNode[] }} */
-export let click = { at: -Infinity, content: [] };
+/** The last click, and what was there. */
+export let click = { at: -Infinity, content: new WeakSet() };
 /** Whether what happens now may be the doing of who has just clicked in this very page. */
 export const isByClick = () => page.hasFocus() && performance.now() - click.at < PATIENCE;
 
 on(page, "click", (event) => {
   if (event.isTrusted) {
-    click = { at: performance.now(), content: [...(page.body?.childNodes ?? [])] };
+    click = { at: performance.now(), content: new WeakSet(page.body?.childNodes) };
   }
   const link = event.composedPath().find((/** @type {any} */ { protocol }) => protocol);
   if (link && !/^http/.test(link.protocol)) otherSchemeClickedAt = performance.now();

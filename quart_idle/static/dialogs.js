@@ -46,9 +46,9 @@ dialog, section {
 }
 ::backdrop { background: var(--quart-idle-backdrop, #000a) }
 h2 { margin: 0; font-size: 1.375em; line-height: 1.25; outline: 0 }
-button { display: inline-block; margin-inline-end: 1em; padding: .625em 0; font: inherit }
 button {
-  padding-inline: 1em; border: 1px solid; border-radius: .375em; cursor: pointer;
+  margin-inline-end: 1em; padding: .625em 1em; font: inherit;
+  border: 1px solid; border-radius: .375em; cursor: pointer;
   color: var(--quart-idle-on-accent, var(--quart-idle-bg, Canvas));
   background: var(--quart-idle-accent, var(--quart-idle-fg, CanvasText));
 }
@@ -129,7 +129,7 @@ function release() {
 function settle() {
   release();
   const isCovered = cover.isOpen;
-  if (!isCovered && !prompt.isOpen) return;
+  if (!root.querySelector("dialog[open]")) return;
   // What scrolls the page is the root's overflow, or the body's if the root has none. Where there
   // is a scrollbar its place is kept: nothing moves.
   const scroller = getComputedStyle(html).overflow === "visible" ? " > body" : "";
@@ -148,8 +148,8 @@ ${anywhere} { scrollbar-gutter: ${gutter} }${isCovered ? covering : ""}`,
 /** What else says how many seconds are left. @type {{ say?: (seconds: number) => void }} */
 export const tabTitle = {};
 
-class Dialog {
-  /** @param {"prompt" | "cover"} name */
+export class Dialog {
+  /** @param {"confirm" | "prompt" | "cover"} name */
   constructor(name) {
     const element = add(root, "dialog");
     // A browser may insist on the second request to close it.
@@ -234,10 +234,10 @@ class Prompt extends Dialog {
 class Cover extends Dialog {
   /**
    * @param {string} title
-   * @param {string} [status]
-   * @param {string} [button]
+   * @param {string} status
+   * @param {string} button
    */
-  say(title, status = "", button = "") {
+  say(title, status, button) {
     put(this.title, title);
     put(this.status, status);
     put(this.button, button);
@@ -245,7 +245,7 @@ class Cover extends Dialog {
 
   showChecking() {
     if (this.isOpen) return;
-    this.say(texts.checking, texts.trouble);
+    this.say(texts.checking, texts.trouble, "");
     this.show();
   }
 }

@@ -11,8 +11,8 @@ const html = Reflect.get(native, "documentElement", document);
 
 /** What there is before the client has come. @type {any} */
 const own = { left: Infinity, state: "checking" };
-for (const name of ["watch", "extend", "restart"]) {
-  own[name] = (/** @type {any} */ argument) => void ready.then(() => own[name](argument));
+for (const name of ["extend", "reauthenticate", "restart", "watch"]) {
+  own[name] = (/** @type {any} */ argument) => ready.then(() => own[name](argument));
 }
 
 /** @type {import("./quart-idle.d.ts").QuartIdle} */

@@ -17,7 +17,6 @@ export const session = {
   isIdentified: true,
   keepsDrafts: false,
   deadline: Infinity,
-  lifetimeEnd: null,
   told: { retry: 1000 },
 
   get left() {
@@ -45,6 +44,8 @@ let signing;
 let tickTimer;
 /** @type {Timer} */
 let announceTimer;
+/** @type {number | null} */
+let lifetimeEnd = null;
 // Between the browser's two clocks; not known at first.
 let clockGap = NaN;
 
@@ -61,6 +62,7 @@ export function start(tag, isIdentified = true) {
   session.isIdentified = isIdentified;
   session.keepsDrafts = Boolean(tag.drafts);
   startDialogs(tag);
+  if (tag.fresh) import("./fresh.js").catch(() => {});
   prompt.button.onclick = () => (session.extendable ? extend() : prompt.hide());
   cover.button.onclick = signIn;
   connection.listen(session);
@@ -100,8 +102,12 @@ export function extend() {
   tick();
 }
 
+/** @param {Response | XMLHttpRequest} [answer] */
+export async function reauthenticate(answer) {
+  return (await import("./fresh.js")).reauthenticate(answer);
+}
+
 export function restart() {
-  connection.close();
   clearTimeout(announceTimer);
   signing?.stop();
   session.phase = "checking";
@@ -133,8 +139,7 @@ function hear({ extendable, ...frame }) {
   if (!(left >= 0)) return;
   const now = performance.now();
   session.deadline = now + left;
-  if (total !== undefined) session.lifetimeEnd = total && now + total;
-  const { lifetimeEnd } = session;
+  if (total !== undefined) lifetimeEnd = total && now + total;
   session.told = { ...session.told, ...frame, total: lifetimeEnd && Math.round(lifetimeEnd - now) };
   const warning = (session.told.warning ??= Math.min(120000, left / 2));
   session.isUnreachable = false;
@@ -245,7 +250,7 @@ function tick() {
   if (prompt.isOpen) {
     prompt.paint(session);
     // When the next second is just over: each is shown once, for a second.
-    if (left > 0) wait = (left % 1000) + 5;
+    wait = (left % 1000) + 5;
   }
   if (left <= 0) {
     connection.ask();
@@ -273,9 +278,8 @@ function leave() {
 
 /** @param {Event} event */
 function wake({ type }) {
-  const comesBack = type === "pageshow" || type === "resume";
   if (session.isAway) {
-    if (!comesBack) return;
+    if (type !== "pageshow" && type !== "resume") return;
     session.isAway = false;
     connection.open();
     tick();

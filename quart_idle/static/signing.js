@@ -5,6 +5,7 @@ import { arrival, click, isByClick, native, on, page } from "./browser.js";
 import { open as ask, openAfter } from "./connection.js";
 import { add, cover, prompt, put, root, stayOnTop, texts } from "./dialogs.js";
 import "./embedded.js";
+import { openSignIn } from "./popup.js";
 import { session } from "./session.js";
 import "./title.js";
 
@@ -51,16 +52,11 @@ export function signIn(url) {
  * @returns whether there is a window
  */
 function openWindow(url) {
-  try {
-    popup = open(url, "quart-idle", "width=480,height=640");
-    if (popup?.closed === false) {
-      openedAt = performance.now();
-      lookAgain();
-      return true;
-    }
-  } catch {}
-  popup = null;
-  return false;
+  popup = openSignIn(url);
+  if (!popup) return false;
+  openedAt = performance.now();
+  lookAgain();
+  return true;
 }
 
 // For ten minutes. Whether the window is open, nobody can say: a policy of its page's may have it
@@ -166,8 +162,17 @@ export function isGoodbye() {
   const isAnswered = requests[0]
     ? requests.some(({ responseEnd }) => responseEnd > now - 2000)
     : now - click.at < 3000;
-  isGoodbyeShown = isByClick() && isAnswered && !click.content.some((node) => node.isConnected);
+  isGoodbyeShown = isByClick() && isAnswered && !isAnyLeft();
   return isGoodbyeShown;
+}
+
+/** Whether anything is there yet that was there when they clicked. */
+function isAnyLeft() {
+  const nodes = page.createNodeIterator(document);
+  for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
+    if (click.content.has(node)) return true;
+  }
+  return false;
 }
 
 // Back may put into place what was there before.

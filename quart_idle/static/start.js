@@ -1,12 +1,13 @@
 // Begins as soon as there is a tag, and is what applications drive.
 
 import { page, watch, whenParsed } from "./browser.js";
-import { extend, restart, session, start } from "./session.js";
+import { extend, reauthenticate, restart, session, start } from "./session.js";
 
 /** With what other copies of the client call: `begin`. */
 export const client = {
   watch,
   extend,
+  reauthenticate,
   begin,
   restart() {
     if (begin()) restart();
@@ -23,9 +24,9 @@ export const client = {
 /** @returns what the tag says, if there is one */
 function begin() {
   const prefix = new URL("..", import.meta.url).href;
-  const tag = [...page.querySelectorAll("script")].find(
-    ({ src }) => src.startsWith(prefix) && /\/quart-idle\.js(\?|$)/.test(src),
-  );
+  /** @type {NodeListOf<HTMLScriptElement>} */
+  const scripts = page.querySelectorAll("script[src*='/quart-idle.js']");
+  const tag = [...scripts].find(({ src }) => src.startsWith(prefix));
   if (tag && !session.tag) start({ ...tag.dataset });
   return session.tag;
 }

@@ -28,6 +28,7 @@ type Tag = Partial<
   Record<
     | "user"
     | "drafts"
+    | "fresh"
     | "texts"
     | "siteName"
     | "expiredUrl"
@@ -63,7 +64,6 @@ interface Session {
   /** Whether the server keeps drafts for the user. */
   keepsDrafts: boolean;
   deadline: number;
-  lifetimeEnd: number | null;
   /** All that the server has said so far: the detail of `quart-idle:state`. */
   told: Partial<import("./quart-idle.d.ts").State> & { retry: number };
   readonly left: number;

@@ -17,7 +17,7 @@ from tests.helpers.waiting import until
 
 # What is loaded where a form is marked, and when a page is warned or covered.
 FORMS = {"bar.js", "drafts.js", "fields.js", "kept.js"}
-LATER = FORMS | {"embedded.js", "signing.js", "title.js"}
+LATER = FORMS | {"embedded.js", "fresh.js", "popup.js", "signing.js", "title.js"}
 
 
 def note_files(page: Page) -> Counter[str]:

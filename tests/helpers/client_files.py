@@ -14,7 +14,17 @@ from tests.helpers.site import Browser
 STATIC = Path(quart_idle.__file__ or "").parent / "static"
 MODULES = {path.name for path in STATIC.glob("*.js")}
 # What is loaded where a form is marked, and when a page is warned or covered.
-LATER = {"bar.js", "drafts.js", "embedded.js", "fields.js", "kept.js", "signing.js", "title.js"}
+LATER = {
+    "bar.js",
+    "drafts.js",
+    "embedded.js",
+    "fields.js",
+    "fresh.js",
+    "kept.js",
+    "popup.js",
+    "signing.js",
+    "title.js",
+}
 
 
 async def files(browser: Browser, arguments: str = "") -> list[str]:

@@ -33,6 +33,7 @@ def test_what_the_client_says_has_the_names_that_the_helper_knows() -> None:
         ("dialogs.js", "const texts = {"),
         ("signing.js", "const wording = {"),
         ("drafts.js", "const wording = {"),
+        ("fresh.js", "const wording = {"),
     ):
         text = (STATIC / file).read_text()
         start = text.index(begins)
