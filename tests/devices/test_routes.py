@@ -386,3 +386,40 @@ async def test_a_store_that_does_not_answer_is_a_503_and_no_sign_out(
     assert "Set-Cookie" not in answer.headers
     assert clock.monotonic() - began < 32
     assert await alive(own, other) == [True, True]
+
+
+async def test_who_is_signed_out_meanwhile_ends_no_others_and_is_told_why(here: Site) -> None:
+    own, other = await devices(here, 2)
+    gate = here.store.hold("save")
+    answer = asyncio.ensure_future(delete(own.copy(), "?others"))
+    await gate.reached.wait()
+    await here.idle.sessions.end(await id_of(own), "locked")
+    gate.open()
+    said = await answer
+    assert (said.status_code, await said.get_json()) == (401, {"reason": "locked"})
+    assert await alive(own, other) == [False, True]
+
+
+async def test_a_session_that_ends_meanwhile_is_answered_as_none(here: Site) -> None:
+    own, other = await devices(here, 2)
+    gate = here.store.hold("end")
+    answer = asyncio.ensure_future(delete(own.copy(), f"/{await id_of(other)}"))
+    await gate.reached.wait()
+    await other.visit(end())
+    gate.open()
+    assert (await answer).status_code == 404
+    assert (await other.copy().visit(why)).value is None
+
+
+async def test_a_token_that_is_changed_while_its_session_signs_itself_out_saves_nobody(
+    here: Site,
+) -> None:
+    own = await here.signed_in()
+    id = await id_of(own)
+    gate = here.store.hold("end")
+    answer = asyncio.ensure_future(delete(own.copy(), f"/{id}"))
+    await gate.reached.wait()
+    await own.visit(regenerate)
+    gate.open()
+    assert (await answer).status_code == 204
+    assert await alive(own) == [False]
