@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from quart_idle import Store
-from quart_idle.reasons import LIMIT, REGENERATED, SIGNED_OUT
+from quart_idle.reasons import LIMIT, SIGNED_OUT
 from quart_idle.stores.base import (
     Change,
     EventStore,
@@ -17,7 +17,7 @@ from quart_idle.stores.base import (
     UserStore,
     hidden_for,
 )
-from tests.contract.common import PAGE, Bound, Over, Time, about, change, over, record
+from tests.contract.common import HERE, PAGE, Bound, Time, about, change, record
 
 # Ends by what is asked of a store: each of the session "a1", by the reason and who did it.
 DONE: dict[str, tuple[Callable[[Store], Awaitable[object]], str, str | None]] = {
@@ -30,7 +30,7 @@ DONE: dict[str, tuple[Callable[[Store], Awaitable[object]], str, str | None]] = 
         "a1",
     ),
     "regenerate": (
-        lambda store: store.regenerate("a1", "a2", change({"a": None}, user_id=None)),
+        lambda store: store.regenerate("a1", "a1new", change({"a": None}, user_id=None)),
         SIGNED_OUT,
         "a1",
     ),
@@ -40,7 +40,7 @@ DONE: dict[str, tuple[Callable[[Store], Awaitable[object]], str, str | None]] = 
         LIMIT,
         "b2",
     ),
-    "limit at a sign-in": (lambda store: _sign_in(store), LIMIT, "b3"),
+    "limit at a sign-in": (lambda store: _sign_in(store), LIMIT, "b2new"),
 }
 
 
@@ -52,7 +52,7 @@ async def _end_all(store: Store) -> None:
 async def _sign_in(store: Store) -> None:
     await store.create("b2", change({"a": b"1"}))
     signing_in = Change({}, {"user_id": "ada"}, limit=SessionLimit(1))
-    await store.regenerate("b2", "b3", signing_in)
+    await store.regenerate("b2", "b2new", signing_in)
 
 
 class Events(Bound):
@@ -71,25 +71,37 @@ class Events(Bound):
         assert not lost
         return list(ends)
 
-    @over
-    async def test_an_end_of_every_kind_is_kept_and_a_change_of_token_is_not(
-        self,
-        bound: Store,
-        events: EventStore,
-        clock: Time,
-        over: Over,
-        request: pytest.FixtureRequest,
+    @pytest.mark.parametrize("clock_of", ["idle", "closed", "lifetime"])
+    async def test_an_end_by_a_clock_is_kept_though_nobody_calls(
+        self, bound: Store, events: EventStore, clock: Time, clock_of: str
     ) -> None:
-        await bound.create("id", change({"a": b"1"}, user_id="ada"))
-        await over(bound, clock)
-        await bound.load("id")
-        ended = {end.reason: end for end in await self.taken(events, clock)}
-        why = request.node.callspec.id
-        if why == REGENERATED:
-            assert ended == {}
-            return
-        (end,) = ended.values()
-        assert (end.id, end.reason, end.by, end.tries) == ("id", why, None, 1)
+        await bound.create("a1", change({"a": b"1"}, user_id="ada"))
+        if clock_of == "closed":
+            await bound.renew({"a1": PAGE})
+        for _ in range(20 if clock_of == "lifetime" else 1):
+            await clock.advance(50 if clock_of == "lifetime" else 0)
+            await bound.renew({"a1": HERE})
+        now = (await record(bound, "a1")).now if clock_of != "lifetime" else 0.0
+        await clock.advance(60 if clock_of == "idle" else 30)
+        ends: list[UntoldEnd] = []
+        for _ in range(400):
+            if ends:
+                break
+            await clock.advance(0.05)
+            ends = await self.taken(events, clock)
+        (end,) = ends
+        assert (end.id, end.reason, end.by) == ("a1", clock_of, None)
+        if now:
+            assert end.session.now == about(now + (60 if clock_of == "idle" else 30)), "as it ended"
+
+    async def test_a_change_of_token_is_no_end(
+        self, bound: Store, events: EventStore, clock: Time
+    ) -> None:
+        await bound.create("a1", change({"a": b"1"}))
+        await bound.regenerate("a1", "a1new", change())
+        await bound.regenerate("a1new", "a1newer", change(user_id="ada"))
+        await bound.regenerate("a1newer", "a1newest", change({"a": b"2"}, clear=True))
+        assert await self.taken(events, clock) == []
 
     @pytest.mark.parametrize("way", DONE)
     async def test_an_end_tells_whose_it_was_why_and_who_did_it(
@@ -110,10 +122,10 @@ class Events(Bound):
         self, bound: Store, events: EventStore, clock: Time
     ) -> None:
         await bound.create("a1", change({"a": b"1"}))
-        await bound.regenerate("a1", "a2", change())
+        await bound.regenerate("a1", "a1new", change())
         await bound.end("a1", "left", "a1")
         (end,) = await self.taken(events, clock)
-        assert (end.id, end.by) == ("a2", "a2")
+        assert (end.id, end.by) == ("a1new", "a1new")
 
     async def test_an_end_that_is_asked_for_twice_is_kept_once(
         self, bound: Store, events: EventStore, clock: Time

@@ -60,6 +60,7 @@ FLOORS = [
         "stores.redis.cluster",
         "stores.redis.calls",
         "stores.redis.lists",
+        "stores.redis.events",
         "stores.redis.check",
         "stores.redis.hearing",
         "stores.redis.sweep",

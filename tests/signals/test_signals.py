@@ -343,7 +343,7 @@ async def test_a_function_that_blocks_for_ever_holds_up_nobody() -> None:
     @app.get("/")
     async def index() -> str:
         cast(Session, session).user_id = "ada"
-        return await run_sync(lambda: "here")()
+        return str(await run_sync(lambda: "here")())
 
     try:
         with connected(blocks, "session_created", "session_signed_in"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
@@ -21,18 +21,23 @@ class Calls:
 
     Args:
         trips: the way to Redis.
-        scripts: the scripts.
+        scripts: gives the scripts that are to be run now.
         timeout: how long a caller waits, in seconds.
     """
 
     def __init__(
-        self, trips: Server | Cluster, scripts: Mapping[str, Script], timeout: float
+        self, trips: Server | Cluster, scripts: Callable[[], Mapping[str, Script]], timeout: float
     ) -> None:
         self._trips = trips
-        self._scripts = scripts
+        self._choose = scripts
+        self._scripts = scripts()
         self._timeout = timeout
         #: Groups of keys that one call can have together.
         self.by_slot = trips.by_slot
+
+    def choose_scripts(self) -> None:
+        """Run from now on what is to be run now."""
+        self._scripts = self._choose()
 
     async def call(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
         """Run a script.

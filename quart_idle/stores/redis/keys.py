@@ -11,6 +11,8 @@ from ..base import HASH_TAG_LENGTH, MOST_DRAFTS
 HASH_TAGS = tuple(f"{number:02x}" for number in range(256))
 
 _INDEX = b":due"
+_UNTOLD = b":untold"
+_TAKEN = b":taken"
 
 
 class Keys:
@@ -29,6 +31,8 @@ class Keys:
         self.heartbeat = f"{prefix}:beat:{worker}"
         #: Whose turn it is to sweep.
         self.turn = f"{prefix}:turn".encode()
+        #: Whose turn it is to tell ends.
+        self.telling_turn = f"{prefix}:turn:untold".encode()
         #: Which applications have started, and when.
         self.applications = f"{prefix}:applications".encode()
 
@@ -36,8 +40,9 @@ class Keys:
         self.user_lists = f"{prefix}:user:{{".encode()
         #: What those of sessions begin with.
         self.sessions = f"{prefix}:{{".encode()
-        #: What those of indexes end with.
+        #: What those of indexes end with, and those of outboxes.
         self.index_end = _INDEX
+        self.untold_end, self.taken_end = _UNTOLD, _TAKEN
 
     def session(self, id: str) -> bytes:
         return self._placed(id)
@@ -45,6 +50,11 @@ class Keys:
     def index(self, id: str) -> bytes:
         """When to look at which session of an id's hash tag."""
         return self._placed(id[:HASH_TAG_LENGTH]) + _INDEX
+
+    def outbox(self, id: str) -> tuple[bytes, bytes]:
+        """The ends that are to be told of an id's hash tag, and when each may be taken."""
+        place = self._placed(id[:HASH_TAG_LENGTH])
+        return place + _UNTOLD, place + _TAKEN
 
     def user_list(self, user_id: str) -> tuple[bytes, bytes]:
         """Where a user's sessions are listed, and those that are about to join (`scripts.lua`)."""

@@ -11,7 +11,18 @@ from struct import Struct
 from typing import Any, Final
 
 from ...policy import Clocks, Limits, SignOfLife, deadline
-from ..base import NOW, REASON_KEPT, Change, Device, Ended, Fields, Record, SignIn
+from ...reasons import UNKNOWN
+from ..base import (
+    NOW,
+    REASON_KEPT,
+    Change,
+    Device,
+    Ended,
+    Fields,
+    Record,
+    SignIn,
+    UntoldEnd,
+)
 
 #: The session's clocks, with how its user signed in; and its user.
 CLOCKS: Final = b"\xff"
@@ -27,6 +38,9 @@ SAVES_TO: Final = b"\xf9"
 ENDED_BY: Final = b"\xfa"
 #: Of an id that was ended before there was a session: there will be none.
 FENCED: Final = b"\xf8"
+
+#: Of a hash tag's ends that are to be told: that others were dropped, for there were too many.
+LOST: Final = b"\xf7"
 
 #: No user's name.
 NOBODY: Final = b"\xff"
@@ -44,6 +58,11 @@ _SIGN_IN: Final = _CLOCKS.size + _BEGAN.size
 # When they proved it; then how long the device's texts are (-1: there is none), and those.
 _MOMENT: Final = Struct("<d")
 _LENGTHS: Final = Struct("<ii")
+
+# An end that is to be told: how often it was taken, and when it was; and behind that texts, each
+# with its length before it (-1: there is none): the reason, by whom, the user, and the clocks.
+_UNTOLD: Final = Struct("<Bd")
+_LENGTH: Final = Struct("<i")
 
 # A sign of life: how long ago the session was seen and active (_NEVER: it was not), in seconds;
 # whether a page is open; and which of the indexes that the script is given is the session's.
@@ -104,6 +123,23 @@ def unpack_end(reason: bytes | None, at: bytes | float | None, now: float) -> En
         return None
     ago = now - float(at)
     return Ended(to_text(reason), ago) if ago < REASON_KEPT else None
+
+
+def unpack_untold(id: str, raw: bytes) -> UntoldEnd:
+    """An end that is to be told."""
+    tries, ended = _UNTOLD.unpack_from(raw)
+    at, found = _UNTOLD.size, []
+    for _ in range(4):  # (A worker of a later release may have added to that.)
+        (length,) = _LENGTH.unpack_from(raw, at)
+        at += _LENGTH.size
+        found.append(None if length < 0 else raw[at : at + length])
+        at += max(0, length)
+    reason, by, user_id = (None if one is None else to_text(one) for one in found[:3])
+    packed = found[3] or b""
+    clocks = unpack_clocks(packed)
+    sign_in = None if user_id is None else unpack_sign_in(packed, clocks)
+    session = Record(Fields(), user_id, clocks, ended, sign_in)
+    return UntoldEnd(id, session, reason or UNKNOWN, by, tries)
 
 
 def unpack_session(

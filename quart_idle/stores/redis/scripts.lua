@@ -116,7 +116,31 @@ local function tell(kind, key, first, second)
   redis.pcall('PUBLISH', CHANNEL, table.concat({kind, tag .. rest, first, second}, '\n'))
 end
 
-local function finish(key, index, reason, at, ...)
+local function with_length(text)
+  return text and struct.pack('<i4', #text) .. text or struct.pack('<i4', -1)
+end
+
+-- Keep an end that is to be told, by the place of its index. `by`: the id of the session whose request
+-- it was; `was`: clocks and user, if they have changed meanwhile.
+local function put_out(key, index, reason, at, by, was)
+  local place = string.sub(index, 1, -1 - #INDEX)
+  local untold, taken = place .. UNTOLD, place .. TAKEN
+  local clocks, user = unpack(was or redis.call('HMGET', key, CLOCKS, USER))
+  if redis.call('ZCARD', taken) >= MOST_UNTOLD then
+    redis.call('HDEL', untold, redis.call('ZPOPMAX', taken)[1])
+    redis.call('HSET', untold, LOST, '')
+  end
+  local raw = struct.pack('<Bd', 0, at)
+  raw = raw .. with_length(reason) .. with_length(by) .. with_length(user) .. with_length(clocks)
+  redis.call('HSET', untold, rest(key), raw)
+  redis.call('ZADD', taken, exact(now), rest(key))
+  for _, name in ipairs({untold, taken}) do
+    redis.call('PEXPIRE', name, string.format('%.0f', UNTOLD_KEPT * 1000))
+  end
+end
+
+local function finish(key, index, reason, at, by, was, ...)
+  if OUTBOX and reason ~= REGENERATED then put_out(key, index, reason, at, by, was) end
   local user = redis.call('HGET', key, USER)
   if user then leave(user, id_of(key)) end
   redis.call('UNLINK', key)
@@ -128,8 +152,8 @@ local function finish(key, index, reason, at, ...)
 end
 
 -- Whether a user may have one more session beside their own here, who is to have so many at most: the
--- others with the oldest activity end for it, or (a number below 0) it is refused.
-local function make_room(user, most, own)
+-- others with the oldest activity end for it, or (a number below 0) it is refused. `by`: its id.
+local function make_room(user, most, own, by)
   if most == 0 then return true end
   local others = {}
   for at, id in ipairs(redis.call('ZRANGE', list_of(user), 0, -1)) do
@@ -145,7 +169,7 @@ local function make_room(user, most, own)
     if one.active == other.active then return one.at < other.at end
     return one.active < other.active
   end)
-  for at = 1, surplus do finish(others[at].key, others[at].index, LIMIT, now) end
+  for at = 1, surplus do finish(others[at].key, others[at].index, LIMIT, now, by) end
   return true
 end
 
@@ -192,12 +216,14 @@ local function is_left_with_nothing(key)
 end
 
 -- End a session that a change has left with nothing, if the change may do so: whether it did.
--- (One that may has a mark.)
-local function ended_for_nothing(key, index, mark)
+-- (One that may has a mark.) `was`: what `as_it_is` gave before that.
+local function ended_for_nothing(key, index, mark, was)
   if mark == '' or not is_left_with_nothing(key) then return false end
-  finish(key, index, SIGNED_OUT, now, ENDED_BY, mark)
+  finish(key, index, SIGNED_OUT, now, id_of(key), was, ENDED_BY, mark)
   return true
 end
+
+local function as_it_is(key, mark) return OUTBOX and mark ~= '' and redis.call('HMGET', key, CLOCKS, USER) end
 
 -- Whether it was this very call that ended a session: its answer was lost, and it is sent again.
 local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key, ENDED_BY) == mark end
@@ -208,7 +234,7 @@ local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key,
 if late() then return LATE end
 local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0, sign_in = ''}
 if redis.call('HEXISTS', KEYS[1], REASON) == 1 then return packed(c) end
-if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1]) then return REFUSED end
+if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1], id_of(KEYS[1])) then return REFUSED end
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], CLOCKS, packed(c))
 watch(KEYS[1], KEYS[2], c)
@@ -225,8 +251,9 @@ if not c then
   if ended_by(KEYS[1], mark) then return LEFT_WITH_NOTHING end
   return redis.call('HGET', KEYS[1], SAVES_TO) or 0
 end
+local was = as_it_is(KEYS[1], mark)
 apply(KEYS[1], KEYS[2], c, 3)
-if ended_for_nothing(KEYS[1], KEYS[2], mark) then return answered(LEFT_WITH_NOTHING) end
+if ended_for_nothing(KEYS[1], KEYS[2], mark, was) then return answered(LEFT_WITH_NOTHING) end
 return answered(DONE)
 
 --- regenerate
@@ -248,27 +275,28 @@ elseif user and joined ~= ANYBODY and joined ~= user then
   return user
 end
 if redis.call('HEXISTS', KEYS[3], FENCED) == 1 then return 0 end
-if not make_room(ARGV[6], tonumber(ARGV[5]), KEYS[1]) then return REFUSED end
+if not make_room(ARGV[6], tonumber(ARGV[5]), KEYS[1], new_id) then return REFUSED end
+local was = as_it_is(KEYS[1], mark)
 apply(KEYS[1], KEYS[2], c, 7, true)
-if ended_for_nothing(KEYS[1], KEYS[2], mark) then return answered(LEFT_WITH_NOTHING) end
+if ended_for_nothing(KEYS[1], KEYS[2], mark, was) then return answered(LEFT_WITH_NOTHING) end
 if user and redis.call('HGET', KEYS[1], USER) == user then leave(user, id) end
 redis.call('RENAME', KEYS[1], KEYS[3])
 watch(KEYS[3], KEYS[4], c, place)
 if kind == SAME then
-  finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id, SAVES_TO, new_id)
+  finish(KEYS[1], KEYS[2], REGENERATED, now, nil, nil, NEW_ID, new_id, SAVES_TO, new_id)
 else
-  finish(KEYS[1], KEYS[2], REGENERATED, now, NEW_ID, new_id)
+  finish(KEYS[1], KEYS[2], REGENERATED, now, nil, nil, NEW_ID, new_id)
 end
 return answered(DONE)
 
 --- end flags=allow-oom
 -- KEYS: the session, its index. ARGV: the reason, the call's mark, whose session it must be ('': anybody's),
--- whether one that is not there yet is to be none, and one that is not the user's yet is to end, too.
--- Answers with the id that it has now, if another.
+-- whether one that is not there yet is to be none, and one that is not the user's yet is to end, too;
+-- the id of the session whose request it is ('': no session's). Answers with the id that it has now, if another.
 local reason, mark, user, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 if alive(KEYS[1]) then
   if user ~= '' and not fence and redis.call('HGET', KEYS[1], USER) ~= user then return 0 end
-  finish(KEYS[1], KEYS[2], reason, now, ENDED_BY, mark)
+  finish(KEYS[1], KEYS[2], reason, now, ARGV[5] ~= '' and ARGV[5], nil, ENDED_BY, mark)
   return answered(DONE)
 end
 if ended_by(KEYS[1], mark) then return DONE end
@@ -380,7 +408,8 @@ end
 return answer
 
 --- sweep flags=allow-oom
--- KEYS: an index, sessions that are due. Looks again: one may have been renewed.
+-- KEYS: an index, sessions that are due. Looks again: one may have been renewed. Answers with 1 if
+-- others have to wait, since too many ends of the hash tag are to be told.
 local function look(key)
   local c = read(key)
   if not c then return redis.call('ZREM', KEYS[1], rest(key)) end
@@ -388,11 +417,45 @@ local function look(key)
   if ends <= now then finish(key, KEYS[1], why, ends) else watch(key, KEYS[1], c, nil, true) end
 end
 
+local taken = string.sub(KEYS[1], 1, -1 - #INDEX) .. TAKEN
 for at = 2, #KEYS do
+  if OUTBOX and redis.call('ZCARD', taken) >= MOST_SWEPT then return answered(1) end
   -- One that was tampered with holds up no other.
   if not pcall(look, KEYS[at]) then redis.call('ZREM', KEYS[1], rest(KEYS[at])) end
 end
 return answered(0)
+
+--- untold flags=no-writes
+-- KEYS: when each end may be taken, of some hash tags. Answers with how many may be now, of each.
+local answer = {}
+for at, taken in ipairs(KEYS) do answer[at] = redis.call('ZCOUNT', taken, '-inf', exact(now)) end
+return answer
+
+--- take flags=allow-oom
+-- KEYS: the ends that are to be told of a hash tag, when each may be taken. ARGV: how many are taken.
+-- Answers with 1 if others were dropped; then what each id has behind the hash tag, and the end.
+local answer = {redis.call('HDEL', KEYS[1], LOST)}
+local found = redis.call('ZRANGE', KEYS[2], '-inf', exact(now), 'BYSCORE', 'LIMIT', 0, ARGV[1])
+for _, name in ipairs(found) do
+  local raw = redis.call('HGET', KEYS[1], name)
+  if raw and #raw > 0 then
+    local tries = math.min(struct.unpack('B', raw) + 1, 99)
+    raw = struct.pack('B', tries) .. string.sub(raw, 2)
+    redis.call('HSET', KEYS[1], name, raw)
+    redis.call('ZADD', KEYS[2], exact(now + HIDDEN * 2 ^ (tries - 1)), name)
+    answer[#answer + 1] = {name, raw}
+  else
+    redis.call('ZREM', KEYS[2], name)
+  end
+end
+return answer
+
+--- told flags=allow-oom
+-- KEYS: the ends that are to be told of a hash tag, when each may be taken. ARGV: what the ids have
+-- behind the hash tag of those that were told.
+redis.call('HDEL', KEYS[1], unpack(ARGV))
+redis.call('ZREM', KEYS[2], unpack(ARGV))
+return DONE
 
 --- join
 -- KEYS: a user's list, those about to join. ARGV: not after, an id, another whose place it takes if

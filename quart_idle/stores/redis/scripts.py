@@ -11,7 +11,15 @@ from typing import Final
 
 from ...policy import Limits
 from ...reasons import BY_TIME, LIMIT, REGENERATED, SIGNED_OUT
-from ..base import APPLICATION_KEPT, DRAFT_KEPT, HASH_TAG_LENGTH, PERMANENT, REASON_KEPT
+from ..base import (
+    APPLICATION_KEPT,
+    DRAFT_KEPT,
+    HASH_TAG_LENGTH,
+    MOST_ENDS,
+    PERMANENT,
+    REASON_KEPT,
+    hidden_for,
+)
 from .keys import Keys
 from .packing import (
     CLEAR,
@@ -19,6 +27,7 @@ from .packing import (
     ENDED_AT,
     ENDED_BY,
     FENCED,
+    LOST,
     NEW_ID,
     REASON,
     SAME,
@@ -42,6 +51,13 @@ MOST_DUE: Final = 100
 
 # How much longer than it can be alive a session is kept where no worker is left to sweep it.
 _ABANDONED: Final = 86_400.0
+
+
+# How many ends of a hash tag wait to be told at most: with more, sessions that are due wait, and of
+# those that are ended some are dropped. And for how long they wait where no worker is left.
+_MOST_UNTOLD: Final = MOST_ENDS // 256
+_MOST_SWEPT: Final = _MOST_UNTOLD // 2
+_UNTOLD_KEPT: Final = 7 * 86_400.0
 
 
 # For how long a session that is to join a user's list may not be there yet, in seconds: longer than
@@ -71,6 +87,7 @@ _FIELDS: Final = {
     "SAVES_TO": SAVES_TO,
     "ENDED_BY": ENDED_BY,
     "FENCED": FENCED,
+    "LOST": LOST,
 }
 
 # What all share; then, by turns, a script's name with its flags, and its own text.
@@ -79,13 +96,16 @@ _SHARED, *_SCRIPTS = re.split(
 )
 
 
-def scripts(limits: Limits, keys: Keys, *, alone: bool) -> Mapping[str, Script]:
+def scripts(
+    limits: Limits, keys: Keys, *, alone: bool, outbox: bool = False
+) -> Mapping[str, Script]:
     """The scripts by name.
 
     Args:
         limits: the clocks that count.
         keys: the names of keys and channels.
         alone: whether one server has all keys, so that a script can have any.
+        outbox: whether ends are kept that are to be told.
     """
     infinite = "1/0"
     constants = {
@@ -109,6 +129,13 @@ def scripts(limits: Limits, keys: Keys, *, alone: bool) -> Mapping[str, Script]:
         "SESSIONS": f"'{keys.sessions.decode()}'",
         "INDEX": f"'{keys.index_end.decode()}'",
         "HASH_TAG_LENGTH": HASH_TAG_LENGTH,
+        "OUTBOX": "true" if outbox else "false",
+        "UNTOLD": f"'{keys.untold_end.decode()}'",
+        "TAKEN": f"'{keys.taken_end.decode()}'",
+        "HIDDEN": hidden_for(1),
+        "MOST_UNTOLD": _MOST_UNTOLD,
+        "MOST_SWEPT": _MOST_SWEPT,
+        "UNTOLD_KEPT": _UNTOLD_KEPT,
         "JOINING": _JOINING,
         # Arguments are texts.
         "SAME": f"'{SAME}'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from redis import asyncio as aioredis
@@ -23,9 +23,11 @@ from ..base import (
     Live,
     Record,
     Stretch,
+    TakenEnds,
 )
 from .calls import Calls, failures_of
 from .cluster import Cluster
+from .events import Ends
 from .hearing import Hearing
 from .keys import Keys
 from .lists import Lists
@@ -73,6 +75,7 @@ class RedisStore:
         self._name = secrets.token_hex(8)
         self._terms: tuple[Limits, str, float] | None = None
         self._listeners: list[Listener] = []
+        self._wants_ends: list[Callable[[], bool]] = []
         self._running: _Running | None = None
 
     def bind(
@@ -88,7 +91,10 @@ class RedisStore:
         self._limits, _, self._timeout = terms
         self._listeners.append(listener)
         self._keys = Keys(prefix, self._name)
-        self._scripts = scripts(limits, self._keys, alone=self.timely)
+        self._with_outbox, self._without_outbox = (
+            scripts(limits, self._keys, alone=self.timely, outbox=outbox)
+            for outbox in (True, False)
+        )
 
     async def open(self) -> None:
         await self._start().hearing.begun.wait()
@@ -110,7 +116,7 @@ class RedisStore:
                 raise RuntimeError("a store is bound before it is used")
             client = self._make(self._timeout)
             running = self._running = _Running(
-                client, self._scripts, self._keys, self._tell, self._timeout
+                client, self._choose_scripts, self._keys, self._tell, self._timeout
             )
         return running
 
@@ -162,10 +168,12 @@ class RedisStore:
             self._tell_if_deaf(id, REGENERATED)
         return self._changed(answer, id, new_id)
 
-    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:  # noqa: ARG002
-        return await self._end(id, reason)
+    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
+        return await self._end(id, reason, by=by)
 
-    async def _end(self, id: str, reason: str, user: str = "", fence: bool = False) -> str | None:
+    async def _end(
+        self, id: str, reason: str, user: str = "", fence: bool = False, by: str | None = None
+    ) -> str | None:
         """End a session.
 
         Args:
@@ -173,15 +181,18 @@ class RedisStore:
             reason: why.
             user: whose it must be; empty: anybody's.
             fence: whether there is to be none where there is none yet.
+            by: the id of the session whose request it is.
         """
         mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
         rest = to_bytes(reason), mark, to_bytes(user)
         while True:
-            answer = await self._call("end", self._places_of(id), *rest, int(fence))
+            arguments = *rest, int(fence), to_bytes(by or "")
+            answer = await self._call("end", self._places_of(id), *arguments)
             answer = self._start().lists.settled(answer)
             if not isinstance(answer, bytes):
                 break
-            id, fence = to_text(answer), False
+            moved = to_text(answer)
+            id, by, fence = moved, moved if by == id else by, False
         if not answer:
             return None
         self._tell_if_deaf(id, reason)
@@ -220,8 +231,8 @@ class RedisStore:
         if self.timely:
             return -limit.sessions if limit.refuses else limit.sessions, to_bytes(user)
 
-        def end(id: str, user: str, fence: bool) -> Awaitable[str | None]:
-            return self._end(id, LIMIT, user, fence)
+        def end(other: str, user: str, fence: bool) -> Awaitable[str | None]:
+            return self._end(other, LIMIT, user, fence, by=id)
 
         if not await self._start().lists.make_room(user, limit, id, former, end):
             raise TooManySessions
@@ -238,10 +249,10 @@ class RedisStore:
         reason: str,
         keep: str | None = None,
         rest: Stretch | None = None,
-        by: str | None = None,  # noqa: ARG002
+        by: str | None = None,
     ) -> EndedSome:
         def end(id: str, user: str, fence: bool) -> Awaitable[str | None]:
-            return self._end(id, reason, user, fence)
+            return self._end(id, reason, user, fence, by)
 
         return await self._start().lists.end_some(user_id, keep, rest, end)
 
@@ -286,6 +297,24 @@ class RedisStore:
     async def drop_draft(self, box: str, name: str) -> None:
         await self._write("drop", self._keys.places(box), to_bytes(name))
 
+    # Ends that are to be told.
+
+    def keep_ends(self, wanted: Callable[[], bool]) -> None:
+        self._wants_ends.append(wanted)
+        if self._running is not None:
+            self._running.calls.choose_scripts()
+
+    def _choose_scripts(self) -> Mapping[str, Script]:
+        """The scripts that keep ends, as long as these are wanted, or those that know of none."""
+        wanted = any(wanted() for wanted in self._wants_ends)
+        return self._with_outbox if wanted else self._without_outbox
+
+    async def take_ends(self, limit: int) -> TakenEnds:
+        return await self._start().ends.take(limit)
+
+    async def ends_told(self, ids: Collection[str]) -> None:
+        await self._start().ends.told(ids)
+
     # Others.
 
     async def meet(self, application: str) -> Collection[str]:
@@ -313,7 +342,7 @@ class _Running:
     def __init__(
         self,
         client: Any,
-        scripts: Mapping[str, Script],
+        scripts: Callable[[], Mapping[str, Script]],
         keys: Keys,
         tell: Listener,
         timeout: float,
@@ -329,6 +358,7 @@ class _Running:
         self.hearing = Hearing(self.trips, keys, tell, timeout)
         alone = not isinstance(client, aioredis.RedisCluster)
         self.lists = Lists(self.calls, keys, alone=alone)
+        self.ends = Ends(self.calls, keys)
         sweep = Sweep(self.calls, keys, self.lists.settled)
         self._tasks = [self.loop.create_task(work) for work in (self.hearing.run(), sweep.run())]
 

@@ -38,6 +38,7 @@ class Sweep:
         """Sweep when it is this worker's turn, until this is cancelled."""
         more = False
         while True:
+            self._calls.choose_scripts()
             try:
                 await self._beat()
                 more = (more or await self._is_ours()) and await self._sweep()
@@ -75,8 +76,13 @@ class Sweep:
         indexes = [self._keys.index(tag) for tag in HASH_TAGS]
         await failures_of(look(some) for some in self._calls.by_slot(indexes))
 
+        more = False
+
         async def end(index: bytes, due: list[bytes]) -> None:
-            self._settled(await self._calls.call("sweep", [index, *sessions_of(index, due)]))
+            nonlocal more
+            answer = await self._calls.call("sweep", [index, *sessions_of(index, due)])
+            waits = self._settled(answer)
+            more = more or (len(due) == MOST_DUE and not waits)
 
         failed = await failures_of(end(index, due) for index, due in found)
-        return not failed and any(len(due) == MOST_DUE for _, due in found)
+        return not failed and more

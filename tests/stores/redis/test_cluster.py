@@ -15,10 +15,18 @@ from quart_idle.stores.base import Live
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.redis_servers import Cluster, StandingTime, free_port
 from tests.helpers.redis_stores import WARNED, healed, heard, lives, opened, soon
-from tests.store_contract import LIMITS, PAGE, DraftStoreContract, Told, change, record
+from tests.store_contract import (
+    LIMITS,
+    PAGE,
+    DraftStoreContract,
+    EventStoreContract,
+    Told,
+    change,
+    record,
+)
 
 
-class TestRedisStoreOverACluster(DraftStoreContract):
+class TestRedisStoreOverACluster(DraftStoreContract, EventStoreContract):
     @pytest.fixture
     def clock(self, standing_cluster: tuple[Cluster, StandingTime]) -> StandingTime:
         return standing_cluster[1]

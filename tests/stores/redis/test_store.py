@@ -20,7 +20,7 @@ from quart_idle.stores.base import (
 )
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime
-from tests.store_contract import LIMITS, DraftStoreContract, StoreModel, Told
+from tests.store_contract import LIMITS, DraftStoreContract, EventStoreContract, StoreModel, Told
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def store(still: RedisServer) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-class TestRedisStore(DraftStoreContract):
+class TestRedisStore(DraftStoreContract, EventStoreContract):
     @pytest.fixture
     def clock(self, standing: tuple[RedisServer, StandingTime]) -> StandingTime:
         return standing[1]
