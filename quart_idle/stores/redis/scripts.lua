@@ -408,8 +408,8 @@ end
 return answer
 
 --- sweep flags=allow-oom
--- KEYS: an index, sessions that are due. Looks again: one may have been renewed. Answers with 1 if
--- others have to wait, since too many ends of the hash tag are to be told.
+-- KEYS: an index, sessions that are due. Looks again: one may have been renewed. Answers with 0 if
+-- some have to wait, since too many ends of the hash tag are to be told.
 local function look(key)
   local c = read(key)
   if not c then return redis.call('ZREM', KEYS[1], rest(key)) end
@@ -419,11 +419,11 @@ end
 
 local taken = string.sub(KEYS[1], 1, -1 - #INDEX) .. TAKEN
 for at = 2, #KEYS do
-  if OUTBOX and redis.call('ZCARD', taken) >= MOST_SWEPT then return answered(1) end
+  if OUTBOX and redis.call('ZCARD', taken) >= MOST_SWEPT then return answered(0) end
   -- One that was tampered with holds up no other.
   if not pcall(look, KEYS[at]) then redis.call('ZREM', KEYS[1], rest(KEYS[at])) end
 end
-return answered(0)
+return answered(DONE)
 
 --- untold flags=no-writes
 -- KEYS: when each end may be taken, of some hash tags. Answers with how many may be now, of each.

@@ -11,7 +11,7 @@ from ...exceptions import StoreUnavailable
 from ...log import Outage
 from .calls import Calls, failures_of
 from .keys import HASH_TAGS, Keys, sessions_of
-from .scripts import MOST_DUE
+from .scripts import DONE, MOST_DUE
 
 # How often what is due is looked for, and the subscription is tried by a message, in seconds.
 _TICK: Final = 1.0
@@ -81,8 +81,8 @@ class Sweep:
         async def end(index: bytes, due: list[bytes]) -> None:
             nonlocal more
             answer = await self._calls.call("sweep", [index, *sessions_of(index, due)])
-            waits = self._settled(answer)
-            more = more or (len(due) == MOST_DUE and not waits)
+            all_looked_at = self._settled(answer) == DONE
+            more = more or (all_looked_at and len(due) == MOST_DUE)
 
         failed = await failures_of(end(index, due) for index, due in found)
         return not failed and more
