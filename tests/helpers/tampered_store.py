@@ -131,7 +131,8 @@ class Tampered:
         return cast(EndedSome, await self._pass("end_some", user_id, reason, keep, rest, by))
 
     def keep_ends(self, wanted: Callable[[], bool]) -> None:
-        cast(EventStore, self._inner).keep_ends(wanted)
+        if isinstance(self._inner, EventStore):
+            self._inner.keep_ends(wanted)
 
     async def take_ends(self, limit: int) -> TakenEnds:
         return cast(TakenEnds, await self._pass("take_ends", limit))
