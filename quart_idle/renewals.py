@@ -13,13 +13,12 @@ from typing import Final
 
 from .exceptions import StoreUnavailable
 from .policy import NEVER, Arrival, Clocks, MergedSigns, SignOfLife, renewed
+from .stores.asking import ASK_AGAIN
 from .stores.base import Ended, Live
 from .tasks import Tasks
 
 # How long signs of life are gathered, in seconds.
 _GATHER: Final = 0.5
-# How long to wait after the store has failed, in seconds.
-_RETRY: Final = 1.0
 
 
 class Renewals:
@@ -203,7 +202,7 @@ class Renewals:
         try:
             await self.flush()
         except StoreUnavailable:
-            delay = _RETRY
+            delay = ASK_AGAIN
         finally:
             self._flushing = False
         # What came in while the store was busy, or could not be written.

@@ -8,22 +8,19 @@ and what needs an answer from the store gets a task of its own.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from ..config import Settings
 from ..events import Events
-from ..exceptions import StoreUnavailable
 from ..policy import SignOfLife
 from ..renewals import Renewals
 from ..stores.base import Ended, Live
 from .activity import ACTIVE_NOW, sign_of_life
-from .connection import AppRequest, AppSocket, Connection, Handle, Named
-from .open_session import Bond
+from .connection import AppSocket, Connection, Handle, Named
 from .pages import Pages
 from .socket import PageSocket
 from .stored import StoredSessions
+from .streaming import AppRequest
 
 __all__ = [
     "ACTIVE_NOW",
@@ -34,9 +31,6 @@ __all__ = [
     "Presence",
     "sign_of_life",
 ]
-
-# How long to wait after the store has failed, in seconds.
-_RETRY: Final = 1.0
 
 
 class Presence:
@@ -82,24 +76,7 @@ class Presence:
 
     async def ended_wait(self, id: str) -> str:
         """Wait until a session is over; why it is. While the store is down nothing is over."""
-        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-        def end(_: int, reason: str) -> None:
-            if not ended.done():
-                ended.set_result(reason)
-
-        bond = Bond(end, may_stay=True)
-        try:
-            joined = False
-            while not joined:
-                with suppress(StoreUnavailable):
-                    await self._pages.bonds.join(bond, id)
-                    joined = True
-                if not joined:
-                    await asyncio.sleep(_RETRY)
-            return await ended
-        finally:
-            self._pages.bonds.leave(bond)
+        return await self._pages.bonds.ended_wait(id)
 
     def close(self) -> None:
         """The worker stops: send its pages away, to come back to another."""

@@ -19,15 +19,13 @@ from ..exceptions import StoreUnavailable
 from ..policy import SignOfLife
 from ..reasons import REGENERATED
 from ..renewals import Renewals
-from ..stores.asking import ask
+from ..stores.asking import ASK_AGAIN, ask
 from ..stores.base import Change, Changed, Ended, Live, Record, reason_of
 from ..tasks import Tasks
 from .open_session import Bond, OpenSession
 from .stored import StoredSessions
 from .wheel import Wheel
 
-# How long to wait after the store has failed, in seconds.
-_RETRY: Final = 1.0
 # What a message on a bound socket is, where it counts; and that a change of token writes nothing.
 _INPUT: Final = SignOfLife(seen=0.0, active=0.0)
 _NOTHING: Final = Change({}, {})
@@ -103,6 +101,26 @@ class Bonds:
             session.bonds.discard(bond)
         self._watching.unwatch(session)
 
+    async def ended_wait(self, id: str) -> str:
+        """Wait until a session is over; why it is. While the store is down nothing is over."""
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def end(_: int, reason: str) -> None:
+            if not ended.done():
+                ended.set_result(reason)
+
+        bond = Bond(end, may_stay=True)
+        try:
+            while True:
+                try:
+                    await self.join(bond, id)
+                    break
+                except StoreUnavailable:
+                    await asyncio.sleep(ASK_AGAIN)
+            return await ended
+        finally:
+            self.leave(bond)
+
     def note_input(self, bond: Bond) -> None:
         """Something came on a bound socket where that is activity."""
         if bond.session is not None and bond in self._bonds:
@@ -177,7 +195,7 @@ class Bonds:
                 saving = self._settings.store.save(session.id, _NOTHING)
                 return await ask(saving, self._settings.patience)
             except StoreUnavailable:
-                await asyncio.sleep(_RETRY)
+                await asyncio.sleep(ASK_AGAIN)
         return None
 
     def _look(self, bond: Bond) -> None:

@@ -1,14 +1,13 @@
 """Connections of the application's own, which can end with a session.
 
 To the application such an end is what it is when its client leaves: a view that copes with that
-copes with this. So nothing waits for the end while it does not come: it is put in the place of what
-the connection is waiting for, the client's next message.
+copes with this. So nothing waits for the end while it does not come: on a socket it is put in the
+place of what that is waiting for, the client's next message; a stream's sender is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,6 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 
 from .. import protocol
 from ..exceptions import StoreUnavailable
-from ..reasons import UNKNOWN
 from ..tasks import Tasks
 from .bonds import Bonds
 from .open_session import Bond
@@ -43,6 +41,8 @@ class Named(NamedTuple):
 class Connection(ABC):
     """A connection of the application's, as an ASGI callable in front of it.
 
+    Most are never bound: such a one costs next to nothing.
+
     Args:
         handle: the application's.
         scope: the connection's.
@@ -50,29 +50,26 @@ class Connection(ABC):
         tasks: where a goodbye is said.
     """
 
-    # What the application is told as its client leaves.
-    _gone: ClassVar[dict[str, Any]]
     _may_stay: ClassVar[bool]
+
+    #: Whether it has been ended from here.
+    ended = False
+    _bond: Bond | None = None
+    # What is said to the client then; and what is set once that is said.
+    _goodbye: tuple[int, str]
+    _all_said: asyncio.Event
 
     def __init__(self, handle: Handle, scope: WWWScope, bonds: Bonds, tasks: Tasks) -> None:
         self._handle = handle
         self._scope = scope
         self._bonds = bonds
         self._tasks = tasks
-        self._bond: Bond | None = None
-        self._receiving: asyncio.Task[Any] | None = None
-        self._counts = False
-        #: Whether it has been ended from here; and what is set once all is said.
-        self.ended = False
-        self._goodbye = protocol.ENDED, UNKNOWN
-        self._all_said = asyncio.Event()
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer a connection."""
-        self._from_client: Any = receive
         self._to_client: Any = send
         try:
-            await self._handle(self._receive, self._send)
+            await self._handle(self._hear(receive), self._send)
         finally:
             self._leave()
         if self.ended:
@@ -93,6 +90,71 @@ class Connection(ABC):
     def _leave(self) -> None:
         if self._bond is not None:
             self._bonds.leave(self._bond)
+
+    @abstractmethod
+    def _hear(self, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+        """What the application hears its client by."""
+
+    @abstractmethod
+    def _send(self, message: Any) -> Awaitable[None]:
+        """Pass on what the application sends, unless this has been ended."""
+
+    def _end(self, code: int, reason: str) -> None:
+        """End it: whatever it waits for, to the application it is as if its client had left."""
+        if self.ended:
+            return
+        self.ended = True
+        self._goodbye = code, reason
+        self._all_said = asyncio.Event()
+        self._interrupt()
+
+    @abstractmethod
+    def _interrupt(self) -> None:
+        """Have the application hear of the end, and the client."""
+
+    async def _say(self) -> None:
+        """Tell the client."""
+        try:
+            await self._say_goodbye(*self._goodbye)
+        except Exception as error:  # whatever a server says of a connection that is gone
+            _log.debug("a bound connection could not be told of the end: %r", error)
+        finally:
+            self._all_said.set()
+
+    @abstractmethod
+    async def _say_goodbye(self, code: int, reason: str) -> None:
+        """Tell the client, by what its protocol has for it."""
+
+
+class AppSocket(Connection):
+    """A WebSocket of the application's."""
+
+    # What the application is told as its client leaves.
+    _gone: ClassVar[dict[str, Any]] = {"type": "websocket.disconnect", "code": 1006}
+    _may_stay = False
+
+    _accepted = False
+    _counts = False
+    # Who waits for the client's next message.
+    _receiving: asyncio.Task[Any] | None = None
+    # The view's task: others may send, too.
+    _viewing: asyncio.Task[Any] | None = None
+
+    async def bind(self, find: Callable[[], Named], *, activity: bool) -> bool:
+        """Have this end with a session; whether there is one.
+
+        Args:
+            find: the session that the request names; may raise `StoreUnavailable`.
+            activity: whether what comes on the socket is activity.
+        """
+        self._viewing = asyncio.current_task()
+        self._counts = activity
+        await self._join(find)
+        return not self.ended
+
+    def _hear(self, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+        self._from_client: Any = receive
+        return self._receive
 
     async def _receive(self) -> Any:
         if self.ended:
@@ -115,56 +177,11 @@ class Connection(ABC):
             self._bonds.note_input(self._bond)
         return message
 
-    @abstractmethod
-    async def _send(self, message: Any) -> None:
-        """Pass on what the application sends, unless this has been ended."""
-
-    def _end(self, code: int, reason: str) -> None:
-        """End it: whatever it waits for, the application is told that the client has left."""
-        if self.ended:
-            return
-        self.ended = True
-        self._goodbye = code, reason
+    def _interrupt(self) -> None:
         if self._receiving is not None:
             self._receiving.cancel()
         else:
             self._tasks.start(self._say())
-
-    async def _say(self) -> None:
-        """Tell the client."""
-        try:
-            await self._say_goodbye(*self._goodbye)
-        except Exception as error:  # whatever a server says of a connection that is gone
-            _log.debug("a bound connection could not be told of the end: %r", error)
-        finally:
-            self._all_said.set()
-
-    @abstractmethod
-    async def _say_goodbye(self, code: int, reason: str) -> None:
-        """Tell the client, by what its protocol has for it."""
-
-
-class AppSocket(Connection):
-    """A WebSocket of the application's."""
-
-    _gone: ClassVar[dict[str, Any]] = {"type": "websocket.disconnect", "code": 1006}
-    _may_stay = False
-
-    _accepted = False
-    # The view's task: others may send, too.
-    _viewing: asyncio.Task[Any] | None = None
-
-    async def bind(self, find: Callable[[], Named], *, activity: bool) -> bool:
-        """Have this end with a session; whether there is one.
-
-        Args:
-            find: the session that the request names; may raise `StoreUnavailable`.
-            activity: whether what comes on the socket is activity.
-        """
-        self._viewing = asyncio.current_task()
-        self._counts = activity
-        await self._join(find)
-        return not self.ended
 
     async def _send(self, message: Any) -> None:
         kind = message["type"]
@@ -196,66 +213,3 @@ class AppSocket(Connection):
                     pass
         except TimeoutError:
             self._tasks.start(read_away(self._from_client))
-
-
-class AppRequest(Connection):
-    """A request of the application's; its response can be a stream that ends with a session."""
-
-    _gone: ClassVar[dict[str, Any]] = {"type": "http.disconnect"}
-    # The server waits for responses that are under way.
-    _may_stay = True
-
-    _find: Callable[[], Named] | None = None
-    _started = False
-
-    def bind_stream(self, find: Callable[[], Named]) -> None:
-        """Have the response end with a session.
-
-        Args:
-            find: the session that the request names, once its changes have been saved; may raise
-                `StoreUnavailable`.
-        """
-        self._find = find
-
-    async def _send(self, message: Any) -> None:
-        if self.ended:
-            raise asyncio.CancelledError  # it is about to be, or the body takes no notice
-        if message["type"] == "http.response.start" and self._find is not None:
-            await self._start(message, self._find)
-        elif not message.get("more_body", True):
-            self._leave()
-        await self._to_client(message)
-
-    async def _start(self, start: Any, find: Callable[[], Named]) -> None:
-        """Bind the response, which has not begun; or answer something else."""
-        self._start_message = start
-        await self._join(find)
-        if self.ended:
-            raise asyncio.CancelledError
-        self._started = True
-
-    async def _say_goodbye(self, code: int, reason: str) -> None:
-        if not self._started:
-            await self._refuse(code, reason)
-        elif is_shared(self._scope):
-            # No server cuts one stream of several: it ends, and is over.
-            async with asyncio.timeout(CLOSE_TIMEOUT_SHARED):
-                await self._to_client({"type": "http.response.body", "body": b""})
-        # Else the server cuts what has not ended.
-
-    async def _refuse(self, code: int, reason: str) -> None:
-        """Say what the routes say: 401 with the reason, or 503."""
-        headers = [
-            *(it for it in self._start_message["headers"] if it[0].lower() == b"set-cookie"),
-            (b"quart-idle", b"1"),
-            (b"cache-control", b"no-store"),
-            (b"content-type", b"application/json"),
-        ]
-        status, body = 401, {"reason": reason}
-        if code == protocol.TRY_AGAIN:
-            status, body = 503, {"error": reason}
-            headers.append((b"retry-after", str(StoreUnavailable.RETRY_AFTER).encode()))
-        content = json.dumps(body).encode()
-        headers.append((b"content-length", str(len(content)).encode()))
-        await self._to_client({"type": "http.response.start", "status": status, "headers": headers})
-        await self._to_client({"type": "http.response.body", "body": content})

@@ -12,6 +12,7 @@ from .. import protocol
 from ..exceptions import StoreUnavailable
 from ..policy import Limits, timeout_of
 from ..renewals import Renewals
+from ..stores.asking import ASK_AGAIN
 from ..stores.base import Ended, Live, Record
 from ..tasks import Tasks
 from .open_session import OpenSession, Page
@@ -19,8 +20,6 @@ from .stored import StoredSessions
 
 # How long before a warning or an end the pages are asked once more, in seconds.
 _LAST_CALL: Final = 1.0
-# How long to wait after the store has failed, in seconds.
-_RETRY: Final = 1.0
 
 
 class Deadlines:
@@ -131,7 +130,7 @@ class Deadlines:
             known = not (isinstance(outcome, Record) and self._renewals.waits(session.id))
         if not known:
             if session.is_watched and session.timer is None:
-                self._arm(session, _RETRY)
+                self._arm(session, ASK_AGAIN)
             return
         session.asked_once_more = False
         if isinstance(outcome, Record):

@@ -21,6 +21,9 @@ from ..log import Outage
 _CHECKS: Final = 5
 _MOST_PATIENCE: Final = 10
 
+#: How long to wait before a store that has failed is asked again, in seconds.
+ASK_AGAIN: Final = 1.0
+
 _T = TypeVar("_T")
 
 

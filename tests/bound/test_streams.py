@@ -4,79 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from quart import Response
 
 from tests.helpers.bound_site import BoundSite, MakeBoundSite
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, regenerate, sign_in
-from tests.helpers.site import Browser
-
-
-class Stream:
-    """A client's end of a response."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.body = b""
-        #: Whether the end of the body was sent.
-        self.whole = False
-        self.running: asyncio.Future[None] | None = None
-        self._left = asyncio.Event()
-        self._asked = False
-
-    async def receive(self) -> dict[str, Any]:
-        if self._asked:
-            await self._left.wait()
-            return {"type": "http.disconnect"}
-        self._asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(self, message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = {name.decode(): it.decode() for name, it in message["headers"]}
-            return
-        self.body += message["body"]
-        if not message.get("more_body", False):
-            self.whole = True
-            self._left.set()  # as servers say
-
-    def leave(self) -> None:
-        self._left.set()
-
-
-@asynccontextmanager
-async def opened(
-    browser: Browser, path: str = "/stream", http_version: str = "1.1"
-) -> AsyncIterator[Stream]:
-    stream = Stream()
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": http_version,
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"cookie", f"session={browser.token}".encode())],
-        "client": ("127.0.0.1", 40_000),
-        "server": ("localhost", 80),
-        "extensions": {},
-        "state": {},
-    }
-    app: Any = browser.app
-    stream.running = asyncio.ensure_future(app(scope, stream.receive, stream.send))
-    await asyncio.sleep(1)
-    yield stream
-    stream.leave()
-    await stream.running
+from tests.helpers.streams import Stream, opened
 
 
 async def is_cut(stream: Stream, within: float = 1.0) -> bool:
@@ -175,6 +111,26 @@ async def test_where_no_session_is_the_stream_is_answered_401_with_the_reason(
         assert stream.headers["quart-idle"] == "1"
         assert stream.running is not None
         assert stream.running.done()
+
+
+async def test_who_may_read_the_stream_may_read_why_it_is_refused(
+    bound_site: MakeBoundSite,
+) -> None:
+    here = bound_site()
+
+    @here.site.app.after_request
+    async def allow(response: Response) -> Response:
+        response.headers["Access-Control-Allow-Origin"] = "https://pages.example.org"
+        response.headers["Access-Control-Expose-Headers"] = "Quart-Idle"
+        response.headers["X-Of-The-Stream"] = "it"
+        return response
+
+    async with opened(here.site.browser("A" * 43)) as stream:
+        assert stream.status == 401
+        assert stream.headers["access-control-allow-origin"] == "https://pages.example.org"
+        assert stream.headers["access-control-expose-headers"] == "Quart-Idle"
+        assert stream.headers["vary"] == "Cookie"
+        assert "x-of-the-stream" not in stream.headers
 
 
 async def test_a_session_that_ends_before_the_stream_begins_is_answered_401(
