@@ -10,6 +10,8 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from examples.signing_in import USERS, app, idle
+from examples.signing_in.with_signals import app as with_signals
+from examples.signing_in.with_signals import journal
 from examples.signing_in.with_user_key import app as with_user_key
 from quart_idle.stores.memory import steady_time
 from tests.helpers.waiting import until
@@ -235,3 +237,16 @@ async def test_whose_last_data_is_removed_is_told_that_they_signed_out() -> None
         del stored["user_id"]
     async with other.session_transaction() as stored:
         assert stored.ended == "signed out"
+
+
+async def test_the_journal_has_who_signed_in_and_out() -> None:
+    journal.clear()
+    async with with_signals.test_app():
+        client = with_signals.test_client()
+        await client.get("/", headers={"User-Agent": "Quart"})
+        async with client.session_transaction() as stored:
+            stored.clear()
+    assert sorted(journal.values()) == [
+        "ada signed in with Quart",
+        "ada was signed out: signed out, by itself",
+    ]

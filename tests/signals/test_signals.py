@@ -415,8 +415,9 @@ async def test_one_application_s_receivers_are_told_of_its_sessions_alone(
 
 
 async def test_where_nothing_is_connected_the_store_is_asked_for_nothing_more(
-    site: MakeSite, clock: Clock
+    site: MakeSite, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "quart_idle.events")
     here = site(timeout=MINUTE)
     async with here.app.test_app():
         browser = await here.signed_in("ada")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -203,8 +204,9 @@ async def test_an_end_that_was_tampered_with_holds_up_no_other(
 
 
 async def test_where_nobody_is_to_be_told_redis_keeps_nothing_and_is_asked_for_nothing(
-    server: RedisServer,
+    server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "quart_idle.events")
     app = Quart("tests")
     QuartIdle(app, store=server.url)
     async with app.test_app(), opened(server.url) as store:
