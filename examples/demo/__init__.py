@@ -6,6 +6,7 @@ Run ``hypercorn examples.demo:app`` and open http://127.0.0.1:8000.
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
 
@@ -22,6 +23,8 @@ TIMEOUT: Final = timedelta(minutes=1)
 WARNING: Final = timedelta(seconds=30)
 CLOSED_TIMEOUT: Final = timedelta(seconds=30)
 LIFETIME: Final = timedelta(minutes=15)
+# For how long a sign-in is enough to sign out other devices.
+FRESH: Final = timedelta(minutes=1)
 PING_INTERVAL: Final = timedelta(seconds=5)
 
 # What the store knows of activity is older by an eighth of the timeout and a ping, at most.
@@ -31,7 +34,7 @@ MINUTE: Final = timedelta(minutes=1)
 LONGEST_NAME: Final = 40
 LONGEST_NOTE: Final = 4000  # characters
 
-PRIVATE: Final = ("note", "overview", "devices", "end_device", "end_others")
+PRIVATE: Final = ("note", "overview", "devices", "end_device", "others", "end_others")
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -82,6 +85,12 @@ def signed_in(device: SessionInfo) -> str:
     """When and from where its user signed in."""
     since = "" if device.authenticated_at is None else f" {ago(device.authenticated_at)}"
     return f"Signed in{since}" + (f" from {device.address}" if device.address else "")
+
+
+def way_back() -> str:
+    """Where whoever signs in was going: a page of this host's."""
+    path = request.args.get("next", "")
+    return path if re.fullmatch(r"/(?![/\\])[!-~]*", path) else url_for("note")
 
 
 def new_app(keepalive: Keepalive | None) -> Quart:
@@ -148,11 +157,14 @@ def create_app(keepalive: Keepalive) -> Quart:
         if request.method == "POST":
             name = (await request.form).get("name", "").strip()[:LONGEST_NAME]
             if name:
-                previous = session.ended
-                session.clear()
-                session.user_id = name
-                session["previous"] = previous
-                return redirect(url_for("note"))
+                if session.user_id == name:
+                    session.authenticated()  # the same session, with its note
+                else:
+                    previous = session.ended
+                    session.clear()
+                    session.user_id = name
+                    session["previous"] = previous
+                return redirect(way_back())
         # Whoever signs out keeps no cookie that could tell of it.
         ended = "signed out" if "signed_out" in request.args else session.ended
         return await render_template("sign_in.html", ended=ended)
@@ -196,7 +208,14 @@ def create_app(keepalive: Keepalive) -> Quart:
             await idle.sessions.end(id)
         return redirect(url_for("devices"))
 
-    @app.post("/devices/end-others")
+    @app.get("/devices/others")
+    @idle.fresh(FRESH)  # who has not just signed in does so again
+    async def others() -> str:
+        found = await idle.sessions.of(session.user_id or "")
+        return await render_template("others.html", others=len(found) - 1)
+
+    @app.post("/devices/others")
+    @idle.fresh(FRESH + timedelta(minutes=5))  # time for the page before
     async def end_others() -> ResponseReturnValue:
         await session.end_others()
         return redirect(url_for("devices"))

@@ -59,6 +59,7 @@ async def test_a_device_that_is_signed_out_from_another_is_covered_at_once_and_l
         await sign_in(phone, server.url)
         await expect(rows).to_have_count(2)
         await everywhere.click()
+        await page.get_by_role("main").get_by_role("button", name="Sign out").click()
         await expect(cover_in(phone)).to_contain_text("You were signed out everywhere.")
         await expect(rows).to_have_count(1)
     finally:

@@ -74,7 +74,8 @@ async def test_no_token_and_no_data_is_told(here: Site) -> None:
 async def test_a_long_list_comes_in_parts_that_have_each_session_once(here: Site) -> None:
     *_, browser = await devices(here, 7)
     whole = await ids(browser)
-    found, query = [], "?limit=3"
+    found: list[list[str]] = []
+    query = "?limit=3"
     while query and len(found) < 4:
         answer = await browser.client.get(PATH + query)
         found.append([one["id"] for one in await answer.get_json()])

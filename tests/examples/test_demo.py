@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import httpx
@@ -45,13 +46,33 @@ async def test_without_scripts_a_user_sees_their_devices_and_signs_them_out(serv
 
     await press(stranger, actions["Ada&#39;s tablet"])
     assert len(await sees(tablet)) == 2
-    await press(laptop, "/presence/devices/end-others")
+    await press(laptop, "/presence/devices/others")
     assert len(await sees(laptop)) == len(await sees(stranger)) == 1
     assert "You were signed out everywhere." in (await tablet.get("/devices")).text
 
     page = await press(laptop, own[2])
     assert "You signed out." in page.text
-    page = await press(laptop, "/presence/devices/end-others")
+    page = await press(laptop, "/presence/devices/others")
     assert page.url.path == "/presence/sign-in"
     for browser in browsers:
         await browser.aclose()
+
+
+async def test_before_all_other_devices_are_signed_out_who_signed_in_long_ago_does_so_again(
+    serve: Serve,
+) -> None:
+    server = serve(target="tests.helpers.quick_demo:app")
+    others = "/devices/others"
+    async with httpx.AsyncClient(
+        base_url=f"{server.url}/presence", headers={"Accept": "text/html"}, follow_redirects=True
+    ) as browser:
+        await browser.post("/sign-in", data={"name": "Ada"})
+        await browser.post("/", data={"note": "what I think"})
+        assert (await browser.get(others)).url.path == "/presence/devices/others"
+        await asyncio.sleep(2.1)
+        page = await browser.get(others)
+        assert page.url.path == "/presence/sign-in"
+        assert "You are Ada. To go on, confirm that it is you" in page.text
+        page = await browser.post(str(page.url), data={"name": "Ada"})
+        assert page.url.path == "/presence/devices/others"
+        assert "what I think" in (await browser.get("/")).text

@@ -15,6 +15,7 @@ with patch.multiple(
     WARNING=timedelta(seconds=2),
     CLOSED_TIMEOUT=timedelta(seconds=2),
     PING_INTERVAL=timedelta(seconds=1),
+    FRESH=timedelta(seconds=2),
 ):
     app = DispatcherMiddleware(
         {
