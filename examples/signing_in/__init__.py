@@ -102,6 +102,17 @@ async def settings() -> str:
     return await render_template("settings.html")
 
 
+@idle.fresh(timedelta(minutes=5))
+async def require_proof() -> None:
+    """Called by a view, or before it: where only some requests want a proof."""
+
+
+@app.before_request
+async def require_proof_to_end_sessions() -> None:
+    if request.endpoint == "quart_idle_sessions" and request.method == "DELETE":
+        await require_proof()
+
+
 @app.post("/password")
 @idle.fresh(timedelta(minutes=10))  # time for the form, too: a POST is not repeated
 async def change_password() -> ResponseReturnValue:

@@ -47,7 +47,10 @@ async def sign_in() -> ResponseReturnValue:
     verifier = generate_token(48)
     async with new_client() as client:
         url, state = client.create_authorization_url(
-            f"{app.config['PROVIDER']}/authorize", code_verifier=verifier
+            f"{app.config['PROVIDER']}/authorize",
+            code_verifier=verifier,
+            # Who is signed in here proves it again there, too.
+            **({"prompt": "login"} if session.user_id else {}),
         )
     session["oauth"] = {"state": state, "verifier": verifier}
     return redirect(url)
@@ -65,9 +68,12 @@ async def welcome() -> ResponseReturnValue:
             code_verifier=begun["verifier"],
         )
         profile = (await client.get(f"{app.config['PROVIDER']}/userinfo")).json()
-    session.clear()  # nothing of whoever was there before
-    session.user_id = profile["sub"]  # signs in
-    session["name"] = profile["name"]
+    if session.user_id == profile["sub"]:
+        session.authenticated()  # proved it once more
+    else:
+        session.clear()  # nothing of whoever was there before
+        session.user_id = profile["sub"]  # signs in
+        session["name"] = profile["name"]
     return redirect(url_for("home"))
 
 

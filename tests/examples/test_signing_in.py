@@ -145,6 +145,22 @@ async def test_after_five_minutes_the_settings_are_shown_once_the_password_was_g
     assert (await copy.get("/")).status_code == 302, "it gains nothing"
 
 
+async def test_other_sessions_are_ended_by_who_proved_lately_who_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, other = await signed_in(), await signed_in()
+    store: Any = idle.sessions._store
+    monkeypatch.setattr(store, "_clock", lambda: steady_time() + 6 * 60)
+    own = {"Origin": "http://localhost"}
+    answer = await client.delete("/_idle/sessions?others", headers=own)
+    assert (answer.status_code, await answer.get_json()) == (401, {"reason": "stale"})
+    assert (await client.get("/_idle/sessions", headers=own)).status_code == 200
+    assert (await other.get("/")).status_code == 200
+    await client.post("/sign-in", form=PASSWORD)
+    assert (await client.delete("/_idle/sessions?others", headers=own)).status_code == 200
+    assert (await other.get("/")).status_code == 302
+
+
 @pytest.mark.parametrize(
     "there",
     ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "x", ""],
