@@ -72,7 +72,7 @@ async def test_before_all_other_devices_are_signed_out_who_signed_in_long_ago_do
         await asyncio.sleep(2.1)
         page = await browser.get(others)
         assert page.url.path == "/presence/sign-in"
-        assert "You are Ada. To go on, confirm that it is you" in page.text
+        assert "To go on as Ada, sign in once more." in page.text
         page = await browser.post(str(page.url), data={"name": "Ada"})
         assert page.url.path == "/presence/devices/others"
         assert "what I think" in (await browser.get("/")).text
