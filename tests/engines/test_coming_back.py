@@ -45,6 +45,11 @@ FRAMES = """async (number) => {
 }"""
 
 
+PROVE = """() => {
+  document.documentElement.quartIdle.reauthenticate().then((it) => { window.hasProved = it; });
+}"""
+
+
 @scenario("who signs in again, in a small window, finds the page and what they typed")
 async def test_who_signs_in_again_in_a_small_window_finds_what_they_typed(
     serve_pages: Serve, engine: Engine
@@ -60,6 +65,27 @@ async def test_who_signs_in_again_in_a_small_window_finds_what_they_typed(
     assert await window.evaluate("() => innerWidth < 600")
     await write(window, "Name", "ada")
     await click(window, "Sign in")
+    await uncovered(page)
+    assert await value_of(page, SEARCH) == "unsaved"
+    assert await state_of(page) == "live"
+
+
+@scenario("who is to prove again who they are does so beside the page, which stays as it is")
+async def test_who_is_to_prove_again_who_they_are_finds_the_page_as_it_was(
+    serve_pages: Serve, engine: Engine
+) -> None:
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/letter")
+    await write(page, "Search", "unsaved")
+    await page.evaluate(PROVE)
+    question = await shown(page, "Please confirm that it\u2019s you")
+    assert question["focus"] == question["title"]
+    await click(page, "Sign in again")
+    window = await tab_at(engine, "/sign-in")
+    await write(window, "Name", "ada")
+    await click(window, "Sign in")
+    await until(partial(page.evaluate, "() => window.hasProved"))
     await uncovered(page)
     assert await value_of(page, SEARCH) == "unsaved"
     assert await state_of(page) == "live"
