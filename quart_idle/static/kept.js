@@ -32,13 +32,17 @@ export function start(text) {
     /** @type {any[]} */
     const path = event.composedPath();
     if (path.some((node) => nameOf(native(node).form ?? node))) return;
+    partly.add(page.body);
     typed.set(page.body, false);
     paint();
   });
 }
 
 function paint() {
-  for (const form of typed.keys()) if (!native(form).isConnected) typed.delete(form);
+  // Of one that has gone the rest is yet to be sent, or was refused.
+  for (const [form, isDone] of typed) {
+    if ((isDone || partly.has(form)) && !native(form).isConnected) typed.delete(form);
+  }
   // To another user it would be said of what is none of theirs.
   const isTyped = typed.size && session.keepsDrafts && session.endReason !== "switched";
   const isKept = [...typed.values()].every(Boolean);

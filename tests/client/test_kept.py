@@ -18,6 +18,9 @@ from tests.helpers.waiting import until
 WARNED = {"keepalive": "activity", "timeout": 63, "warning": 61.5, **DRAFTS}
 KEPT = "What you typed is kept."
 
+ADD_OTHER = """() => document.body.insertAdjacentHTML("beforeend",
+  "<form data-quart-idle-draft='other'><input name='other' aria-label='Other'></form>")"""
+
 
 async def test_prompt_and_cover_say_that_what_was_typed_is_kept_once_the_server_has_it(
     serve: Serve, browser: Browser
@@ -47,7 +50,11 @@ async def test_prompt_and_cover_say_that_what_was_typed_is_kept_once_the_server_
 
 
 @pytest.mark.parametrize(
-    "what", ["nothing", "a password, too", "refused", "in a form without a mark, too", "another's"]
+    "what",
+    [
+        *("nothing", "a password, too", "refused", "in a form without a mark, too", "another's"),
+        "refused, of a form that has gone",
+    ],
 )
 async def test_nothing_is_said_of_what_is_not_kept(
     serve: Serve, browser: Browser, what: str
@@ -55,6 +62,12 @@ async def test_nothing_is_said_of_what_is_not_kept(
     server = serve(WARNED)
     await sign_in(browser, server.url)
     page = await browser.open(f"{server.url}/form")
+    if what == "refused, of a form that has gone":
+        browser.provoke("status of 503")
+        await page.evaluate(ADD_OTHER)
+        await page.route("**/drafts?*", refuse_other)
+        await page.get_by_label("Other").fill("other")
+        await page.evaluate("document.querySelector('[data-quart-idle-draft=other]').remove()")
     if what != "nothing":
         await page.get_by_label("Text").fill("Dear Bob")
     if what == "a password, too":
@@ -90,10 +103,7 @@ async def test_what_is_typed_on_after_an_offer_was_discarded_is_not_said_to_be_k
     await page.get_by_label("Text").fill("Dear Bob")
     await page.goto(f"{server.url}/form")
     await page.get_by_label("Text").fill("Dear Eve")
-    await page.evaluate(
-        """() => document.body.insertAdjacentHTML("beforeend",
-          "<form data-quart-idle-draft='other'><input name='other' aria-label='Other'></form>")"""
-    )
+    await page.evaluate(ADD_OTHER)
     await page.get_by_label("Other").fill("other")
     await offer_in(page).get_by_role("button", name="Discard").click()
     browser.provoke("status of 503")
@@ -143,6 +153,14 @@ async def test_of_two_answers_the_later_one_says_whether_what_was_typed_is_kept(
     await end_by_time(browser, server.url)
     await expect(cover_in(page)).to_be_visible()
     await expect(cover_in(page).get_by_text(KEPT)).to_be_hidden()
+
+
+async def refuse_other(route: Route) -> None:
+    """Keep no draft of the other form."""
+    if '"form":"other"' in (route.request.post_data or ""):
+        await route.fulfill(status=503)
+    else:
+        await route.continue_()
 
 
 async def read_out(page: Page) -> str:
