@@ -64,5 +64,20 @@ async def test_a_user_signs_in_with_a_provider(
     assert "Hello Ada Lovelace" in page
     assert "data-user" in page
     assert (await client.get(path)).status_code == 400  # it was used
+
+    # Once more: in the same session, and the provider is to ask.
+    assert "prompt=login" not in asked
+    before = [cookie.value for cookie in client.cookie_jar or ()]
+    again = (await client.get("/sign-in")).headers["Location"]
+    assert "prompt=login" in again
+    async with client.session_transaction() as stored:
+        stored["cart"] = [1]
+    async with httpx.AsyncClient() as browser:
+        back = (await browser.get(again)).headers["Location"]
+    assert (await client.get(back.removeprefix("http://localhost"))).status_code == 302
+    async with client.session_transaction() as stored:
+        assert (stored["name"], stored["cart"]) == ("Ada Lovelace", [1])
+    assert [cookie.value for cookie in client.cookie_jar or ()] != before
+
     await client.post("/sign-out")
     assert "Sign in" in await (await client.get("/")).get_data(as_text=True)
