@@ -515,3 +515,16 @@ async def test_static_files_cost_no_trip_to_the_store(
         assert (await browser.visit(path=path)).status == status
         calls, site.store.calls = site.store.calls, []
         assert (calls == []) is (status == 200)
+
+
+async def test_signing_in_again_is_a_proof_and_renewing_is_none(
+    auth_site: MakeAuthSite, clock: Clock
+) -> None:
+    browser = await entered(auth_site())
+    first = (await browser.visit(lambda s: s.authenticated_at)).value
+    await clock.advance(100)
+    await browser.visit(renew)
+    assert (await browser.visit(lambda s: s.authenticated_at)).value == first
+    await browser.visit(enter())
+    again = (await browser.visit(lambda s: s.authenticated_at)).value
+    assert 100 <= (again - first).total_seconds() < 102
