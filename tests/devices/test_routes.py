@@ -5,32 +5,26 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import datetime
-from typing import Any
 
 import pytest
-from quart import Quart, Response, request
 
-from quart_idle import MemoryStore, QuartIdle
 from quart_idle.stores.base import Change
 from tests.helpers.clock import HOUR, MINUTE, Clock
-from tests.helpers.devices import PATH, alive, delete, devices, id_of, ids, listed
-from tests.helpers.handlers import end, look, put, regenerate, session, why
-from tests.helpers.site import OWN, Browser, MakeSite, Site, ask
+from tests.helpers.devices import (
+    PATH,
+    UNKNOWN_ID,
+    alive,
+    delete,
+    devices,
+    id_of,
+    ids,
+    listed,
+)
+from tests.helpers.handlers import end, look, put, regenerate, why
+from tests.helpers.site import MakeSite, Site
 from tests.helpers.sockets import Closed, open_socket
 
-UNKNOWN_ID = "0" * 64
 NO_IDS = ["id", "A" * 64, "é" * 64, "%ED%A0%80", "0" * 63, "0" * 65, "%00", "a/b"]
-
-METHODS = [("GET", ""), ("HEAD", ""), ("DELETE", f"/{UNKNOWN_ID}"), ("DELETE", "?others")]
-
-
-async def said(browser: Browser, method: str, which: str) -> Response:
-    return await ask(browser, method, f"sessions{which}", headers=OWN)
-
-
-async def every_answer(browser: Browser) -> list[Response]:
-    """What is said to whatever can be asked."""
-    return [await said(browser, *what) for what in METHODS]
 
 
 # Listing.
@@ -200,227 +194,3 @@ async def test_what_is_to_be_ended_has_to_be_named(here: Site) -> None:
         answer = await delete(own, which)
         assert (answer.status_code, "error" in await answer.get_json()) == (400, True)
     assert await alive(own, other) == [True, True]
-
-
-# Who may.
-
-
-async def test_where_no_session_is_the_reason_is_told(here: Site) -> None:
-    browser = await here.signed_in()
-    late = browser.copy()
-    await browser.visit(end("password changed"))
-    for who, reason in ((late, "password changed"), (here.browser(), "unknown")):
-        for (method, _), answer in zip(METHODS, await every_answer(who), strict=True):
-            assert (answer.status_code, answer.headers["Quart-Idle"]) == (401, "1")
-            if method != "HEAD":
-                assert await answer.get_json() == {"reason": reason}
-
-
-async def test_a_session_without_a_user_has_no_others(here: Site) -> None:
-    browser = here.browser()
-    await browser.visit(put(a=1))
-    for answer in await every_answer(browser):
-        assert answer.status_code == 403
-    assert (await browser.visit(look)).value == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-        {"Sec-Fetch-Site": "same-site"},
-        {"Sec-Fetch-Site": "cross-site"},
-    ],
-    ids=str,
-)
-async def test_a_page_of_another_origin_ends_nothing(here: Site, headers: dict[str, str]) -> None:
-    own, other = await devices(here, 2)
-    for which in (f"/{await id_of(other)}", f"/{await id_of(own)}", "?others"):
-        answer = await own.client.delete(PATH + which, headers=headers)
-        assert (answer.status_code, answer.headers["Quart-Idle"]) == (403, "1")
-    assert await alive(own, other) == [True, True]
-
-
-async def test_a_page_that_was_made_for_another_user_sees_and_ends_nothing(here: Site) -> None:
-    own, other = await devices(here, 2)
-    for method, which in (("GET", "?user=x"), ("DELETE", "?others&user=x")):
-        answer = await said(own, method, which)
-        assert (answer.status_code, await answer.get_json()) == (401, {"reason": "switched"})
-    assert await alive(own, other) == [True, True]
-
-
-async def test_a_page_of_an_allowed_origin_lists_ends_and_may_ask_first(site: MakeSite) -> None:
-    here = site(allowed_origins=["https://good.example"])
-    own, other = await devices(here, 2)
-    origin = {"Origin": "https://good.example"}
-    for which in ("", f"/{UNKNOWN_ID}"):
-        headers = {**origin, "Access-Control-Request-Method": "DELETE"}
-        answer = await ask(here.browser(), "OPTIONS", f"sessions{which}", headers=headers)
-        assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
-    answer = await own.client.get(f"{PATH}?limit=1", headers=origin)
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://good.example"
-    assert "Link" in answer.headers["Access-Control-Expose-Headers"]
-    answer = await own.client.delete(f"{PATH}/{await id_of(other)}", headers=origin)
-    assert answer.status_code == 204
-
-
-async def test_the_methods_are_get_for_the_list_and_delete(here: Site) -> None:
-    browser = await here.signed_in()
-    for method in ("POST", "PUT", "PATCH"):
-        answer = await said(browser, method, "")
-        assert answer.status_code == 405
-        assert {*answer.headers["Allow"].split(", ")} == {"GET", "HEAD", "DELETE"}
-    for method in ("GET", "HEAD", "POST"):
-        answer = await said(browser, method, f"/{UNKNOWN_ID}")
-        assert (answer.status_code, answer.headers["Allow"]) == (405, "DELETE")
-    assert (await browser.client.head(PATH)).status_code == 200
-
-
-async def test_nothing_of_it_is_kept_on_the_way(here: Site) -> None:
-    for browser in (await here.signed_in(), here.browser()):
-        for answer in await every_answer(browser):
-            assert answer.headers["Cache-Control"] == "no-store"
-            assert answer.headers["Quart-Idle"] == "1"
-
-
-async def test_nothing_of_it_is_activity(site: MakeSite, clock: Clock) -> None:
-    here = site(timeout=10 * MINUTE)
-    browser = await here.signed_in()
-    for _ in range(9):
-        await clock.advance(MINUTE)
-        await every_answer(browser)
-    await clock.advance(MINUTE + 1)
-    assert (await browser.copy().visit(why)).value == "idle"
-
-
-async def test_the_application_s_hooks_have_their_say(here: Site) -> None:
-    own, other = await devices(here, 2)
-
-    @here.app.before_request
-    async def second_factor() -> tuple[str, int] | None:
-        if request.endpoint == "quart_idle_sessions" and request.method == "DELETE":
-            return "Your password, please", 403
-        return None
-
-    for which in (f"/{await id_of(other)}", "?others"):
-        answer = await delete(own, which)
-        assert (answer.status_code, "Quart-Idle" in answer.headers) == (403, False)
-    assert len(await listed(own)) == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "host", "place"),
-    [
-        ({"host_matching": True, "static_host": "a.test"}, "b.test", {"host": "b.test"}),
-        ({"subdomain_matching": True}, "sub.a.test", {"subdomain": "sub"}),
-        ({"subdomain_matching": True}, "a.test", {}),
-    ],
-)
-async def test_they_are_there_on_each_host_of_an_application(
-    options: dict[str, Any], host: str, place: dict[str, str]
-) -> None:
-    app = Quart("tests", **options)
-    app.config.update(SERVER_NAME=None if "static_host" in options else "a.test")
-    QuartIdle(app)
-
-    @app.get("/", **place)
-    async def index() -> str:
-        session.user_id = "ada"
-        return ""
-
-    client, headers = app.test_client(), {"Host": host, "Origin": f"http://{host}"}
-    await client.get("/", headers=headers)
-    (found,) = await (await client.get(PATH, headers=headers)).get_json()
-    answer = await client.delete(f"{PATH}/{found['id']}", headers=headers)
-    assert answer.status_code == 204
-
-
-async def test_a_store_that_lists_no_sessions_has_no_such_routes(clock: Clock) -> None:
-    class Plain(MemoryStore):
-        sessions_of = end_some = None  # type: ignore[assignment]
-
-    app = Quart("tests")
-    QuartIdle(app, store=Plain(clock))
-    for method in ("GET", "DELETE", "OPTIONS"):
-        answer = await said(Browser(app), method, "")
-        assert answer.status_code == 404
-
-
-# Faults and crossings.
-
-
-async def test_while_the_store_is_away_nothing_is_told_and_nothing_half(here: Site) -> None:
-    own, other = await devices(here, 2)
-    id = await id_of(other)
-    here.store.fault = ConnectionError("down")
-    for method, which in (*METHODS, ("DELETE", f"/{id}")):
-        answer = await said(own, method, which)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-        assert "Set-Cookie" not in answer.headers
-    here.store.fault = None
-    assert len(await listed(own)) == 2
-
-
-@pytest.mark.parametrize(
-    ("method", "which", "call"),
-    [
-        ("GET", "", "sessions_of"),
-        ("DELETE", "/other", "save"),
-        ("DELETE", "/other", "end"),
-        ("DELETE", "/own", "end"),
-        ("DELETE", "?others", "end_some"),
-    ],
-)
-async def test_a_store_that_does_not_answer_is_a_503_and_no_sign_out(
-    site: MakeSite, clock: Clock, method: str, which: str, call: str
-) -> None:
-    here = site()
-    own, other = await devices(here, 2)
-    named = {"/own": f"/{await id_of(own)}", "/other": f"/{await id_of(other)}"}
-    which = named.get(which, which)
-    here.store.hold(call)
-    began = clock.monotonic()
-    answer = await said(own, method, which)
-    assert answer.status_code == 503
-    assert "Set-Cookie" not in answer.headers
-    assert clock.monotonic() - began < 32
-    assert await alive(own, other) == [True, True]
-
-
-async def test_who_is_signed_out_meanwhile_ends_no_others_and_is_told_why(here: Site) -> None:
-    own, other = await devices(here, 2)
-    gate = here.store.hold("save")
-    answer = asyncio.ensure_future(delete(own.copy(), "?others"))
-    await gate.reached.wait()
-    await here.idle.sessions.end(await id_of(own), "locked")
-    gate.open()
-    said = await answer
-    assert (said.status_code, await said.get_json()) == (401, {"reason": "locked"})
-    assert await alive(own, other) == [False, True]
-
-
-async def test_a_session_that_ends_meanwhile_is_answered_as_none(here: Site) -> None:
-    own, other = await devices(here, 2)
-    gate = here.store.hold("end")
-    answer = asyncio.ensure_future(delete(own.copy(), f"/{await id_of(other)}"))
-    await gate.reached.wait()
-    await other.visit(end())
-    gate.open()
-    assert (await answer).status_code == 404
-    assert (await other.copy().visit(why)).value is None
-
-
-async def test_a_token_that_is_changed_while_its_session_signs_itself_out_saves_nobody(
-    here: Site,
-) -> None:
-    own = await here.signed_in()
-    id = await id_of(own)
-    gate = here.store.hold("end")
-    answer = asyncio.ensure_future(delete(own.copy(), f"/{id}"))
-    await gate.reached.wait()
-    await own.visit(regenerate)
-    gate.open()
-    assert (await answer).status_code == 204
-    assert await alive(own) == [False]

@@ -7,9 +7,14 @@ from typing import Any
 from quart import Response
 
 from quart_idle import Session
-from tests.helpers.site import OWN, Browser, Site
+from tests.helpers.site import OWN, Browser, Site, ask
 
 PATH = "/_idle/sessions"
+
+UNKNOWN_ID = "0" * 64
+
+# What can be asked of the routes.
+METHODS = [("GET", ""), ("HEAD", ""), ("DELETE", f"/{UNKNOWN_ID}"), ("DELETE", "?others")]
 
 
 def own_id(session: Session) -> str | None:
@@ -46,3 +51,13 @@ async def delete(browser: Browser, which: str, **headers: str) -> Response:
 
 async def alive(*browsers: Browser) -> list[bool]:
     return [(await one.copy().visit(lambda s: s.user_id)).value is not None for one in browsers]
+
+
+async def said(browser: Browser, method: str, which: str) -> Response:
+    """What is answered to a request of the application's own page."""
+    return await ask(browser, method, f"sessions{which}", headers=OWN)
+
+
+async def every_answer(browser: Browser) -> list[Response]:
+    """What is said to whatever can be asked."""
+    return [await said(browser, *what) for what in METHODS]
