@@ -36,6 +36,8 @@ def connected(receiver: Any, *names: str) -> Iterator[None]:
     finally:
         for name in names:
             getattr(signals, name).disconnect(receiver)
+        if isinstance(receiver, Failing):
+            receiver.stubborn = False
 
 
 NAMES = ("session_created", "session_signed_in", "session_ended", "page_opened", "page_closed")
@@ -285,13 +287,12 @@ async def test_a_receiver_that_fails_is_told_again_and_the_event_has_the_same_id
     with connected(failing, "session_ended"):
         id = await signed_out(site(timeout=HOUR))
         await clock.advance(hidden_for(1) + hidden_for(2) + 5)
-    assert [event_id for _, event_id in failing.told] == [f"{id}:session-ended"] * 3
-    assert len(ends(events)) == 3, "whoever does not fail is told with it"
-    assert "session-ended" in caplog.text
-    assert "Failing" in caplog.text
-    await clock.advance(HOUR)
-    assert len(failing.told) == 3, "it has been told"
-    failing.stubborn = False
+        assert [event_id for _, event_id in failing.told] == [f"{id}:session-ended"] * 3
+        assert len(ends(events)) == 3, "whoever does not fail is told with it"
+        assert "session-ended" in caplog.text
+        assert "Failing" in caplog.text
+        await clock.advance(HOUR)
+        assert len(failing.told) == 3, "it has been told"
 
 
 async def test_what_no_receiver_takes_is_given_up_and_the_log_says_so(
@@ -327,7 +328,6 @@ async def test_a_receiver_that_fails_holds_up_nobody(
             since = clock()
             await here.app.shutdown()
             assert clock() - since < 5, "the application stops in time"
-    failing.stubborn = False
 
 
 async def test_a_function_that_blocks_for_ever_holds_up_nobody() -> None:

@@ -292,11 +292,11 @@ return answered(DONE)
 --- end flags=allow-oom
 -- KEYS: the session, its index. ARGV: the reason, the call's mark, whose session it must be ('': anybody's),
 -- whether one that is not there yet is to be none, and one that is not the user's yet is to end, too;
--- the id of the session whose request it is ('': no session's). Answers with the id that it has now, if another.
+-- the id of the session whose request it is, if any. Answers with the id that it has now, if another.
 local reason, mark, user, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 if alive(KEYS[1]) then
   if user ~= '' and not fence and redis.call('HGET', KEYS[1], USER) ~= user then return 0 end
-  finish(KEYS[1], KEYS[2], reason, now, ARGV[5] ~= '' and ARGV[5], nil, ENDED_BY, mark)
+  finish(KEYS[1], KEYS[2], reason, now, ARGV[5], nil, ENDED_BY, mark)
   return answered(DONE)
 end
 if ended_by(KEYS[1], mark) then return DONE end

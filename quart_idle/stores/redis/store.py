@@ -76,6 +76,7 @@ class RedisStore:
         self._terms: tuple[Limits, str, float] | None = None
         self._listeners: list[Listener] = []
         self._wants_ends: list[Callable[[], bool]] = []
+        self._keeps_ends = False
         self._running: _Running | None = None
 
     def bind(
@@ -186,7 +187,7 @@ class RedisStore:
         mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
         rest = to_bytes(reason), mark, to_bytes(user)
         while True:
-            arguments = *rest, int(fence), to_bytes(by or "")
+            arguments = *rest, int(fence), *([to_bytes(by)] if by and self._keeps_ends else [])
             answer = await self._call("end", self._places_of(id), *arguments)
             answer = self._start().lists.settled(answer)
             if not isinstance(answer, bytes):
@@ -306,8 +307,8 @@ class RedisStore:
 
     def _choose_scripts(self) -> Mapping[str, Script]:
         """The scripts that keep ends, as long as these are wanted, or those that know of none."""
-        wanted = any(wanted() for wanted in self._wants_ends)
-        return self._with_outbox if wanted else self._without_outbox
+        self._keeps_ends = any(wanted() for wanted in self._wants_ends)
+        return self._with_outbox if self._keeps_ends else self._without_outbox
 
     async def take_ends(self, limit: int) -> TakenEnds:
         return await self._start().ends.take(limit)
