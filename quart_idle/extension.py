@@ -183,9 +183,10 @@ class QuartIdle:
     def fresh(self, within: timedelta | float) -> Callable[[_View], _View]:
         """Have a view called only for a user who proved lately who they are.
 
-        A sign-in does that, and ``session.authenticated()``. Else `ReauthenticationRequired` is
-        raised, before the view is called; nobody is signed out by it. It stands below the decorator
-        that routes the view. The handshake of a WebSocket is refused.
+        A sign-in does that, and ``session.authenticated()``; setting the same user again does not.
+        Else `ReauthenticationRequired` is raised, before the view is called; nobody is signed out
+        by it. It stands below the decorator that routes the view. The handshake of a WebSocket is
+        refused.
 
         Args:
             within: for how long a proof is enough; a timedelta or seconds.

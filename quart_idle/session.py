@@ -260,7 +260,8 @@ class Session(SessionMixin):
         """The user has just proved once more who they are, by a password or a passkey.
 
         It is the same session, with the same data. Its token changes with this response, so that
-        nobody gains by it who has a copy of the old cookie.
+        nobody gains by it who has a copy of the old cookie. Whoever sets the same user again calls
+        it, too: that alone is no proof.
 
         Raises:
             RuntimeError: nobody is signed in: set `user_id`.

@@ -26,7 +26,10 @@ PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}
 @app.route("/", methods=["GET", "POST"])
 async def home() -> ResponseReturnValue:
     if request.method == "POST":
-        session["user_id"] = int((await request.form)["number"])
+        number = int((await request.form)["number"])
+        if session.get("user_id") == number:
+            session.authenticated()  # a proof, which the same user set again is not
+        session["user_id"] = number
         return redirect(url_for("home"))
     return await render_template_string(PAGE)
 

@@ -243,6 +243,18 @@ async def test_a_key_of_the_session_names_the_user_and_leaves_by_being_deleted()
         assert dict(stored) == {}
 
 
+async def test_who_signs_in_again_by_the_key_has_proved_it_again_in_the_same_session() -> None:
+    client = with_user_key.test_client()
+    await client.post("/", form={"number": "7"})
+    async with client.session_transaction() as stored:
+        first = stored.authenticated_at
+        stored["cart"] = ["apple"]
+    await client.post("/", form={"number": "7"})
+    async with client.session_transaction() as stored:
+        assert stored.authenticated_at > first
+        assert stored["cart"] == ["apple"]
+
+
 async def test_whose_last_data_is_removed_is_told_that_they_signed_out() -> None:
     client = with_user_key.test_client()
     await client.post("/", form={"number": "7"})
