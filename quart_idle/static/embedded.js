@@ -17,6 +17,10 @@ function watchAll() {
 
 setInterval(watchAll, 10000);
 watchAll();
+on(page, "load", () => {
+  watchAll();
+  pause();
+});
 
 // A frame, such as one that is covered, may take the focus though it is behind a dialog.
 on(window, "blur", () => {
@@ -77,6 +81,9 @@ function take() {
   timer = setTimeout(take, 1000);
 }
 
+// It may have been warned before this was here.
+if (prompt.isOpen && pagesAround()[0]) take();
+
 // --- Media
 
 /** Pages that say when something begins to play. @type {WeakSet<Element>} */
@@ -86,6 +93,7 @@ function pause() {
   if (!cover.isOpen) return;
   const inner = frames().map((frame) => native(/** @type {Document} */ (frame.contentDocument)));
   for (const one of [page, ...inner]) {
+    if (!one.documentElement) continue; // its frame is being filled
     /** @type {NodeListOf<HTMLMediaElement>} */
     const playing = one.querySelectorAll("audio, video");
     for (const media of playing) native(media).pause();

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from playwright.async_api import Frame, Page, expect
+from playwright.async_api import Frame, Page, Route, expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, prompt_in
-from tests.helpers.visits import end_by_time, open_letter
+from tests.helpers.visits import PLAY, end_by_time, open_letter
 from tests.helpers.waiting import until
 
 UNTOUCHED = {"keepalive": "activity", "timeout": 9, "warning": 7}
@@ -38,6 +38,11 @@ async def embed(page: Page, path: str) -> Frame:
     return page.frames[-1]
 
 
+async def fetch_ahead(route: Route) -> None:
+    """As browsers fetch what may be wanted soon."""
+    await route.continue_(headers={**route.request.headers, "Sec-Purpose": "prefetch"})
+
+
 async def is_in(frame: Frame, state: str) -> bool:
     """Whether a frame's session is in this state."""
     return bool(await frame.evaluate("document.documentElement.quartIdle.state") == state)
@@ -60,6 +65,16 @@ async def test_of_pages_within_each_other_the_outermost_shows_the_prompt_for_all
     await expect(prompt_in(page)).to_be_visible()
     await asyncio.sleep(1.5)  # longer than the one within waits
     assert await show(page, "prompt", True, False)
+    # Nor does a page that is loaded into the frame by then, by a request that does not count.
+    await page.route("**/letter", fetch_ahead)
+    held: list[Route] = []
+    await page.route("**/embedded.js", lambda route: held.append(route))
+    await inner.goto(inner.url)
+    await until(lambda: show(page, "prompt", True, True))
+    for route in held:
+        await route.continue_()
+    await until(lambda: show(page, "prompt", True, False))
+    await until(lambda: page.evaluate("document.activeElement.localName === 'quart-idle'"))
     # Of a session of its own it is asked in a page of its own.
     assert await page.evaluate(ASK_FOR_ANOTHER)
     await prompt_in(page).get_by_role("button", name="Stay").click()
@@ -105,3 +120,21 @@ async def test_a_frame_is_covered_by_itself_and_behind_the_cover_of_the_page_aro
         await until(lambda: show(page, "cover", False, False))
         await expect(inner.get_by_label("Search")).to_have_value("private")
         await page.evaluate("refused.pop()")
+
+
+async def test_what_frames_play_is_paused_behind_the_cover_also_what_is_loaded_into_them_then(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600})
+    page = await open_letter(browser, server.url)
+    await embed(page, "/frame?1")
+    inner = await embed(page, "/frame?2")
+    assert await inner.evaluate(PLAY) is False
+    # As one that is being written anew.
+    await page.evaluate("frames[0].document.documentElement.remove()")
+    await end_by_time(browser, server.url)
+    await expect(cover_in(page)).to_be_visible()
+    await until(lambda: inner.evaluate("audio.paused"))
+    await inner.goto(f"{server.url}/frame?3")
+    assert await inner.evaluate(PLAY) is False
+    await until(lambda: inner.evaluate("audio.paused"))

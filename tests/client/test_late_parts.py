@@ -9,7 +9,7 @@ from playwright.async_api import Page, Route, expect
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import heard, on_top, prompt_in
-from tests.helpers.visits import sign_in
+from tests.helpers.visits import PLAY, sign_in
 from tests.helpers.waiting import until
 
 
@@ -39,17 +39,6 @@ async def test_what_was_opened_before_the_client_could_see_to_it_is_behind_the_p
 
 async def is_on_top(page: Page) -> bool:
     return await on_top(page) == "quart-idle"
-
-
-# What makes no sound is played without being asked for.
-PLAY = """async () => {
-  const context = new AudioContext();
-  window.audio = document.createElement("audio");
-  document.body.append(Object.assign(audio, { muted: true }));
-  audio.srcObject = context.createMediaStreamDestination().stream;
-  await audio.play();
-  return audio.paused;
-}"""
 
 
 # As Turbo does with a page's head: the scripts run.

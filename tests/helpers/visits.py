@@ -16,6 +16,16 @@ UNTOUCHED = {"keepalive": "activity", "timeout": 4, "warning": 1.5}
 # Untouched pages are warned after a second, and have two more.
 WARNED_SOON = {"keepalive": "activity", "timeout": 3, "warning": 2}
 
+# What makes no sound is played without being asked for.
+PLAY = """() => {
+  const context = new AudioContext();
+  window.audio = document.createElement("audio");
+  document.body.append(Object.assign(audio, { muted: true }));
+  audio.srcObject = context.createMediaStreamDestination().stream;
+  audio.play().catch(() => {}); // it may be paused before it begins
+  return audio.paused;
+}"""
+
 
 async def user_of(browser: Browser, url: str) -> str | None:
     user: str | None = (await browser.get(f"{url}/peek"))["user"]
