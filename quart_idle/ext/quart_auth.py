@@ -1,7 +1,8 @@
 """quart-auth's users in the session: one cookie, one deadline.
 
 What is touched of quart-auth beside the methods that its guides name:
-`QuartAuth._template_context`, and its list of extensions, ``app.extensions["QUART_AUTH"]``.
+`QuartAuth._template_context`, its list of extensions, ``app.extensions["QUART_AUTH"]``, and what
+they have there: `singleton`, `mode`, `cookie_name`.
 """
 
 from __future__ import annotations
@@ -9,19 +10,35 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import quart
-from quart import Quart, Response, g, has_request_context, has_websocket_context
+from quart import (
+    Quart,
+    Response,
+    current_app,
+    g,
+    has_request_context,
+    has_websocket_context,
+    request,
+)
 from quart.typing import TestClientProtocol
-from quart_auth import Action, AuthUser, QuartAuth
 from werkzeug.local import LocalProxy
 
 from ..exceptions import ConfigError
 from ..files import sessionless
 from ..interface import QuartIdleSessionInterface
-from ..quarts import current
+from ..quarts import current, handle_error
 from ..session import Session
+from ..states import Sight
+
+try:
+    from quart_auth import Action, AuthUser, QuartAuth
+except ModuleNotFoundError as error:
+    if error.name != "quart_auth":
+        raise
+    text = "quart-auth is missing: pip install 'quart-idle[quart-auth]'"
+    raise ModuleNotFoundError(text, name=error.name) from None
 
 _LIST: Final = "QUART_AUTH"
 
@@ -37,6 +54,9 @@ _INSTEAD: Final = {
     "salt": "nothing is signed: remove it",
     "serializer_class": "nothing is signed: remove it",
 }
+# Where quart-auth keeps its user, if nothing else is said.
+_OLD_COOKIE: Final = "QUART_AUTH"
+
 _TOKENS: Final = "have tokens in a QuartAuth beside it, with mode='bearer' and singleton=False"
 
 
@@ -56,8 +76,9 @@ class IdleAuth(QuartAuth):
 
     There is no cookie but the session's: who is signed in is whose session lives.
 
-    - ``login_user(user)`` signs the session in, under a new token. What a visitor's session holds,
-      or the same user's, is kept; of another user's nothing is.
+    - ``login_user(user)`` signs the session in, under a new token. What a visitor's session holds
+      is kept; of another user's nothing is. For who is signed in already it is a proof of who they
+      are (``session.authenticated()``).
     - ``remember=True`` and ``renew_login()`` have the cookie outlive the browser
       (``session.permanent``). ``renew_login()`` proves nothing: the token stays.
     - ``logout_user()`` ends the session, with all that it holds.
@@ -158,10 +179,19 @@ class IdleAuth(QuartAuth):
         return held
 
     def _template_context(self) -> dict[str, AuthUser]:
-        # Found when a template asks: a page that does not varies with no cookie, and can be one
-        # that says that the store is down.
-        user: Any = LocalProxy(self.load_user)
+        # Found when a template asks: a page that does not varies with no cookie.
+        user: Any = LocalProxy(self._user_to_show)
         return {"current_user": user}
+
+    def _user_to_show(self) -> AuthUser:
+        held = self._held()
+        if held is not None and held.detached:
+            return held.user
+        if (
+            has_request_context() or has_websocket_context()
+        ) and _session()._life.sight is Sight.FAULT_RAISED:
+            return self.user_class(None)  # the application's page about that
+        return self.load_user()
 
     # Signing in and out.
 
@@ -200,25 +230,48 @@ class IdleAuth(QuartAuth):
                 f"the auth_id of {type(user).__name__} is {user.auth_id!r}; allowed: a str that is "
                 "not empty, as str(number)"
             )
-        if session.user_id is not None:
-            kept = session.copy() if session.user_id == user.auth_id else {}
-            session.clear()  # so the lifetime begins anew
-            session.update(kept)
-        session.user_id = user.auth_id
+        if session.user_id == user.auth_id:
+            session.authenticated()
+        else:
+            if session.user_id is not None:
+                session.clear()
+            session.user_id = user.auth_id
         session.permanent = user.action is Action.WRITE_PERMANENT
 
     @sessionless
     async def after_request(self, response: Response) -> Response:
         """Do what the `action` of the request's user asks for, if that was set by hand."""
         held = self._held()
-        if held is None or held.user.action is held.done:
+        if held is None:
             return response
-        user, session = held.user, _session()
-        if held.detached or user.action is Action.DELETE:
-            self._act(user)
-        elif held.owner is not None and held.owner == session.user_id:
-            session.permanent = user.action is Action.WRITE_PERMANENT
+        try:
+            has_acted = self._act_by_hand(held) or held.done is not Action.PASS
+        except Exception as error:  # raised here, it would pass by the application's handlers
+            answer = await handle_error(current(current_app), error)
+            return cast("Response", await current_app.make_response(answer))
+        if has_acted and self._has_old_cookie():
+            response.delete_cookie(_OLD_COOKIE, httponly=True, samesite="Lax")
         return response
+
+    def _act_by_hand(self, held: _Held) -> bool:
+        """Whether somebody signs in or out by it."""
+        user = held.user
+        if user.action is held.done or user.action is Action.PASS:
+            return False
+        if user.action is Action.DELETE or (held.detached and user.auth_id is not None):
+            self._act(user)
+            return True
+        session = _session()
+        if held.owner is not None and held.owner == session.user_id:
+            session.permanent = user.action is Action.WRITE_PERMANENT
+        return False
+
+    def _has_old_cookie(self) -> bool:
+        """Whether the browser has a cookie still from when a QuartAuth was here."""
+        return _OLD_COOKIE in request.cookies and not any(
+            other is not self and other.mode == "cookie" and other.cookie_name == _OLD_COOKIE
+            for other in current_app.extensions[_LIST]
+        )
 
     async def after_websocket(self, response: Response | None) -> Response | None:
         """Tell that what the `action` of the user asks for cannot be done on a WebSocket."""

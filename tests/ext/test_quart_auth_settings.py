@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from typing import Any
 
 import pytest
@@ -140,6 +142,15 @@ async def test_a_bound_socket_of_a_user_s_is_closed_when_they_sign_out(
     assert (closed.value.code, closed.value.reason) == (4401, "signed out")
 
 
+def test_without_quart_auth_it_says_which_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = IdleAuth.__module__
+    monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "quart_auth", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'quart-idle\[quart-auth\]'") as it:
+        importlib.import_module(name)
+    assert it.value.name == "quart_auth"
+
+
 # What of quart-auth is touched that its guides do not name, or that is overridden: if one of these
 # fails with another release, look at `quart_idle/ext/quart_auth.py`.
 
@@ -148,7 +159,7 @@ def test_quart_auth_has_what_is_overridden_and_calls_it_so() -> None:
     for name, method in vars(IdleAuth).items():
         if not inspect.isfunction(method) or name == "__init__":
             continue
-        if name in {"_held", "_hold", "_act"}:
+        if name in {"_held", "_hold", "_user_to_show", "_act", "_act_by_hand", "_has_old_cookie"}:
             assert not hasattr(QuartAuth, name)
         else:
             theirs = inspect.signature(getattr(QuartAuth, name))
@@ -160,6 +171,7 @@ async def test_quart_auth_lists_its_extensions_and_asks_them_for_what_templates_
     QuartIdle(app)
     auth = IdleAuth(app)
     assert app.extensions["QUART_AUTH"] == [auth]
+    assert (auth.singleton, auth.mode, auth.cookie_name) == (True, "cookie", "QUART_AUTH")
     asked = []
 
     class Asked(IdleAuth):
