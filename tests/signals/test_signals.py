@@ -17,6 +17,7 @@ from quart.utils import run_sync
 
 from quart_idle import QuartIdle, Session, SessionInfo, signals
 from quart_idle.events import MOST_TRIES
+from quart_idle.quarts import current
 from quart_idle.stores.base import hidden_for
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, look, put, regenerate, sign_in
@@ -51,7 +52,7 @@ def events() -> Iterator[Events]:
     for name in NAMES:
 
         async def receiver(app: Any, name: str = name, **about: Any) -> None:
-            assert app is current_app._get_current_object()  # type: ignore[attr-defined]
+            assert app is current(current_app)
             assert not has_request_context()
             told.append((name, about))
 
