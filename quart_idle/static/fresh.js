@@ -1,9 +1,9 @@
 // Has the user prove again who they are, where the server wants that of them: in a window beside
 // the page, which stays as it is. What was asked for is not repeated: that is for who asked for it.
 
-import { fire, on, page } from "./browser.js";
+import { fire, html, native, on, page } from "./browser.js";
 import { request } from "./connection.js";
-import { Dialog, add, put, root, texts } from "./dialogs.js";
+import { Dialog, add, cover, put, root, stayOnTop, texts } from "./dialogs.js";
 import { openSignIn } from "./popup.js";
 import { session } from "./session.js";
 
@@ -49,19 +49,32 @@ let popup = null;
  */
 export async function reauthenticate(answer) {
   if (answer && !(await isStale(answer))) return false;
-  return pending ?? ask();
+  ask();
+  return pending ?? false;
 }
 
-/** @param {any} answer */
-function isOurs(answer) {
+const OURS = new URL("..", import.meta.url);
+
+/**
+ * Whether a view has refused it: what the client's own routes refuse with that header, they refuse
+ * for other reasons. (What a script has made itself has no address.)
+ * @param {any} answer
+ */
+function isOfView(answer) {
   const { status, headers } = answer;
   const name = "Quart-Idle";
-  return status === 401 && (headers?.get(name) ?? answer.getResponseHeader?.(name)) === "1";
+  const url = new URL(answer.url || answer.responseURL || "/", OURS);
+  return (
+    status === 401 &&
+    url.origin === OURS.origin &&
+    !url.href.startsWith(OURS.href) &&
+    (headers?.get(name) ?? answer.getResponseHeader?.(name)) === "1"
+  );
 }
 
 /** @param {any} answer */
 async function isStale(answer) {
-  if (!isOurs(answer)) return false;
+  if (!isOfView(answer)) return false;
   try {
     const { reason } = await (answer.clone?.().json() ?? JSON.parse(answer.responseText));
     return reason === "stale";
@@ -70,9 +83,12 @@ async function isStale(answer) {
   }
 }
 
+/** @returns whether somebody asks them: this, the cover, or the application in its own way */
 function ask() {
+  if (pending) return true;
+  if (session.isOver) return cover.isOpen;
+  if (!fire(page, "quart-idle:stale", null, true)) return true;
   const url = session.tag?.signInUrl;
-  if (session.isOver || !fire(page, "quart-idle:stale", null, true)) return false;
   if (!url) {
     console.info("quart-idle: without QUART_IDLE_SIGN_IN_URL nobody can prove again who they are");
     return false;
@@ -82,17 +98,32 @@ function ask() {
     popup = openSignIn(url);
     if (!popup) location.assign(url);
   };
-  dialog.show();
   pending = new Promise((done) => (resolve = done));
-  return pending;
+  comeForward();
+  return true;
 }
+
+/** In front of the page, and behind the prompt. */
+function comeForward() {
+  dialog.show();
+  stayOnTop();
+}
+
+// Pages replace all that is in the root: what is put back there is no longer in front.
+const watcher = new MutationObserver(() => {
+  if (dialog.isOpen && !dialog.element.matches(":modal")) comeForward();
+});
+watcher.observe(html, { childList: true });
+on(page, "toggle", ({ target }) => {
+  if (dialog.isOpen && native(target).matches(":modal")) comeForward();
+});
 
 // A proof changes the token, so that each page hears anew of its session.
 async function look() {
   if (!pending) return;
   const { user, authenticated } = await request("GET", "state", { tag: "" });
-  if (authenticated === undefined) return;
-  const isTheirs = user === (asked.user ?? null);
+  if (authenticated == null) return; // nobody is signed in, or nothing is known
+  const isTheirs = user === (asked.user ?? user);
   if (!isTheirs || authenticated <= performance.now() - asked.at) finish(isTheirs);
 }
 
@@ -117,7 +148,7 @@ on(window, "focus", look, false);
 // --- Libraries that ask for parts of the page
 
 on(page, "htmx:responseError", ({ detail }) => reauthenticate(detail.xhr));
-// The next two would show the answer in place of the page.
+// The next two would show the answer in place of the page. (Its body is not known so soon.)
 on(page, "htmx:before:response", (event) => take(event, event.detail.ctx.response.raw));
 on(page, "turbo:before-fetch-response", (event) => {
   take(event, event.detail.fetchResponse.response);
@@ -128,7 +159,5 @@ on(page, "turbo:before-fetch-response", (event) => {
  * @param {Response} answer
  */
 function take(event, answer) {
-  if (!isOurs(answer)) return;
-  event.preventDefault();
-  reauthenticate(answer);
+  if (isOfView(answer) && ask()) event.preventDefault();
 }

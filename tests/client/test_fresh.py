@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.helpers.browser import Browser
 from tests.helpers.npm import LIBRARIES, from_npm
 from tests.helpers.servers import Serve
-from tests.helpers.shown import cover_in, heard, on_top
+from tests.helpers.shown import cover_in, heard
 from tests.helpers.visits import open_letter, sign_in_at
 from tests.helpers.waiting import until
 
@@ -58,6 +58,31 @@ async def open_asking(serve: Serve, browser: Browser, settings: dict[str, Any]) 
     return page
 
 
+# A dialog of the page's own, before which nothing is seen; and which dialog is before all.
+OPEN_OWN = """() => {
+  const dialog = document.createElement("dialog");
+  dialog.style = "position: fixed; inset: 0; width: 100%; height: 100%";
+  document.body.append(dialog);
+  dialog.showModal();
+}"""
+IN_FRONT = """() => {
+  const root = document.querySelector("quart-idle")?.shadowRoot;
+  const found = root?.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("dialog");
+  return found?.matches(":modal") && found.getAttribute("part");
+}"""
+
+# As Turbo does; whether that is kept from showing the answer.
+HAND_OVER = """async (url) => {
+  const response = await fetch(url, { method: "POST", headers: { Accept: "text/html" } });
+  const init = { cancelable: true, detail: { fetchResponse: { response } } };
+  return !document.dispatchEvent(new CustomEvent("turbo:before-fetch-response", init));
+}"""
+
+
+async def is_in_front(page: Page, part: str) -> bool:
+    return bool(await page.evaluate(IN_FRONT) == part)
+
+
 async def test_who_proves_it_in_a_window_goes_on_in_the_page_and_nothing_is_asked_twice(
     serve: Serve, browser: Browser
 ) -> None:
@@ -87,7 +112,11 @@ async def test_who_does_not_prove_it_keeps_the_page_and_the_end_of_the_session_c
 ) -> None:
     page = await open_asking(serve, browser, {"sign_in_url": "/sign-in"})
     await expect(question_in(page)).to_be_visible()
-    assert await on_top(page) == "quart-idle"
+    await page.evaluate(OPEN_OWN)
+    await until(lambda: is_in_front(page, "confirm"))
+    await page.evaluate("document.documentElement.replaceChildren(document.head, document.body)")
+    await until(lambda: is_in_front(page, "confirm"))
+    assert await answers(page) == [401, "stale"]
     await page.keyboard.press("Escape")
     await expect(question_in(page)).to_be_hidden()
     await until(lambda: page.evaluate("answers.at(-1) === false"))
@@ -105,6 +134,65 @@ async def test_who_does_not_prove_it_keeps_the_page_and_the_end_of_the_session_c
     await expect(cover_in(page)).to_be_visible()
     await expect(question_in(page)).to_be_hidden()
     assert await answers(page) == ["stale", "stale", False]
+    # An answer that was under way does not take what was typed: the cover asks who they are.
+    assert await page.evaluate(HAND_OVER, "/secret")
+    assert await answers(page) == ["stale", "stale", False]
+
+
+async def test_the_warning_comes_before_the_question_also_where_it_came_first(
+    serve: Serve, browser: Browser
+) -> None:
+    settings = {"keepalive": "activity", "timeout": 60, "warning": 58.5, "sign_in_url": "/sign-in"}
+    server = serve(settings, target="tests.helpers.fresh_app:app")
+    page = await open_letter(browser, server.url)
+    await page.evaluate(ASK)
+    await until(lambda: is_in_front(page, "prompt"))
+    await page.evaluate("void idle.reauthenticate()")
+    await expect(question_in(page)).to_be_visible()
+    assert await is_in_front(page, "prompt")
+    await page.keyboard.press("Escape")
+    await until(lambda: is_in_front(page, "confirm"))
+
+
+async def test_an_answer_is_left_to_the_page_s_library_where_nobody_asks_or_no_view_gave_it(
+    serve: Serve, browser: Browser
+) -> None:
+    browser.provoke(r"status of 401 .*/other")
+    page = await open_asking(serve, browser, {})
+    await until(lambda: page.evaluate("answers.at(-1) === false"))
+    assert not await page.evaluate(HAND_OVER, "/secret")
+    await page.evaluate("() => { window.own = true; answers.length = 0; }")
+    assert await page.evaluate(HAND_OVER, "/secret")
+    assert await answers(page) == ["stale"]
+    headers = {
+        "Quart-Idle": "1",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "Quart-Idle",
+    }
+    await page.route("**/other", lambda route: route.fulfill(status=401, headers=headers))
+    for url in ("http://elsewhere.example/other", "/_idle/other"):
+        assert not await page.evaluate(HAND_OVER, url)
+        await page.evaluate("fetch(url).then(idle.reauthenticate)".replace("url", f"'{url}'"))
+    assert await answers(page) == ["stale"]
+
+
+async def test_who_signs_in_in_a_page_that_was_nobody_s_has_proved_it_and_nobody_else_has(
+    serve: Serve, browser: Browser
+) -> None:
+    settings = {"timeout": 600, "sign_in_url": "/sign-in"}
+    server = serve(settings, target="tests.helpers.fresh_app:app")
+    page = await browser.open(f"{server.url}/visitor")
+    await page.evaluate(ASK)
+    await page.evaluate("void idle.reauthenticate().then((it) => answers.push(it))")
+    await expect(question_in(page)).to_be_visible()
+    async with page.expect_response("**/_idle/state?*"):
+        await page.evaluate("dispatchEvent(new Event('focus'))")
+    await asyncio.sleep(0.2)
+    assert await answers(page) == ["stale"]
+    await browser.post(f"{server.url}/sign-in/ada")
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await until(lambda: page.evaluate("answers.at(-1) === true"))
+    await expect(question_in(page)).to_be_hidden()
 
 
 async def has_heard_more(page: Page, states: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.helpers.app import idle
-from tests.helpers.page_app import app
+from quart import render_template_string
+
+from tests.helpers.app import idle, session
+from tests.helpers.page_app import LETTER, app
 
 __all__ = ["app"]
 
@@ -12,3 +14,10 @@ __all__ = ["app"]
 @idle.fresh(within=2)
 async def secret() -> str:
     return "secret"
+
+
+@app.get("/visitor")
+async def visitor() -> str:
+    """A page with a session that is nobody's."""
+    session["cart"] = ["tea"]
+    return await render_template_string(LETTER)
