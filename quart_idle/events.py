@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from blinker import NamedSignal
@@ -36,9 +38,11 @@ MOST_TRIES: Final = 10
 
 # How often the store is asked for ends that are to be told, in seconds.
 _EVERY: Final = 1.0
-# How many ends are told at a time, and how many other events: more of these are dropped.
+# How many ends are told at a time, and how many other events: so many more of these wait, and what
+# comes then is dropped.
 _MOST_ENDS: Final = 100
 _MOST_OTHERS: Final = 1000
+_MOST_WAITING: Final = 100_000
 # How long what is told has when the application stops, in seconds; and what is cancelled then.
 _GOODBYE: Final = 2.0
 _CANCELLED: Final = 0.1
@@ -70,6 +74,7 @@ class Events:
         self._rounds = Tasks()
         self._ends: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Callable[[], Coroutine[object, None, None]]] = deque()
         self._dropping = Outage("telling what happens to sessions")
 
     def bind(self) -> None:
@@ -100,7 +105,7 @@ class Events:
 
     def _tell_of(self, id: str, session: Record, *told: NamedSignal) -> None:
         if wanted := [signal for signal in told if signal.has_receivers_for(self._app)]:
-            self._start_other(self._look_and_send(id, session, wanted))
+            self._start_other(partial(self._look_and_send, id, session, wanted))
 
     async def _look_and_send(self, id: str, session: Record, told: Sequence[NamedSignal]) -> None:
         info = None
@@ -129,15 +134,19 @@ class Events:
         self, signal: NamedSignal, id: str, session: Record, **about: str | None
     ) -> None:
         info, event_id = self._sessions.info(id, session), secrets.token_hex(16)
-        self._start_other(_sent(self._app, signal, session=info, event_id=event_id, **about))
+        self._start_other(
+            partial(_sent, self._app, signal, session=info, event_id=event_id, **about)
+        )
 
-    def _start_other(self, telling: Coroutine[object, None, None]) -> None:
-        if len(self._others) >= _MOST_OTHERS:
-            telling.close()
-            self._dropping.failed(f"receivers are busy with {_MOST_OTHERS} events")
+    def _start_other(self, telling: Callable[[], Coroutine[object, None, None]]) -> None:
+        if len(self._others) < _MOST_OTHERS:
+            self._start(self._others, telling())
+        elif len(self._waiting) < _MOST_WAITING:
+            self._waiting.append(telling)
+        else:
+            self._dropping.failed(f"receivers are busy, and {_MOST_WAITING} events wait")
             return
         self._dropping.answered()
-        self._start(self._others, telling)
 
     # Ends.
 
@@ -156,13 +165,17 @@ class Events:
             self._timer = None
         with suppress(StoreUnavailable):
             await self._take()
-        if tasks := self._ends | self._others:
-            _, late = await asyncio.wait(tasks, timeout=_GOODBYE)
+        self._rounds.cancel()  # it starts nothing more
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                while tasks := self._ends | self._others:
+                    await asyncio.wait(tasks)
+        self._waiting.clear()
+        if late := self._ends | self._others:
             for task in late:
                 task.cancel()
-            if late:  # (Whoever does not let itself be cancelled is not waited for.)
-                await asyncio.wait(late, timeout=_CANCELLED)
-        self._rounds.cancel()
+            # (Whoever does not let itself be cancelled is not waited for.)
+            await asyncio.wait(late, timeout=_CANCELLED)
 
     def _schedule(self) -> None:
         """Have a round in a while."""
@@ -171,6 +184,7 @@ class Events:
             self._loop, self._timer, self._in_round, self._more = loop, None, False, False
             self._ends.clear()
             self._others.clear()
+            self._waiting.clear()
             self._opened.clear()
         if self._timer is None and not self._in_round and self._store is not None:
             self._timer = loop.call_later(_EVERY, self._begin_round)
@@ -242,6 +256,8 @@ class Events:
     def _is_told(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("what happened to a session could not be told", exc_info=error)
+        while self._waiting and len(self._others) < _MOST_OTHERS:
+            self._start(self._others, self._waiting.popleft()())
         if self._more:
             self._begin_round()
 

@@ -75,6 +75,7 @@ async def test_of_two_workers_one_tells_each_end(
             while len(found) < 200:
                 ends, _ = await store.take_ends(7)
                 found.extend(end.id for end in ends)
+                await store.ends_told([end.id for end in ends])
                 await standing[1].advance(0.5)
 
         async def end() -> None:
