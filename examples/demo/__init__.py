@@ -9,10 +9,11 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
+from urllib.parse import urlsplit
 
 import quart
 from hypercorn.middleware import DispatcherMiddleware
-from quart import Quart, redirect, render_template, request, url_for
+from quart import Quart, abort, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
 from quart_idle import QuartIdle, Session, SessionInfo
@@ -25,6 +26,8 @@ CLOSED_TIMEOUT: Final = timedelta(seconds=30)
 LIFETIME: Final = timedelta(minutes=15)
 # For how long a sign-in is enough to sign out other devices.
 FRESH: Final = timedelta(minutes=1)
+# A form is not sent again by itself: so there is time for the page with it, too.
+FORM: Final = timedelta(minutes=5)
 PING_INTERVAL: Final = timedelta(seconds=5)
 
 # What the store knows of activity is older by an eighth of the timeout and a ping, at most.
@@ -70,7 +73,8 @@ def why(reason: str | None) -> str | None:
 
 def ago(moment: datetime) -> str:
     """How long ago that was, in plain words."""
-    minutes = (datetime.now(UTC) - moment) // MINUTE
+    # This host's clock may be behind the store's.
+    minutes = max(0, (datetime.now(UTC) - moment) // MINUTE)
     return f"{in_words(minutes * MINUTE)} ago" if minutes else "a moment ago"
 
 
@@ -145,12 +149,33 @@ def create_app(keepalive: Keepalive) -> Quart:
     )
 
     @app.before_request
+    async def refuse_pages_of_other_origins() -> None:
+        origin = request.headers.get("Origin")
+        if request.method == "POST" and origin and urlsplit(origin).netloc != request.host:
+            abort(403)
+
+    @app.before_request
     async def ask_who() -> ResponseReturnValue | None:
         if request.scope["path"] == request.root_path:  # no route: it lacks the slash
             return redirect(url_for("note"))
         if request.endpoint in PRIVATE and session.user_id is None:
             return redirect(url_for("sign_in"))
         return None
+
+    @idle.fresh(FRESH)
+    async def require_proof() -> None:
+        """Called before what a script asks for, which asks again once there is a proof."""
+
+    @idle.fresh(FRESH + FORM)
+    async def require_proof_for_form() -> None:
+        """Called before what a form asks for."""
+
+    @app.before_request
+    async def require_proof_to_end_sessions() -> None:
+        if request.endpoint in ("end_device", "end_others"):
+            await require_proof_for_form()
+        elif request.endpoint == "quart_idle_sessions" and request.method == "DELETE":
+            await require_proof()
 
     @app.route("/sign-in", methods=["GET", "POST"])
     async def sign_in() -> ResponseReturnValue:
@@ -215,7 +240,6 @@ def create_app(keepalive: Keepalive) -> Quart:
         return await render_template("others.html", others=len(found) - 1)
 
     @app.post("/devices/others")
-    @idle.fresh(FRESH + timedelta(minutes=5))  # time for the page before
     async def end_others() -> ResponseReturnValue:
         await session.end_others()
         return redirect(url_for("devices"))

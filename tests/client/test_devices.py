@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in
+
+# As the server's clock tells it to a page, which may be behind.
+FUTURE = "2999-01-01T00:00:00+00:00"
 
 
 async def sign_in(page: Page, url: str) -> None:
@@ -64,3 +68,69 @@ async def test_a_device_that_is_signed_out_from_another_is_covered_at_once_and_l
         await expect(rows).to_have_count(1)
     finally:
         await profile.close()
+
+
+async def test_who_is_to_prove_who_they_are_does_so_and_the_device_is_signed_out(
+    serve: Serve, browser: Browser
+) -> None:
+    browser.provoke(r"status of 401 .*/sessions/")
+    server = serve(target="tests.helpers.quick_demo:app")
+    page = await browser.blank()
+    await sign_in(page, server.url)
+    assert browser.context.browser is not None
+    profile = await browser.context.browser.new_context(user_agent="a phone of Ada's")
+    try:
+        phone = await profile.new_page()
+        await sign_in(phone, server.url)
+        await page.get_by_role("link", name="Devices").click()
+        await asyncio.sleep(2.1)  # longer than a sign-in is enough
+        await page.get_by_role("button", name="Sign out: a phone of Ada's").click()
+        question = page.get_by_role("dialog", name="Please confirm")
+        async with page.expect_popup() as opened:
+            await question.get_by_role("button", name="Sign in again").click()
+        window = await opened.value
+        await window.get_by_label("Name").fill("Ada")
+        await window.get_by_role("button", name="Sign in").click()
+        await expect(cover_in(phone)).to_contain_text("You were signed out from another device.")
+        await expect(page.get_by_role("status")).to_have_text("Signed out: a phone of Ada's")
+        await expect(page.get_by_role("listitem")).to_have_count(1)
+    finally:
+        await profile.close()
+
+
+async def test_a_long_list_is_shown_whole_with_times_that_can_be_and_never_an_older_one(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(target="examples.demo:app")
+    page = await browser.blank()
+    await sign_in(page, server.url)
+    requests = 0
+
+    async def answer(route: Route) -> None:
+        nonlocal requests
+        if "after=" not in route.request.url:
+            requests += 1
+        number = requests
+        names = ("own", "one") if "after=" not in route.request.url else ("two",)
+        moments = {"active_at": FUTURE, "authenticated_at": None if "one" in names else FUTURE}
+        devices = [
+            {"id": name, "current": name == "own", "user_agent": f"{name} {number}", **moments}
+            for name in names
+        ]
+        if number == 1:
+            await asyncio.sleep(4)  # the next one is asked for, and answered, before
+        headers = {"Link": '<?limit=2&after=1.5>; rel="next"'} if "own" in names else {}
+        await route.fulfill(json=devices, headers=headers)  # and no Date
+
+    await page.route("**/_idle/sessions*", answer)
+    await page.get_by_role("link", name="Devices").click()
+    rows = page.get_by_role("listitem")
+    await expect(rows).to_have_count(3)
+    await expect(rows.last).to_contain_text("two 2")
+    await expect(rows.last).to_contain_text("Signed in a moment ago")
+    await expect(rows.nth(1)).to_contain_text("Active now")
+    await asyncio.sleep(1.5)  # the first one's answer has come
+    text = await page.get_by_role("list").inner_text()
+    assert "NaN" not in text
+    assert "-" not in text
+    assert " 1" not in text

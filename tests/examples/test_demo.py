@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from examples.demo import ago
 from tests.helpers.servers import Serve
 
 ROW = re.compile(r'<li class="card device (\w*)".*?<h2>(.*?)</h2>.*?action="(.*?)"', re.DOTALL)
@@ -76,3 +78,49 @@ async def test_before_all_other_devices_are_signed_out_who_signed_in_long_ago_do
         page = await browser.post(str(page.url), data={"name": "Ada"})
         assert page.url.path == "/presence/devices/others"
         assert "what I think" in (await browser.get("/")).text
+
+
+async def test_other_devices_are_signed_out_by_no_way_long_after_the_sign_in(
+    serve: Serve,
+) -> None:
+    server = serve(target="tests.helpers.quick_demo:app")
+    base = f"{server.url}/presence"
+    headers = {"Origin": server.url}
+    async with (
+        httpx.AsyncClient(base_url=base, headers=headers, follow_redirects=True) as browser,
+        httpx.AsyncClient(base_url=base, headers=headers, follow_redirects=True) as other,
+    ):
+        for one in browser, other:
+            await one.post("/sign-in", data={"name": "Ada"})
+        found = (await browser.get("/_idle/sessions")).json()
+        (id,) = (device["id"] for device in found if not device["current"])
+        await asyncio.sleep(2.1)
+        for which in "?others", f"/{id}":
+            answer = await browser.delete(f"/_idle/sessions{which}")
+            assert (answer.status_code, answer.json()) == (401, {"reason": "stale"})
+        for one in browser, other:
+            await one.get("/")  # or they would be idle
+        await asyncio.sleep(0.5)
+        for form in "/devices/others", f"/devices/{id}/end":
+            assert (await browser.post(form)).status_code == 401
+        assert (await other.get("/devices")).url.path == "/presence/devices"
+        await browser.post("/sign-in", data={"name": "Ada"})
+        assert (await browser.delete(f"/_idle/sessions/{id}")).status_code == 204
+        assert (await other.get("/devices")).url.path == "/presence/sign-in"
+
+
+async def test_a_form_of_another_port_s_page_does_nothing(serve: Serve) -> None:
+    server = serve(target="examples.demo:app")
+    async with httpx.AsyncClient(
+        base_url=f"{server.url}/presence", follow_redirects=True
+    ) as browser:
+        await browser.post("/sign-in", data={"name": "Ada"}, headers={"Origin": server.url})
+        for origin in "http://127.0.0.1:9", "null":
+            answer = await browser.post("/sign-out", headers={"Origin": origin})
+            assert answer.status_code == 403
+        assert (await browser.get("/devices")).url.path == "/presence/devices"
+
+
+def test_what_the_store_has_from_a_clock_ahead_is_of_a_moment_ago() -> None:
+    assert ago(datetime.now(UTC) + timedelta(seconds=90)) == "a moment ago"
+    assert ago(datetime.now(UTC) - timedelta(seconds=90)) == "1 minute ago"

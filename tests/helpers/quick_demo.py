@@ -16,6 +16,7 @@ with patch.multiple(
     CLOSED_TIMEOUT=timedelta(seconds=2),
     PING_INTERVAL=timedelta(seconds=1),
     FRESH=timedelta(seconds=2),
+    FORM=timedelta(seconds=0.5),
 ):
     app = DispatcherMiddleware(
         {

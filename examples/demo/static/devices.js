@@ -1,5 +1,7 @@
 /** The devices page, live: the list is kept up to date, and devices are signed out in place. */
 
+import { idle } from "../_idle/quart-idle.js";
+
 const POLL = 3000; // ms
 const NOW = 20_000; // ms: what the store knows of activity is as old as that, at most
 
@@ -9,7 +11,7 @@ const done = document.getElementById("done");
 const url = list.dataset.url;
 
 const minutes = (ms) => {
-  const number = Math.floor(ms / 60_000);
+  const number = Math.max(0, Math.floor(ms / 60_000)); // what is new may seem to be to come
   if (!number) return "a moment ago";
   return number === 1 ? "1 minute ago" : `${number} minutes ago`;
 };
@@ -17,29 +19,52 @@ const minutes = (ms) => {
 /** Shows a device as the server tells of it; `now` is the server's time. */
 function show(row, device, now) {
   const name = device.browser ?? device.user_agent ?? "Unknown browser";
-  const idle = now - Date.parse(device.active_at);
-  const signedIn = minutes(now - Date.parse(device.authenticated_at));
+  const unused = now - Date.parse(device.active_at);
+  const since = device.authenticated_at;
+  const signedIn = since ? ` ${minutes(now - Date.parse(since))}` : "";
   row.dataset.id = device.id;
-  row.classList.toggle("now", idle < NOW);
+  row.classList.toggle("now", unused < NOW);
   row.querySelector("h2").textContent = name;
   row.querySelector("button").ariaLabel = `Sign out: ${name}`;
   if (!device.current) {
-    row.querySelector(".active").textContent = idle < NOW ? "Active now" : `Active ${minutes(idle)}`;
+    row.querySelector(".active").textContent =
+      unused < NOW ? "Active now" : `Active ${minutes(unused)}`;
   }
   row.querySelector(".signed-in").textContent =
-    `Signed in ${signedIn}` + (device.address ? ` from ${device.address}` : "");
+    `Signed in${signedIn}` + (device.address ? ` from ${device.address}` : "");
 }
 
-async function update() {
-  let response;
-  try {
-    response = await fetch(url);
-  } catch {
-    return; // the next one may get through
+/** All devices, and the server's time. A long list comes in parts, each sorted by itself. */
+async function ask() {
+  const devices = [];
+  let now = Date.now();
+  for (let part = url; part; ) {
+    const response = await fetch(part);
+    if (!response.ok) throw new Error(`no list: ${response.status}`);
+    devices.push(...(await response.json()));
+    now = Date.parse(response.headers.get("Date") ?? "") || now;
+    const [, next] = response.headers.get("Link")?.match(/<(.*)>; rel="next"/) ?? [];
+    part = next && new URL(next, response.url);
   }
-  if (!response.ok) return; // whether the session is over is told by the page's client
-  const devices = await response.json();
-  const now = Date.parse(response.headers.get("Date"));
+  const activity = (device) => Date.parse(device.active_at);
+  devices.sort((one, other) => other.current - one.current || activity(other) - activity(one));
+  return { devices, now };
+}
+
+let updates = 0;
+let shown = 0;
+
+async function update() {
+  const number = ++updates;
+  let answer;
+  try {
+    answer = await ask();
+  } catch {
+    return; // the next one may get through; that the session is over is told by the page's client
+  }
+  if (number < shown) return; // what was asked for later is shown already
+  shown = number;
+  const { devices, now } = answer;
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
   for (const [place, device] of devices.entries()) {
     // Signed in again, this device has another id.
@@ -59,6 +84,8 @@ async function update() {
 async function end(which) {
   try {
     const response = await fetch(url + which, { method: "DELETE" });
+    // It was refused, and nothing was done: asked again after the proof.
+    if (await idle.reauthenticate(response)) return end(which);
     return response.ok || response.status === 404;
   } catch {
     return false;
