@@ -135,6 +135,11 @@ class Contents:
         """The user has just proved who they are."""
         self._proves = True
 
+    def is_not_proved(self, epoch: int) -> None:
+        """The proof that was to be written at this `epoch` is not to be."""
+        if self.epoch == epoch:
+            self._proves = False
+
     @property
     def stored_proof(self) -> float | None:
         """When its user proved who they are; None: now, as is to be written: by a sign-in, too."""

@@ -261,7 +261,8 @@ class Session(SessionMixin):
 
         It is the same session, with the same data. Its token changes with this response, so that
         nobody gains by it who has a copy of the old cookie. Whoever sets the same user again calls
-        it, too: that alone is no proof.
+        it, too: that alone is no proof. If another request has changed the token by then, there is
+        no proof, and the user is asked again.
 
         Raises:
             RuntimeError: nobody is signed in: set `user_id`.

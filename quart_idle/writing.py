@@ -159,16 +159,19 @@ class SessionWriter:
             if is_first and pending.undo is not None:
                 self._undoing.start(self._undo_later(session, pending))
             raise
-        if changed is None and not pending.change.begins_anew:
+        change = pending.change
+        if changed is None and not change.begins_anew:
             # Another request may have changed the token alone: what is written belongs to the same
-            # session still.
+            # session still. A proof does not: who has that token may have had a copy of the cookie.
+            change = change.without_proof
             try:
-                changed = await ask(self._store.save(pending.id, pending.change), self._patience)
+                changed = await ask(self._store.save(pending.id, change), self._patience)
             except BaseException:
                 life.taken_back()  # it has not moved, and will not: another may be asked for
                 raise
+            session._contents.is_not_proved(pending.epoch)
         if changed is None or changed.id != pending.new_id:
-            _settle(session, pending.id, changed, pending.change, pending.epoch)
+            _settle(session, pending.id, changed, change, pending.epoch)
             return
         life.regenerated(pending.new_id)
         user = pending.change.attributes.get("user_id")

@@ -172,6 +172,13 @@ class Change(NamedTuple):
         return self.clear or "user_id" in self.attributes
 
     @property
+    def without_proof(self) -> Change:
+        """The same, but that the user has not proved who they are."""
+        attributes = self.attributes.copy()
+        attributes.pop("authenticated", None)
+        return self._replace(attributes=attributes)
+
+    @property
     def may_empty(self) -> bool:
         """Whether it may leave a session with nothing: no field but `PERMANENT`, and no user."""
         return (

@@ -17,6 +17,7 @@ from tests.helpers.proofs import (
     ids,
     prove,
     proved,
+    proves_after_a_change_of_token,
     proves_while,
     proves_while_another_signs_in,
     proves_while_it_ends,
@@ -256,7 +257,7 @@ async def test_a_proof_is_none_of_another_user_who_signed_in_meanwhile(
     await proves_while_another_signs_in(site, held)
 
 
-async def test_a_proof_that_comes_after_a_change_of_the_token_counts_under_that(
+async def test_a_proof_that_comes_after_a_change_of_the_token_is_none_of_who_has_that(
     site: MakeSite, clock: Clock
 ) -> None:
     here = site(timeout=HOUR)
@@ -269,7 +270,15 @@ async def test_a_proof_that_comes_after_a_change_of_the_token_counts_under_that(
         session.authenticated()
 
     assert (await old.visit(do)).cookie is None
+    assert (await browser.visit(proved)).value == ("ada", close(0))
+    await browser.visit(prove)  # as who is asked once more
     assert (await browser.visit(proved)).value == ("ada", close(MINUTE))
+
+
+async def test_a_copy_of_the_cookie_gains_no_proof_by_a_change_of_the_token(
+    site: MakeSite,
+) -> None:
+    await proves_after_a_change_of_token(site)
 
 
 async def test_a_proof_of_a_session_that_is_over_by_then_is_told(site: MakeSite) -> None:

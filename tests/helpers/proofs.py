@@ -43,7 +43,7 @@ HELD = ["view", "load after", "regenerate"]
 
 
 async def proves_while(make: MakeSite, during: Do, held: str, *, first: bool) -> None:
-    """Two requests at once: there is one session after it, with all that was set, and the proof."""
+    """Two requests at once: there is one session after it, with all that was set."""
     here = make()
     browser = await here.signed_in(a=1)
     one, other = (prove, during) if first else (during, prove)
@@ -53,6 +53,27 @@ async def proves_while(make: MakeSite, during: Do, held: str, *, first: bool) ->
     assert await ids(here) == [await id_of(living)]
     session = (await living.visit(dict)).value
     assert session == {"a": 1} | ({"b": 2} if during is DURING["save"] else {})
+
+
+async def proves_after_a_change_of_token(make: MakeSite) -> None:
+    """Whoever changed the token may have had a copy of the cookie, and has no proof by it."""
+    here = make()
+    browser = await here.signed_in(a=1)
+    thief = browser.copy()
+    before = (await thief.visit(proved)).value
+
+    async def do(session: Session) -> Any:
+        await thief.visit(regenerate)
+        session["b"] = 2
+        session.authenticated()
+        await session.save()
+        return proved(session)
+
+    answer = await browser.copy().visit(do)
+    assert (answer.status, answer.cookie, answer.value) == (200, None, before)
+    assert (await thief.visit(proved)).value == before
+    assert (await thief.visit(dict)).value == {"a": 1, "b": 2}
+    assert await ids(here) == [await id_of(thief)]
 
 
 async def proves_while_it_ends(make: MakeSite, held: str) -> None:

@@ -17,6 +17,7 @@ from tests.helpers.proofs import (
     HELD,
     prove,
     proved,
+    proves_after_a_change_of_token,
     proves_while,
     proves_while_another_signs_in,
     proves_while_it_ends,
@@ -40,6 +41,12 @@ async def redis_site(server: RedisServer) -> AsyncIterator[MakeSite]:
     yield make
     for here in made:
         await here.store.close()
+
+
+async def test_a_copy_of_the_cookie_gains_no_proof_by_a_change_of_the_token(
+    redis_site: MakeSite,
+) -> None:
+    await proves_after_a_change_of_token(redis_site)
 
 
 @pytest.mark.parametrize("held", HELD)
