@@ -177,12 +177,14 @@ class QuartIdleSessionInterface(SessionInterface):
         id, user_id = session.id, session.user_id
         if id is None or user_id is None:
             raise RuntimeError("nobody is signed in: there are no others of this user's")
-        # A change of nothing is answered by whatever id the session has by now, as this user's.
-        nothing = Change({}, {})
-        own = await ask(self._store.save(id, nothing), self._patience)
-        if own is None:
-            raise SessionEnded(f"the session {id} was over before it could end others")
-        return await self._sessions.end_all(user_id, keep=own.id, reason=reason)
+        if not isinstance(await self._load(id), Record):
+            # A change of nothing is answered by whatever id the session has by now, as this user's.
+            # (A full Redis takes no change at all: it is asked for only here.)
+            own = await ask(self._store.save(id, Change({}, {})), self._patience)
+            if own is None:
+                raise SessionEnded(f"the session {id} was over before it could end others")
+            id = own.id
+        return await self._sessions.end_all(user_id, keep=id, reason=reason)
 
     async def ended_wait(self, session: Session) -> str:
         ended, id = session.ended, session._life.stored_id

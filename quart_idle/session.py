@@ -478,6 +478,12 @@ class Session(SessionMixin):
         clocks = self._clocks or Clocks(now, now, now)
         return Record(Fields(), user_id, clocks._replace(began_anew=now), now)
 
+    def _is_ended(self, reason: str) -> None:
+        """It was ended in the store by this very request."""
+        self._drop()
+        self._life.over(reason, elsewhere=False)
+        self._cookie = SetCookie(None)
+
     def _drop(self) -> None:
         """Have nothing stored from now on; changes are dropped."""
         self._contents.drop()

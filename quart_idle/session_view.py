@@ -14,10 +14,8 @@ from . import protocol
 from .config import Settings
 from .data_view import Answer, add_view, drain_body, own_session, refusal, respond
 from .exceptions import SessionEnded
-from .reasons import UNKNOWN
+from .reasons import ENDED_FROM_ELSEWHERE, UNKNOWN
 from .sessions import SessionInfo, Sessions, is_id
-from .stores.asking import ask
-from .stores.base import Change, Record
 
 #: The endpoint, by which an application's hooks know them.
 ENDPOINT: Final = "quart_idle_sessions"
@@ -43,7 +41,6 @@ class _SessionView:
     def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self._settings = settings
         self._sessions = sessions
-        self._store = settings.store
 
     async def __call__(self, id: str | None = None) -> Response:
         if (refused := refusal(self._settings)) is not None:
@@ -85,15 +82,12 @@ class _SessionView:
         if id != own.id:
             if not is_id(id):
                 id = hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
-            # A change of nothing is answered by whatever id the session has by now.
-            patience = self._settings.patience
-            changed = await ask(self._store.save(id, Change({}, {})), patience)
-            id = id if changed is None else changed.id
-            found = await ask(self._store.load(id), patience)
-            is_theirs = isinstance(found, Record) and found.user_id == user_id
-            if id != own.id and not (is_theirs and await self._sessions.end(id)):
+            ended = await self._sessions._end(id, ENDED_FROM_ELSEWHERE, user_id)
+            if ended is None:
                 return HTTPStatus.NOT_FOUND, {"error": "you have no such session"}
-        if id == own.id:
+            if ended == own.id:
+                own._is_ended(ENDED_FROM_ELSEWHERE)
+        else:
             own.end()
         return HTTPStatus.NO_CONTENT, None
 

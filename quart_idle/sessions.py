@@ -131,7 +131,7 @@ class Sessions:
         return self.info(id, found)
 
     async def end(self, id: str, reason: str = ENDED_FROM_ELSEWHERE) -> bool:
-        """End a session, with its pages on all workers; whether there was one.
+        """End a session, whoever's it is; with its pages, on all workers. Whether there was one.
 
         Args:
             id: the session's.
@@ -142,10 +142,30 @@ class Sessions:
             StoreUnavailable: the store did not answer.
         """
         check_reason(reason)
-        if not is_id(id):
-            return False
-        ending = self._store.end(id, reason, self._acting())
-        return await ask(ending, self._patience) is not None
+        return is_id(id) and await self._end(id, reason) is not None
+
+    async def end_of(self, user_id: str, id: str, reason: str = ENDED_FROM_ELSEWHERE) -> bool:
+        """End a session of a user's, with its pages on all workers; whether there was one.
+
+        It is ended also where its token has changed since, and it has another id by now. One that
+        is another user's by then is left alone.
+
+        Args:
+            user_id: the user.
+            id: the session's.
+            reason: what its `ended` tells for an hour after, and open pages show.
+
+        Raises:
+            TypeError: the user or the reason is not a str of one character or more.
+            StoreUnavailable: the store did not answer.
+        """
+        check_user(user_id)
+        check_reason(reason)
+        return is_id(id) and await self._end(id, reason, user_id) is not None
+
+    async def _end(self, id: str, reason: str, user_id: str | None = None) -> str | None:
+        """End a session under whatever id it has: that id. A user: whose it must be as it ends."""
+        return await ask(self._store.end(id, reason, self._acting(), user_id), self._patience)
 
     async def end_all(
         self, user_id: str, *, keep: str | None = None, reason: str = SIGNED_OUT_EVERYWHERE
@@ -181,8 +201,7 @@ class Sessions:
         return self._info(id, session.user_id, session)
 
     def _lists(self, user_id: str) -> UserStore:
-        if type(user_id) is not str or not user_id:
-            raise TypeError(f"the user is {user_id!r}; allowed: a str that is not empty")
+        check_user(user_id)
         if not isinstance(self._store, UserStore):
             raise ConfigError(
                 f"the store, a {type(self._store).__qualname__}, does not list users' sessions"
@@ -201,6 +220,16 @@ class Sessions:
             if self._tells_devices:
                 device = found.sign_in.device
         return SessionInfo(id, user_id, created, authenticated, active, end, *device, place)
+
+
+def check_user(user_id: object) -> None:
+    """See that it names a user.
+
+    Raises:
+        TypeError: it is not a str of one character or more.
+    """
+    if type(user_id) is not str or not user_id:
+        raise TypeError(f"the user is {user_id!r}; allowed: a str that is not empty")
 
 
 def is_id(id: object) -> bool:

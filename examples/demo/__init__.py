@@ -228,9 +228,8 @@ def create_app(keepalive: Keepalive) -> Quart:
 
     @app.post("/devices/<id>/end")
     async def end_device(id: str) -> ResponseReturnValue:
-        device = await idle.sessions.get(id)
-        if device is not None and device.user_id == session.user_id:
-            await idle.sessions.end(id)
+        if session.user_id is not None:
+            await idle.sessions.end_of(session.user_id, id)
         return redirect(url_for("devices"))
 
     @app.get("/devices/others")

@@ -264,13 +264,16 @@ class Store(Protocol):
             TooManySessions: `Change.limit` refuses it; nothing has changed.
         """
 
-    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
+    async def end(
+        self, id: str, reason: str, by: str | None = None, user_id: str | None = None
+    ) -> str | None:
         """End a session. None: there is none.
 
         Args:
             id: the session's.
             reason: why.
             by: the id of the session whose request ends it, if any (`UntoldEnd.by`).
+            user_id: whose it must be as it ends; None: anybody's. Another's is left alone.
 
         An id that was regenerated passes the end on to the id that the session has now, so that a
         sign-out is not lost to a concurrent change of token; the answer is the id that ended.

@@ -316,11 +316,14 @@ class MemoryStore:
         entry.listed = listed
         return Changed(new_id)
 
-    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
+    async def end(
+        self, id: str, reason: str, by: str | None = None, user_id: str | None = None
+    ) -> str | None:
         now = self._now()
         while (new_id := self._follows(id, now)) is not None:
             id, by = new_id, new_id if by == id else by
-        if self._alive(id, now) is None:
+        entry = self._alive(id, now)
+        if entry is None or user_id not in (None, entry.user_id):
             return None
         self._finish(id, reason, now, now, by=by)
         return id

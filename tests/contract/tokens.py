@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from quart_idle import Store
 from quart_idle.policy import SignOfLife
 from quart_idle.reasons import REGENERATED
 from quart_idle.stores.base import (
+    Attributes,
     Change,
     Changed,
     Ended,
@@ -65,6 +66,29 @@ class Tokens(Bound):
         found = await bound.load("id")
         assert isinstance(found, Ended)
         assert not found.superseded
+
+    async def test_an_end_of_a_user_s_session_follows_it_and_spares_another_s(
+        self, bound: Store
+    ) -> None:
+        await bound.create("id", change(user_id="ada"))
+        assert await bound.end("id", "over", None, "bob") is None
+        await bound.regenerate("id", "id-second", change())
+        assert await bound.end("id", "over", None, "bob") is None
+        assert await bound.end("id", "over", None, "ada") == "id-second"
+        await bound.create("id2", change(user_id="ada"))
+        ids = ["id2", "id2-second", "id2-third", "id2-last"]
+        for pair, anew in zip(pairwise(ids), ({}, {"user_id": "bob"}, {}), strict=True):
+            await bound.regenerate(*pair, Change({}, cast("Attributes", anew)))
+        for id in ids:
+            assert await bound.end(id, "over", None, "ada") is None
+        assert (await record(bound, "id2-last")).user_id == "bob"
+        assert await bound.end("id2", "over", None, "bob") == "id2-last"
+
+    async def test_an_end_of_a_user_s_session_is_none_of_nobody_s(self, bound: Store) -> None:
+        await bound.create("id", change({"a": b"1"}, user_id="ada"))
+        await bound.regenerate("id", "id-new", change(user_id=None))
+        assert await bound.end("id", "over", None, "ada") is None
+        assert (await record(bound, "id-new")).user_id is None
 
     async def test_an_end_follows_the_session_through_its_ids(self, bound: Store) -> None:
         await bound.create("id", change())

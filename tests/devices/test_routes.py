@@ -20,7 +20,7 @@ from tests.helpers.devices import (
     ids,
     listed,
 )
-from tests.helpers.handlers import end, look, put, regenerate, why
+from tests.helpers.handlers import end, look, put, regenerate, sign_in, why
 from tests.helpers.site import MakeSite, Site
 from tests.helpers.sockets import Closed, open_socket
 
@@ -163,6 +163,20 @@ async def test_one_s_own_former_id_is_one_s_own(here: Site) -> None:
     assert (answer.status_code, own.token) == (204, None)
 
 
+async def test_a_session_in_which_another_user_signed_in_since_it_was_listed_goes_on(
+    here: Site,
+) -> None:
+    own, other = await devices(here, 2)
+    former = [await id_of(other)]
+    await other.visit(regenerate)
+    former.append(await id_of(other))
+    await other.visit(sign_in("bob"))
+    await other.visit(regenerate)
+    for id in former:
+        assert (await delete(own, f"/{id}")).status_code == 404
+    assert await alive(own, other) == [True, True]
+
+
 async def test_what_is_not_the_user_s_is_answered_as_what_is_nobody_s_in_as_many_trips(
     here: Site,
 ) -> None:
@@ -182,7 +196,7 @@ async def test_what_is_not_the_user_s_is_answered_as_what_is_nobody_s_in_as_many
         answers.add((answer.status_code, await answer.get_data(), headers, trips))
     assert len(answers) == 1, answers
     ((status, body, _, trips),) = answers
-    assert (status, trips) == (404, ("load", "save", "load"))
+    assert (status, trips) == (404, ("load", "end"))
     assert body == b'{"error": "you have no such session"}'
     assert await alive(own, stranger, moved) == [True, True, True]
     assert (await visitor.visit(look)).value == {"a": 1}

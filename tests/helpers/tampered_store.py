@@ -109,8 +109,10 @@ class Tampered:
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
         return cast("Changed | None", await self._pass("regenerate", id, new_id, change))
 
-    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
-        return cast("str | None", await self._pass("end", id, reason, by))
+    async def end(
+        self, id: str, reason: str, by: str | None = None, user_id: str | None = None
+    ) -> str | None:
+        return cast("str | None", await self._pass("end", id, reason, by, user_id))
 
     async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         here = {id: sign for id, sign in signs.items() if id not in self.lost}

@@ -162,6 +162,35 @@ async def test_a_session_is_ended_from_elsewhere_with_its_pages(site: MakeSite) 
     assert not await here.idle.sessions.end(UNKNOWN_ID)
 
 
+async def test_a_user_s_session_is_ended_whatever_its_token_is_by_now(site: MakeSite) -> None:
+    here = site()
+    phone, laptop = await devices(here, 2)
+    id = await id_of(phone)
+    await phone.visit(regenerate)
+    assert not await here.idle.sessions.end_of("bob", id)
+    assert await alive(phone) == [True]
+    assert await here.idle.sessions.end_of("ada", id, "stolen")
+    assert (await phone.copy().visit(why)).value == "stolen"
+    assert await alive(phone, laptop) == [False, True]
+    for gone in (id, UNKNOWN_ID):
+        assert not await here.idle.sessions.end_of("ada", gone)
+
+
+async def test_an_end_of_a_user_s_session_spares_who_signs_in_there_meanwhile(
+    site: MakeSite,
+) -> None:
+    here = site()
+    (browser,) = await devices(here, 1)
+    id = await id_of(browser)
+    gate = here.store.hold("end")
+    ending = asyncio.create_task(here.idle.sessions.end_of("ada", id))
+    await gate.reached.wait()
+    await browser.visit(sign_in("bob"))
+    gate.open()
+    assert await ending is False
+    assert await alive(browser) == [True]
+
+
 async def test_all_of_a_user_are_ended_but_for_one_to_keep(site: MakeSite) -> None:
     here = site()
     browsers = await devices(here, 3)
@@ -287,6 +316,7 @@ async def test_what_is_no_id_is_nobody_s_and_costs_no_trip(site: MakeSite, id: A
     sessions = here.idle.sessions
     assert await sessions.get(id) is None
     assert await sessions.end(id) is False
+    assert await sessions.end_of("ada", id) is False
     if id is not None:
         with pytest.raises(ValueError, match="allowed: an id, None"):
             await sessions.end_all("ada", keep=id)
@@ -301,6 +331,8 @@ async def test_what_is_no_user_is_an_error(site: MakeSite, user: Any) -> None:
         await sessions.of(user)
     with pytest.raises(TypeError, match="the user is"):
         await sessions.end_all(user)
+    with pytest.raises(TypeError, match="the user is"):
+        await sessions.end_of(user, UNKNOWN_ID)
 
 
 @pytest.mark.parametrize("user", ["a" * 10_000, "\ud800", "a:{b}", "{}", "\x00", " "])
@@ -325,6 +357,7 @@ async def test_a_reason_is_a_text(site: MakeSite, reason: Any) -> None:
     await browser.visit(others)
     for call in (
         here.idle.sessions.end(id, reason),
+        here.idle.sessions.end_of("ada", id, reason),
         here.idle.sessions.end_all("ada", reason=reason),
     ):
         with pytest.raises(TypeError, match="the reason is"):
@@ -355,7 +388,10 @@ async def test_while_the_store_is_away_a_view_that_asks_is_a_503_and_nothing_is_
     id = await id_of(browser)
     here.store.fault = OSError("away")
     sessions = here.idle.sessions
-    for call in (sessions.of("ada"), sessions.get(id), sessions.end(id), sessions.end_all("ada")):
+    for call in (
+        *(sessions.of("ada"), sessions.get(id)),
+        *(sessions.end(id), sessions.end_of("ada", id), sessions.end_all("ada")),
+    ):
         with pytest.raises(StoreUnavailable):
             await call
 

@@ -169,8 +169,10 @@ class RedisStore:
             self._tell_if_deaf(id, REGENERATED)
         return self._changed(answer, id, new_id)
 
-    async def end(self, id: str, reason: str, by: str | None = None) -> str | None:
-        return await self._end(id, reason, by=by)
+    async def end(
+        self, id: str, reason: str, by: str | None = None, user_id: str | None = None
+    ) -> str | None:
+        return await self._end(id, reason, user_id or "", by=by)
 
     async def _end(
         self, id: str, reason: str, user: str = "", fence: bool = False, by: str | None = None
