@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import cast
+
 import httpx
 import pytest
+from quart.typing import TestClientProtocol as Client
 
 from examples.signing_in import with_oauth, with_quart_auth
+from quart_idle import Session
 from tests.helpers.servers import Serve
 
 
@@ -42,6 +47,13 @@ async def test_a_socket_knows_quart_auth_s_user() -> None:
         assert await socket.receive() == "ada: 'hello'"
 
 
+async def proved_at(client: Client) -> datetime:
+    async with client.session_transaction() as stored:
+        found = cast(Session, stored).authenticated_at
+    assert found is not None
+    return found
+
+
 async def test_a_user_signs_in_with_a_provider(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,8 +77,21 @@ async def test_a_user_signs_in_with_a_provider(
     assert "data-user" in page
     assert (await client.get(path)).status_code == 400  # it was used
 
-    # Once more: in the same session, and the provider is to ask.
     assert "prompt=login" not in asked
+
+    # Where whoever sits at the browser has the provider not asked, it is no proof.
+    first = await proved_at(client)
+    for cut in ("&prompt=login",), ("&prompt=login", "&max_age=0"):
+        again = (await client.get("/sign-in")).headers["Location"]
+        for part in cut:
+            assert part in again
+            again = again.replace(part, "")
+        async with httpx.AsyncClient() as browser:
+            back = (await browser.get(again)).headers["Location"]
+        assert (await client.get(back.removeprefix("http://localhost"))).status_code == 302
+        assert await proved_at(client) == first
+
+    # Once more: in the same session, and the provider is to ask.
     before = [cookie.value for cookie in client.cookie_jar or ()]
     again = (await client.get("/sign-in")).headers["Location"]
     assert "prompt=login" in again
@@ -78,6 +103,7 @@ async def test_a_user_signs_in_with_a_provider(
     async with client.session_transaction() as stored:
         assert (stored["name"], stored["cart"]) == ("Ada Lovelace", [1])
     assert [cookie.value for cookie in client.cookie_jar or ()] != before
+    assert await proved_at(client) > first
 
     await client.post("/sign-out")
     assert "Sign in" in await (await client.get("/")).get_data(as_text=True)
