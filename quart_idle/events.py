@@ -40,7 +40,7 @@ MOST_TRIES: Final = 10
 _EVERY: Final = 1.0
 # How many ends are told at a time, and how many other events: so many more of these wait, and what
 # comes then is dropped.
-_MOST_ENDS: Final = 100
+_MOST_ENDS: Final = 1000
 _MOST_OTHERS: Final = 1000
 _MOST_WAITING: Final = 100_000
 # How long what is told has when the application stops, in seconds; and what is cancelled then.
@@ -76,6 +76,7 @@ class Events:
         self._others: set[asyncio.Task[None]] = set()
         self._waiting: deque[Callable[[], Coroutine[object, None, None]]] = deque()
         self._dropping = Outage("telling what happens to sessions")
+        self._losing = Outage("room for ends of sessions that are to be told")
 
     def bind(self) -> None:
         """Have the store keep what is to be told; it is bound itself."""
@@ -215,7 +216,9 @@ class Events:
                 return
             ends, lost = await ask(self._store.take_ends(room), self._patience)
             if lost:
-                _log.error("too many ends of sessions wait to be told: some were dropped")
+                self._losing.failed("too many wait, and some were dropped")
+            elif ends:
+                self._losing.answered()
             for end in ends:
                 self._start(self._ends, self._tell_end(end))
             if len(ends) < room:
@@ -223,8 +226,6 @@ class Events:
             await asyncio.sleep(0)
 
     async def _tell_end(self, end: UntoldEnd) -> None:
-        if end.tries == 1:
-            log_event("session_expired", end.session.user_id, end.reason)
         ended_at = datetime.fromtimestamp(end.session.now, UTC)
         told = await send(
             self._app,
@@ -241,6 +242,7 @@ class Events:
                 "the end of session %s is told no more: receivers have failed %d times",
                 *(end.id, end.tries),
             )
+        log_event("session_expired", end.session.user_id, end.reason)
         if self._store is not None:
             with suppress(StoreUnavailable):
                 await ask(self._store.ends_told([end.id]), self._patience)

@@ -110,5 +110,9 @@ def logs_events() -> bool:
 
 
 def _logged(text: str | None) -> str:
-    """A text that whoever made it cannot use to forge a line."""
-    return "-" if text is None else repr(text[:_MOST_LOGGED])[1:-1]
+    """A text that whoever made it cannot use to forge a line, a field or nobody."""
+    if text is None:
+        return "-"
+    if text == "-":
+        return r"\x2d"
+    return repr(text[:_MOST_LOGGED])[1:-1].replace(",", r"\x2c")

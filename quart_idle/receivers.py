@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from contextvars import Context, copy_context
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
-from threading import Thread
+from inspect import isawaitable, iscoroutinefunction, ismethod
+from threading import Lock, Thread
 from typing import Any, Final, ParamSpec, TypeVar
 
 from blinker import NamedSignal
@@ -21,7 +22,7 @@ from quart import Quart
 #: How long a receiver may take, in seconds.
 PATIENCE: Final = 10.0
 
-# How many receivers that are no coroutines run at a time.
+# How often a receiver that is no coroutine runs at a time: one that blocks is in no other's way.
 _MOST_THREADS: Final = 16
 
 _P = ParamSpec("_P")
@@ -29,33 +30,58 @@ _T = TypeVar("_T")
 _log = logging.getLogger("quart_idle")
 
 
-class _Threads(Executor):
-    """Threads that the end of the process does not wait for: what they run may hang."""
+# How many threads each receiver has, by what blinker knows it by; whoever has none is not in it.
+_threads: Final = Counter[Hashable]()
+_lock: Final = Lock()
 
-    def __init__(self) -> None:
-        self._running = 0
+
+class _Threads(Executor):
+    """A receiver's threads, which the end of the process does not wait for: it may hang.
+
+    Args:
+        receiver: it.
+    """
+
+    def __init__(self, receiver: Callable[..., Any]) -> None:
+        # (A method is another object each time that it is asked for.)
+        self._key: Hashable = (
+            (id(receiver.__func__), id(receiver.__self__)) if ismethod(receiver) else id(receiver)
+        )
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         future: Future[_T] = Future()
-        if self._running >= _MOST_THREADS:
-            future.set_exception(RuntimeError(f"{_MOST_THREADS} receivers are running still"))
-            return future
-        self._running += 1
+        with _lock:
+            if _threads[self._key] >= _MOST_THREADS:
+                future.set_exception(RuntimeError(f"{_MOST_THREADS} calls of it are running still"))
+                return future
+            _threads[self._key] += 1
 
         def run() -> None:
             try:
                 if future.set_running_or_notify_cancel():
                     future.set_result(fn(*args, **kwargs))
             except BaseException as error:
-                future.set_exception(error)
+                if isinstance(error, Exception) and not isinstance(error, StopIteration):
+                    future.set_exception(error)
+                else:  # of a loop it would be the end; and a future does not take a StopIteration
+                    wrapped = RuntimeError(f"it raised {error!r}")
+                    wrapped.__cause__ = error
+                    future.set_exception(wrapped)
             finally:
-                self._running -= 1
+                self._leave()
 
-        Thread(target=run, name="quart-idle-receiver", daemon=True).start()
+        try:
+            Thread(target=run, name="quart-idle-receiver", daemon=True).start()
+        except BaseException:
+            self._leave()
+            raise
         return future
 
-
-_threads: Final = _Threads()
+    def _leave(self) -> None:
+        with _lock:
+            _threads[self._key] -= 1
+            if not _threads[self._key]:
+                del _threads[self._key]
 
 
 async def send(app: Quart, signal: NamedSignal, **about: Any) -> bool:
@@ -101,7 +127,7 @@ async def _call(app: Quart, receiver: Callable[..., Any], about: dict[str, Any])
             await receiver(app, **about)
         else:
             call = partial(copy_context().run, receiver, app, **about)
-            made = await asyncio.get_running_loop().run_in_executor(_threads, call)
+            made = await asyncio.get_running_loop().run_in_executor(_Threads(receiver), call)
             if isawaitable(made):  # an object's `__call__` may be a coroutine
                 await made
 

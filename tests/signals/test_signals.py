@@ -18,6 +18,7 @@ from quart.utils import run_sync
 from quart_idle import QuartIdle, Session, SessionInfo, signals
 from quart_idle.events import MOST_TRIES
 from quart_idle.quarts import current
+from quart_idle.receivers import send
 from quart_idle.stores.base import hidden_for
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, look, put, regenerate, sign_in
@@ -156,7 +157,7 @@ async def test_a_limit_s_end_names_the_session_that_came(
 
 
 @pytest.mark.parametrize("out", [sign_in(None), lambda s: s.clear(), end()])
-async def test_who_signs_out_in_whichever_way_is_told_of_by_name(
+async def test_who_signs_out_and_leaves_no_data_is_told_of_by_name(
     site: MakeSite, clock: Clock, events: Events, out: Any
 ) -> None:
     here = site(timeout=HOUR)
@@ -372,6 +373,47 @@ async def test_a_plain_function_is_a_receiver_too(site: MakeSite, clock: Clock) 
     assert told == ["ada signed out tests"]
 
 
+async def test_a_function_that_blocks_silences_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+    told: list[str] = []
+
+    class Blocking:
+        def receiver(self, _: Any, **_about: Any) -> None:
+            release.wait()
+
+    def healthy(_: Any, event_id: str, **_about: Any) -> None:
+        told.append(event_id)
+
+    app, blocking = Quart("tests"), Blocking()
+    try:
+        with connected(blocking.receiver, "session_created"), connected(healthy, "session_created"):
+            sent = [
+                asyncio.ensure_future(send(app, signals.session_created, event_id=str(number)))
+                for number in range(50)  # more than there are threads for
+            ]
+            async with asyncio.timeout(5):
+                while len(told) < 50:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    finally:
+        release.set()
+    assert sum(await asyncio.gather(*sent)) == 16
+    assert "calls of it are running still" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit("no"), KeyboardInterrupt(), StopIteration("no")])
+async def test_a_function_that_gives_up_more_than_itself_ends_no_worker_and_is_in_the_log(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    def receiver(_: Any, **_about: Any) -> None:
+        raise error
+
+    since = time.monotonic()
+    with connected(receiver, "session_created"):
+        assert not await send(Quart("tests"), signals.session_created)
+    assert time.monotonic() - since < 5
+    assert type(error).__name__ in caplog.text
+
+
 async def test_ends_of_the_last_second_are_told_as_the_application_stops(
     site: MakeSite, events: Events
 ) -> None:
@@ -382,8 +424,9 @@ async def test_ends_of_the_last_second_are_told_as_the_application_stops(
 
 
 async def test_more_ends_at_once_than_are_told_at_a_time_are_told_without_a_pause(
-    site: MakeSite, clock: Clock, events: Events
+    site: MakeSite, clock: Clock, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("quart_idle.events._MOST_ENDS", 100)
     here = site(timeout=HOUR)
     for _ in range(250):
         await here.signed_in("ada")
@@ -453,3 +496,45 @@ async def test_the_log_is_told_in_the_words_of_owasp_s_vocabulary_without_tokens
     assert token is not None
     assert token not in caplog.text
     assert "hunter2" not in caplog.text
+
+
+async def test_the_log_is_told_of_an_end_once_though_the_answer_with_it_was_lost(
+    site: MakeSite, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = site(timeout=HOUR)
+    with caplog.at_level(logging.INFO, "quart_idle.events"):
+        browser = await here.signed_in("ada")
+        await browser.visit(end())
+        gate = here.store.hold("take_ends", after=True)
+        await gate.reached.wait()
+        await clock.advance(2 * MINUTE)
+    assert [text for text in caplog.messages if "session_expired" in text] == [
+        "session_expired:ada,signed out"
+    ]
+
+
+async def test_no_user_or_reason_can_forge_another_or_nobody_in_the_log(
+    site: MakeSite, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = site(timeout=HOUR)
+    with caplog.at_level(logging.INFO, "quart_idle.events"):
+        for name in ("root,limit", "-"):
+            browser = await here.signed_in(name)
+            await browser.visit(end("a,b"))
+            await clock.advance(2)
+    assert [text for text in caplog.messages if "session_expired" in text] == [
+        r"session_expired:root\x2climit,a\x2cb",
+        r"session_expired:\x2d,a\x2cb",
+    ]
+
+
+async def test_that_ends_were_dropped_is_an_error_once_a_minute(
+    site: MakeSite, clock: Clock, caplog: pytest.LogCaptureFixture, events: Events
+) -> None:
+    here = site(timeout=HOUR)
+    await signed_out(here)
+    for _ in range(30):
+        here.store._inner._outbox._lost = True  # type: ignore[attr-defined]
+        await clock.advance(1)
+    assert len(ends(events)) == 1
+    assert len([text for text in caplog.messages if "some were dropped" in text]) == 1
