@@ -54,9 +54,12 @@ def check_reason(reason: object) -> None:
 
     Raises:
         TypeError: it is not a str of one character or more.
+        ValueError: it is what a change of token is told by, which is no end.
     """
     if type(reason) is not str or not reason:
         raise TypeError(f"the reason is {reason!r}; allowed: a str that is not empty")
+    if reason == REGENERATED:
+        raise ValueError(f"no session ends by {reason!r}: that is said of a change of its token")
 
 
 def text_name(reason: str) -> str:

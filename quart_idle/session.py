@@ -361,6 +361,7 @@ class Session(SessionMixin):
 
         Raises:
             TypeError: the reason is not a str of one character or more.
+            ValueError: it is ``"regenerated"``.
         """
         self._touch()
         check_reason(reason)
@@ -402,6 +403,7 @@ class Session(SessionMixin):
 
         Raises:
             TypeError: the reason is not a str of one character or more.
+            ValueError: it is ``"regenerated"``.
             RuntimeError: nobody is signed in; or what `save` raises it for.
             SessionEnded: this session is over itself: none was ended.
             StoreUnavailable: the store did not answer: some may have ended; ask again.

@@ -139,6 +139,7 @@ class Sessions:
 
         Raises:
             TypeError: the reason is not a str of one character or more.
+            ValueError: it is ``"regenerated"``.
             StoreUnavailable: the store did not answer.
         """
         check_reason(reason)

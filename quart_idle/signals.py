@@ -3,8 +3,8 @@
 Each is sent with the application as the sender, and by keyword with ``session`` (a `SessionInfo`)
 and ``event_id``. Of several deliveries of one event, ``event_id`` is the same. Receivers are async
 functions or plain ones, which run in a thread; each has an application context, and ten seconds.
-Connect them before the application starts. (blinker knows them by weak references: a receiver is to
-be kept by somebody, as a function of a module is.)
+Connect them before the first session is made. (blinker knows them by weak references: a receiver is
+to be kept by somebody, as a function of a module is.)
 """
 
 from __future__ import annotations

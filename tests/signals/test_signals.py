@@ -538,3 +538,17 @@ async def test_that_ends_were_dropped_is_an_error_once_a_minute(
         await clock.advance(1)
     assert len(ends(events)) == 1
     assert len([text for text in caplog.messages if "some were dropped" in text]) == 1
+
+
+async def test_no_session_is_ended_by_the_reason_of_a_change_of_token(site: MakeSite) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in("ada")
+    with pytest.raises(ValueError, match="regenerated"):
+        await here.idle.sessions.end(await id_of(browser), "regenerated")
+
+    def do(session: Session) -> None:
+        with pytest.raises(ValueError, match="regenerated"):
+            session.end("regenerated")
+
+    await browser.visit(do)
+    assert (await browser.visit(lambda s: s.user_id)).value == "ada"
