@@ -72,7 +72,7 @@ async def test_who_is_signed_out_meanwhile_ends_no_others_and_is_told_why(here: 
 
     answer = asyncio.ensure_future(delete(own.copy(), "?others"))
     await until(lambda: bool(gates))
-    await gates[0].reached.wait()
+    await asyncio.wait_for(gates[0].reached.wait(), 5)
     await here.idle.sessions.end(id, "locked")
     gates[0].open()
     said = await answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -55,8 +56,15 @@ async def proves_while(make: MakeSite, during: Do, held: str, *, first: bool) ->
     assert session == {"a": 1} | ({"b": 2} if during is DURING["save"] else {})
 
 
-async def proves_after_a_change_of_token(make: MakeSite) -> None:
-    """Whoever changed the token may have had a copy of the cookie, and has no proof by it."""
+async def proves_after_a_change_of_token(
+    make: MakeSite, pause: Callable[[], Awaitable[object]]
+) -> None:
+    """Whoever changed the token may have had a copy of the cookie, and has no proof by it.
+
+    Args:
+        make: makes the application.
+        pause: lets some time pass.
+    """
     here = make()
     browser = await here.signed_in(a=1)
     thief = browser.copy()
@@ -64,6 +72,7 @@ async def proves_after_a_change_of_token(make: MakeSite) -> None:
 
     async def do(session: Session) -> Any:
         await thief.visit(regenerate)
+        await pause()
         session["b"] = 2
         session.authenticated()
         await session.save()
