@@ -63,12 +63,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
 
 
-# How long a test may take, in seconds, on a machine that has much else to do.
-_LIMIT = 600.0
+# How long a test may take, in seconds, on a machine that has much else to do; and so may what it
+# needs, and what tidies up after it.
+_LIMIT = 300.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, Any, Any]:
+    with limited(_LIMIT):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, Any, Any]:
+    with limited(_LIMIT):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, Any, Any]:
     with limited(_LIMIT):
         return (yield)
 

@@ -8,7 +8,7 @@ import re
 import shutil
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,9 @@ _FLAGS = (
     "--disable-sync",
     "--remote-debugging-port=0",
 )
+
+# How long a tab may take to close, in seconds.
+_CLOSED_IN = 20.0
 
 # Runs in every page before its own scripts: notes what the client says, and when.
 _LISTEN = """
@@ -78,7 +81,10 @@ class Browser:
     async def start_over(self) -> None:
         """Close the tabs, and forget cookies and complaints."""
         for page in self.context.pages[1:]:  # without any, the browser ends
-            await page.close()
+            # (Now and then one that is on its way somewhere does not tell that it has been closed.)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSED_IN):
+                    await page.close()
         await self.context.clear_cookies()
         self.complaints.clear()
         self.provoked[1:] = []
