@@ -2,7 +2,7 @@
 // page is left with text that nobody keeps.
 
 import { Bar, placeAll, removeAll } from "./bar.js";
-import { idleFor, native, on, whenParsed } from "./browser.js";
+import { idleFor, native, on, page as tab, whenParsed } from "./browser.js";
 import { isOurs, request, send } from "./connection.js";
 import { root, texts } from "./dialogs.js";
 import { contentOf, fieldsOf, isCustom, isSecret, restore } from "./fields.js";
@@ -48,6 +48,7 @@ export function start(early) {
   kept.start(wording.kept);
   whenParsed(offer);
   for (const event of early) onEvent(...event);
+  if (tab.hidden) keep(); // nobody was told of that before this came
 }
 
 // --- Keeping

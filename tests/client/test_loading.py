@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from playwright.async_api import Route
@@ -55,6 +56,26 @@ async def test_a_page_asks_less_and_less_often_for_a_module_that_is_not_there(
     await browser.blank()
     (draft,) = await until(lambda: drafts(browser, server.url))
     assert draft["fields"][0][0] == "note"
+
+
+async def test_what_was_typed_is_kept_though_the_page_was_hidden_before_that_module_came(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(DRAFTS)
+    page = await browser.open(await sign_in(browser, server.url))
+    is_hidden = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await is_hidden.wait()
+        await route.continue_()
+
+    await page.route("**/drafts.js", hold)
+    await page.evaluate("document.forms[0].setAttribute('data-quart-idle-draft', 'note')")
+    await page.get_by_label("Note").press("a")
+    await browser.blank()
+    is_hidden.set()
+    (draft,) = await until(lambda: drafts(browser, server.url))
+    assert dict(draft["fields"])["note"] == "a"
 
 
 # Counts how often the document is searched for passwords, as it is with each look for forms; no
