@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from pytest_asyncio import is_async_test
 
 from tests.helpers.browser import Browser, chromium
+from tests.helpers.npm import LIBRARIES, from_npm
 from tests.helpers.servers import Serve
 from tests.helpers.waiting import PATIENCE
 
@@ -50,3 +51,9 @@ async def browser(chrome: Browser) -> AsyncIterator[Browser]:
 @pytest.fixture
 def serve_pages(serve: Serve) -> Serve:
     return partial(serve, target="tests.helpers.page_app:app")
+
+
+@pytest.fixture(scope="session")
+def node_modules(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """npm's folder, with what swaps a page's body."""
+    return from_npm(LIBRARIES, pytestconfig, tmp_path_factory)

@@ -10,7 +10,6 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.helpers.browser import Browser
-from tests.helpers.npm import LIBRARIES, from_npm
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard
 from tests.helpers.visits import open_letter, sign_in_at
@@ -197,11 +196,6 @@ async def test_who_signs_in_in_a_page_that_was_nobody_s_has_proved_it_and_nobody
 
 async def has_heard_more(page: Page, states: int) -> bool:
     return len(await heard(page, "state")) > states
-
-
-@pytest.fixture(scope="session")
-def node_modules(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return from_npm(LIBRARIES, pytestconfig, tmp_path_factory)
 
 
 @pytest.mark.npm

@@ -9,7 +9,6 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
-from tests.helpers.npm import LIBRARIES, from_npm
 from tests.helpers.servers import Serve
 from tests.helpers.shown import OVER, cover_in, greeted, heard, on_top
 from tests.helpers.visits import open_letter
@@ -176,11 +175,6 @@ async def test_a_page_is_covered_at_once_by_an_end_that_is_not_its_own_though_it
         await page.get_by_role("heading", level=1).click()
         await browser.post(f"{server.url}/sign-out?reason=idle")
     assert await until(lambda: page.evaluate("'covered' in window && [window.covered]")) == [True]
-
-
-@pytest.fixture(scope="session")
-def node_modules(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return from_npm(LIBRARIES, pytestconfig, tmp_path_factory)
 
 
 @pytest.mark.npm

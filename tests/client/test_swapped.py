@@ -8,7 +8,6 @@ import pytest
 from playwright.async_api import Page, WebSocket, expect
 
 from tests.helpers.browser import Browser
-from tests.helpers.npm import LIBRARIES, from_npm
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, greeted, on_top, prompt_in
 from tests.helpers.typed import asked_in, drafts, offer_in
@@ -22,11 +21,6 @@ VISIT = {
     "htmx4": "htmx.ajax('GET', 'notes', { target: 'body', swap: 'innerHTML' })",
     "turbo": "Turbo.visit('notes')",
 }
-
-
-@pytest.fixture(scope="session")
-def node_modules(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return from_npm(LIBRARIES, pytestconfig, tmp_path_factory)
 
 
 async def go(page: Page, name: str) -> None:
