@@ -88,9 +88,7 @@ async def test_who_is_to_prove_who_they_are_does_so_and_the_device_is_signed_out
         question = page.get_by_role("dialog", name="Please confirm")
         async with page.expect_popup() as opened:
             await question.get_by_role("button", name="Sign in again").click()
-        window = await opened.value
-        await window.get_by_label("Name").fill("Ada")
-        await window.get_by_role("button", name="Sign in").click()
+        await sign_in_at_window(await opened.value, "Ada")
         await expect(cover_in(phone)).to_contain_text("You were signed out from another device.")
         await expect(page.get_by_role("status")).to_have_text("Signed out: a phone of Ada's")
         await expect(page.get_by_role("listitem")).to_have_count(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page, expect
+from playwright.async_api import Page
 
 from tests.helpers.browser import Browser
 from tests.helpers.shown import heard
@@ -46,9 +46,19 @@ async def end_by_time(browser: Browser, url: str) -> None:
 async def sign_in_at(page: Page, name: str) -> None:
     """Sign in at a sign-in page."""
     await page.get_by_label("Name").fill(name)
-    with suppress(PlaywrightError):  # the window may be closed at once
+    try:
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_text("Welcome")).to_be_visible()
+        await page.get_by_text("Welcome").wait_for()
+    except PlaywrightError:  # a window may be closed at once
+        await until(page.is_closed)
+
+
+async def sign_in_at_window(window: Page, name: str) -> None:
+    """Sign in at a window that closes once one has."""
+    await window.get_by_label("Name").fill(name)
+    with suppress(PlaywrightError):  # it may close before the click is over
+        await window.get_by_role("button", name="Sign in").click()
+    await until(window.is_closed)
 
 
 async def sign_in(browser: Browser, url: str, user: str = "ada") -> str:
