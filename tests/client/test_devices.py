@@ -11,6 +11,7 @@ from playwright.async_api import Page, Route, expect
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in
+from tests.helpers.visits import sign_in_at_window
 
 # As the server's clock tells it to a page, which may be behind.
 FUTURE = "2999-01-01T00:00:00+00:00"
