@@ -44,6 +44,7 @@ FLOORS = [
     ],
     [
         "stores",
+        "stores.records",
         "stores.base",
         "stores.asking",
         "stores.agenda",
@@ -122,6 +123,7 @@ PURE = [
     "states",
     "life",
     "reasons",
+    "stores.records",
     *(f"stores.redis.{it}" for it in ("packing", "keys", "clock")),
 ]
 KNOW_QUART = {
