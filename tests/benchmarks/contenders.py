@@ -146,7 +146,7 @@ async def _age(store: Store, ids: list[str], interval: float) -> None:
     ages = {id: random.random() * _TIMEOUT_IN_INTERVALS / 8 * interval for id in ids}
     if isinstance(store, MemoryStore):
         for id, age in ages.items():
-            entry = store._entries[id]
+            entry = store._sessions.living[id]
             entry.clocks = entry.clocks._replace(active=entry.clocks.active - age)
     elif isinstance(store, RedisStore):
         async with aioredis.from_url(os.environ[STORE]) as client:

@@ -114,7 +114,7 @@ class Story:
         elif what == 3:
             await inner.save(id, Change({"a": None}, {}))
         elif not isinstance(await inner.load(id), Record):  # a store that lost what it knew
-            inner._over.pop(id, None)
+            inner._sessions._over.pop(id, None)
             await inner.create(id, Change({"a": ENCODED}, {}))
 
 

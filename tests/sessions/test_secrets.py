@@ -114,7 +114,7 @@ async def test_what_is_kept_of_a_session_says_nothing_of_it_by_its_repr(site: Ma
     record: Any = await here.store.load(id)
     for thing in (record, here.idle, here.store, here.app.session_interface):
         assert HIDDEN not in repr(thing)
-    entry = here.store._inner._entries[id]  # type: ignore[attr-defined]
+    entry = here.store._inner._sessions.living[id]  # type: ignore[attr-defined]
     assert HIDDEN not in repr(entry)
 
 

@@ -470,7 +470,7 @@ async def test_where_nothing_is_connected_the_store_is_asked_for_nothing_more(
         await clock.advance(5 * MINUTE)
         calls = set(here.store.calls)
     assert not calls & {"take_ends", "ends_told"}
-    assert here.store._inner._outbox._ends == {}  # type: ignore[attr-defined]
+    assert here.store._inner._sessions.outbox._ends == {}  # type: ignore[attr-defined]
 
 
 # The log.
@@ -534,7 +534,7 @@ async def test_that_ends_were_dropped_is_an_error_once_a_minute(
     here = site(timeout=HOUR)
     await signed_out(here)
     for _ in range(30):
-        here.store._inner._outbox._lost = True  # type: ignore[attr-defined]
+        here.store._inner._sessions.outbox._lost = True  # type: ignore[attr-defined]
         await clock.advance(1)
     assert len(ends(events)) == 1
     assert len([text for text in caplog.messages if "some were dropped" in text]) == 1

@@ -145,7 +145,7 @@ async def test_however_many_sessions_fall_due_the_loop_is_not_held_up(
         assert clock() < Clock.EPOCH + 1200
     assert longest <= 500
     await clock.advance(REASON_KEPT + 2)
-    assert not any(vars(store)[name] for name in ("_entries", "_over"))
+    assert not any((store._sessions.living, store._sessions._over))
 
 
 def test_sessions_end_in_whatever_loop_the_store_is_used_next() -> None:

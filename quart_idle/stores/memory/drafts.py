@@ -1,11 +1,11 @@
-"""Drafts in this process: a part of `MemoryStore`."""
+"""Drafts in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .agenda import Agenda
-from .base import DRAFT_KEPT, MOST_DRAFTS
+from ..agenda import Agenda
+from ..base import DRAFT_KEPT, MOST_DRAFTS
 
 
 class Boxes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from heapq import heappop, heappush
 
-from .base import MOST_ENDS, UntoldEnd, hidden_for
+from ..base import MOST_ENDS, UntoldEnd, hidden_for
 
 
 class Outbox:
