@@ -56,6 +56,15 @@ FLOORS = [
         "stores.memory.sessions",
         "stores.memory.store",
         "stores.memory",
+        "stores.sqlite.place",
+        "stores.sqlite.errors",
+        "stores.sqlite.mounts",
+        "stores.sqlite.clock",
+        "stores.sqlite.applications",
+        "stores.sqlite.file",
+        "stores.sqlite.tidying",
+        "stores.sqlite.database",
+        "stores.sqlite",
         "stores.redis.packing",
         "stores.redis.keys",
         "stores.redis.scripts",
@@ -270,6 +279,12 @@ def test_only_what_is_said_so_knows_quart(name: str) -> None:
 def test_only_the_redis_store_knows_redis(name: str) -> None:
     found = {module.partition(".")[0] for module, _ in imports(name)}
     assert not found & {"redis", "hiredis", "aioredis"} or name in KNOW_REDIS
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_sqlite_store_knows_sqlite(name: str) -> None:
+    found = {module.partition(".")[0] for module, _ in imports(name)}
+    assert "sqlite3" not in found or name.startswith("stores.sqlite.")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,0 +1,1 @@
+"""Sessions in an SQLite file, for all workers of one host."""
