@@ -147,6 +147,6 @@ async def test_a_hidden_page_lives_on_though_the_browser_holds_its_timers_back_f
         await asyncio.sleep(3)
         return bool(await page.evaluate("ticks") - ticks <= 1)
 
-    await until(is_held_back)  # a second after it was hidden, or later on a busy machine
+    await until(is_held_back, 60)  # a second after it was hidden, or later on a busy machine
     assert await is_undisturbed(page)
     assert await user_of(browser, server.url) == "ada"

@@ -58,3 +58,4 @@ async def test_a_page_whose_release_goes_while_it_loads_gets_the_next_one_s_clie
         page = await browser.blank(f"{balancer.url}/letter{query}")
         assert await release_of(page) == "next"
         assert await page.evaluate("document.documentElement.quartIdle.state") == "live"
+        await page.wait_for_load_state("networkidle")  # while there is still somebody to answer

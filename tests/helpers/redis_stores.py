@@ -25,11 +25,11 @@ _NUMBERS = itertools.count()
 
 @asynccontextmanager
 async def opened(
-    way: Any, told: Told | None = None, limits: Limits = LIMITS
+    way: Any, told: Told | None = None, limits: Limits = LIMITS, timeout: float = 1.0
 ) -> AsyncIterator[RedisStore]:
     """A store that is open, and closed at the end."""
     store = RedisStore(way)
-    store.bind(limits, lambda *what: None if told is None else told.append(what))
+    store.bind(limits, lambda *what: None if told is None else told.append(what), timeout=timeout)
     try:
         await store.open()
         yield store

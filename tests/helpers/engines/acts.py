@@ -88,7 +88,7 @@ async def is_covered(tab: Tab) -> bool:
 
 async def state_of(tab: Tab) -> str | None:
     """What the client knows of the session."""
-    state: str | None = await tab.evaluate("() => document.documentElement.quartIdle?.state")
+    state: str | None = await tab.evaluate("() => document.documentElement?.quartIdle?.state")
     return state
 
 

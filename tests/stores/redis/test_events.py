@@ -162,7 +162,7 @@ async def test_sessions_that_are_due_wait_while_too_many_ends_are_to_be_told(
     standing: tuple[RedisServer, StandingTime], still: RedisServer
 ) -> None:
     ids = {f"aa{number}" for number in range(2 * MOST)}
-    async with opened(still.url) as store:
+    async with opened(still.url, timeout=30) as store:  # a busy machine has so many at once
         await asyncio.gather(*(store.create(id, change({"a": b"1"})) for id in ids))
     await standing[1].advance(LIMITS.timeout)
     found: set[str] = set()

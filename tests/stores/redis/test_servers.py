@@ -288,7 +288,7 @@ async def test_a_server_that_throws_sessions_away_is_named(
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
             async with opened(server.url):
-                await soon(lambda: "allkeys-lru" in caplog.text, 10)
+                await soon(lambda: "allkeys-lru" in caplog.text, 30)
         finally:
             client.config_set("maxmemory-policy", "noeviction")
     caplog.clear()
@@ -303,7 +303,7 @@ async def test_any_node_of_a_cluster_that_throws_sessions_away_is_named(
         client.config_set("maxmemory-policy", "volatile-ttl")
         try:
             async with opened(running_cluster.url):
-                await soon(lambda: "volatile-ttl" in caplog.text, 10)
+                await soon(lambda: "volatile-ttl" in caplog.text, 30)
         finally:
             client.config_set("maxmemory-policy", "noeviction")
 
