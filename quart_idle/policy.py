@@ -19,6 +19,11 @@ from .reasons import CLOSED, IDLE, LIFETIME, Clock
 #: A moment before all others.
 NEVER: Final = float("-inf")
 
+# How far a proof may lie ahead of the store's clock, in seconds: a Redis that takes over has a
+# clock of its own. If it is further ahead, the clock was set back, and nobody knows how long ago it
+# was.
+_MOST_AHEAD: Final = 5.0
+
 
 class Limits(NamedTuple):
     """The application's settings, in seconds."""
@@ -154,3 +159,8 @@ def time_left(clocks: Clocks, limits: Limits, now: float) -> Left:
     """What a session has left."""
     end = lifetime_end(clocks, limits)
     return Left(deadline(clocks, limits)[0] - now, None if end is None else end - now)
+
+
+def since_proof(moment: float, now: float) -> float | None:
+    """How long ago a user proved who they are, in seconds; None: nobody can say."""
+    return None if moment - now > _MOST_AHEAD else max(0.0, now - moment)

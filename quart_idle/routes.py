@@ -20,7 +20,7 @@ from .client import CLIENT_METHODS, is_client, serve
 from .config import Settings
 from .exceptions import FrameError, StoreUnavailable
 from .origins import cors_headers, header, may_change, user_mismatch
-from .policy import SignOfLife
+from .policy import SignOfLife, since_proof
 from .presence import ACTIVE_NOW, Presence, sign_of_life
 from .stores.base import Ended, Live, Record, UserStore, reason_of
 
@@ -146,7 +146,8 @@ class Routes:
         if "tag" not in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True):
             return {}
         user = None if record.user_id is None else self._settings.user_tags.of(record.user_id)
-        since = record.sign_in and record.now - record.sign_in.authenticated
+        proof = record.sign_in and record.sign_in.authenticated
+        since = None if proof is None else since_proof(proof, record.now)
         return {
             "user": user,
             "drafts": bool(user and self._settings.drafts),

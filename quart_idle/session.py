@@ -19,7 +19,7 @@ from .config_values import seconds
 from .contents import Contents
 from .cookies import Token
 from .life import Life
-from .policy import Arrival, Clocks, Limits, MergedSigns, SignOfLife, deadline, renewed
+from .policy import Arrival, Clocks, Limits, MergedSigns, SignOfLife, deadline, renewed, since_proof
 from .reasons import SIGNED_OUT, SIGNED_OUT_EVERYWHERE, check_reason
 from .regeneration import PendingRegeneration
 from .states import TO_WRITE, Sight, State
@@ -453,7 +453,8 @@ class Session(SessionMixin):
             within: for how long that is to be enough, in seconds.
         """
         moment = self._proved_at()
-        return moment is not None and self._store_time() - moment < within
+        since = None if moment is None else since_proof(moment, self._store_time())
+        return since is not None and since < within
 
     def _is_written(self, change: Change, epoch: int) -> None:
         self._contents.is_written(change, epoch, self._store_time())

@@ -21,6 +21,7 @@ from quart import (
     has_request_context,
     has_websocket_context,
     request,
+    websocket,
 )
 from quart.typing import TestClientProtocol
 from werkzeug.local import LocalProxy
@@ -69,6 +70,8 @@ class _Held(NamedTuple):
     detached: bool
     #: What has been done of the user's `action`.
     done: Action
+    #: The request: one context of the application may have several, as a test's has.
+    request: object
 
 
 class IdleAuth(QuartAuth):
@@ -170,11 +173,12 @@ class IdleAuth(QuartAuth):
         return held.user
 
     def _held(self) -> _Held | None:
-        return getattr(g, self.attribute_name, None)
+        held: _Held | None = getattr(g, self.attribute_name, None)
+        return held if held is not None and held.request is _request() else None
 
     def _hold(self, user: AuthUser, done: Action, *, detached: bool = False) -> _Held:
         owner = None if detached else _session().user_id
-        held = _Held(user, owner, detached, done)
+        held = _Held(user, owner, detached, done, _request())
         setattr(g, self.attribute_name, held)
         return held
 
@@ -305,6 +309,13 @@ def _session() -> Session:
         kind = f"{type(session).__module__}.{type(session).__qualname__}"
         raise ConfigError(f"IdleAuth needs QuartIdle(app); the session is a {kind}")
     return session
+
+
+def _request() -> object:
+    """The request or WebSocket under way; None: there is none."""
+    if has_request_context():
+        return current(request)
+    return current(websocket) if has_websocket_context() else None
 
 
 def _check(name: str, setting: str, value: object) -> None:

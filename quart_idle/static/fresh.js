@@ -4,7 +4,7 @@
 import { fire, html, native, on, page } from "./browser.js";
 import { request } from "./connection.js";
 import { Dialog, add, cover, put, root, stayOnTop, texts } from "./dialogs.js";
-import { openSignIn } from "./popup.js";
+import { goToSignIn, openSignIn } from "./popup.js";
 import { session } from "./session.js";
 
 /** @type {Record<string, string>} */
@@ -55,31 +55,35 @@ export async function reauthenticate(answer) {
 
 const OURS = new URL("..", import.meta.url);
 
-/**
- * Whether a view has refused it: what the client's own routes refuse with that header, they refuse
- * for other reasons. (What a script has made itself has no address.)
- * @param {any} answer
- */
-function isOfView(answer) {
+/** @param {any} answer what a script has made itself has no address */
+const urlOf = (answer) => new URL(answer.url || answer.responseURL || "/", OURS);
+
+/** @param {any} answer */
+function isRefused(answer) {
   const { status, headers } = answer;
   const name = "Quart-Idle";
-  const url = new URL(answer.url || answer.responseURL || "/", OURS);
   return (
     status === 401 &&
-    url.origin === OURS.origin &&
-    !url.href.startsWith(OURS.href) &&
+    urlOf(answer).origin === OURS.origin &&
     (headers?.get(name) ?? answer.getResponseHeader?.(name)) === "1"
   );
 }
 
+/**
+ * Whether a view has refused it: what the client's own routes refuse with that header, they refuse
+ * for other reasons, too.
+ * @param {any} answer
+ */
+const isOfView = (answer) => isRefused(answer) && !urlOf(answer).href.startsWith(OURS.href);
+
 /** @param {any} answer */
 async function isStale(answer) {
-  if (!isOfView(answer)) return false;
+  if (!isRefused(answer)) return false;
   try {
     const { reason } = await (answer.clone?.().json() ?? JSON.parse(answer.responseText));
     return reason === "stale";
   } catch {
-    return true; // a page that says so, or who has read it
+    return isOfView(answer); // a page that says so, or who has read it
   }
 }
 
@@ -96,7 +100,7 @@ function ask() {
   asked = { user: session.user, at: performance.now() };
   dialog.button.onclick = () => {
     popup = openSignIn(url);
-    if (!popup) location.assign(url);
+    if (!popup) goToSignIn(url);
   };
   pending = new Promise((done) => (resolve = done));
   comeForward();

@@ -5,7 +5,7 @@ import { arrival, click, isByClick, native, on, page } from "./browser.js";
 import { open as ask, openAfter } from "./connection.js";
 import { add, cover, prompt, put, root, stayOnTop, texts } from "./dialogs.js";
 import "./embedded.js";
-import { openSignIn } from "./popup.js";
+import { goToSignIn, openSignIn } from "./popup.js";
 import { session } from "./session.js";
 import "./title.js";
 
@@ -44,7 +44,8 @@ let openedAt = -Infinity;
 /** @param {string} [url] of the sign-in page */
 export function signIn(url) {
   if (session.endReason === "switched" || !url) loadAnew();
-  else if (session.isOverForGood || !openWindow(url)) location.assign(url);
+  else if (session.isOverForGood) location.assign(url);
+  else if (!openWindow(url)) goToSignIn(url);
 }
 
 /**

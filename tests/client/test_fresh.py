@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
@@ -168,11 +168,33 @@ async def test_an_answer_is_left_to_the_page_s_library_where_nobody_asks_or_no_v
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Expose-Headers": "Quart-Idle",
     }
-    await page.route("**/other", lambda route: route.fulfill(status=401, headers=headers))
-    for url in ("http://elsewhere.example/other", "/_idle/other"):
-        assert not await page.evaluate(HAND_OVER, url)
-        await page.evaluate("fetch(url).then(idle.reauthenticate)".replace("url", f"'{url}'"))
+    bodies = ["", '{"reason": "idle"}', '{"reason": "stale"}']
+
+    async def answer(route: Route) -> None:
+        body = bodies[int(route.request.url[-1])]
+        await route.fulfill(status=401, headers=headers, body=body)
+
+    await page.route("**/other?*", answer)
+    ask = "async (url) => void idle.reauthenticate(await fetch(url))"
+    for url in ("http://elsewhere.example/other?", "/_idle/other?"):
+        for number in range(3):
+            assert not await page.evaluate(HAND_OVER, url + str(number))
+            if (url[0], number) != ("/", 2):
+                await page.evaluate(ask, url + str(number))
+                await asyncio.sleep(0.1)
     assert await answers(page) == ["stale"]
+    # A view of the application's before the client's own routes says so in the body.
+    await page.evaluate(ask, "/_idle/other?2")
+    await until(lambda: page.evaluate("answers.length === 2"))
+
+
+async def test_where_a_window_is_blocked_the_page_leads_to_the_sign_in_page_and_back(
+    serve: Serve, browser: Browser
+) -> None:
+    page = await open_asking(serve, browser, {"sign_in_url": "/sign-in"})
+    await page.evaluate("window.open = () => null")
+    await question_in(page).get_by_role("button", name="Sign in again").click()
+    await page.wait_for_url("**/sign-in?next=%2Fletter")
 
 
 async def test_who_signs_in_in_a_page_that_was_nobody_s_has_proved_it_and_nobody_else_has(

@@ -80,15 +80,29 @@ async def test_who_signs_in_again_beside_one_page_finds_the_others_uncovered_uns
     await expect(bobs.get_by_label("Search")).to_have_value("")
 
 
-async def test_where_a_window_is_blocked_the_button_leads_to_the_sign_in_page(
+async def test_where_a_window_is_blocked_the_button_leads_to_the_sign_in_page_and_back(
     serve_pages: Serve, browser: Browser
 ) -> None:
-    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
+    server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in?by=password"})
+    page = await open_letter(browser, server.url)
+    await page.evaluate("history.replaceState(null, '', '?to=bob&as=ada#end')")
+    await page.evaluate("window.open = () => null")
+    await end_by_time(browser, server.url)
+    await cover_in(page).get_by_role("button", name="Sign in again").click()
+    await page.wait_for_url("**/sign-in?by=password&next=%2Fletter%3Fto%3Dbob%26as%3Dada")
+
+
+async def test_where_a_window_is_blocked_a_sign_in_page_of_another_origin_is_told_no_address(
+    serve_pages: Serve, browser: Browser
+) -> None:
+    server = serve_pages({"timeout": 600})
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    server = serve_pages({"timeout": 600, "sign_in_url": f"{elsewhere}/sign-in"})
     page = await open_letter(browser, server.url)
     await page.evaluate("window.open = () => null")
     await end_by_time(browser, server.url)
     await cover_in(page).get_by_role("button", name="Sign in again").click()
-    await page.wait_for_url("**/sign-in")
+    await page.wait_for_url(f"{elsewhere}/sign-in")
 
 
 async def test_the_button_waits_for_what_opens_the_window_and_leads_nowhere_before(

@@ -285,6 +285,25 @@ async def test_a_user_with_nothing_to_write_is_that_request_s_only(auth_site: Ma
     assert (await browser.visit(who)).value == "ada"
 
 
+async def test_a_user_for_one_request_only_is_nobody_s_in_the_next_one_of_the_same_context(
+    auth_site: MakeAuthSite,
+) -> None:
+    auth = IdleAuth()
+    site = auth_site(auth)
+
+    def act(_: Session) -> str | None:
+        user = AuthUser("program")
+        user.action = Action.PASS
+        auth.login_user(user)
+        return who(_)
+
+    async with site.app.app_context():  # as tests of applications have one
+        assert (await site.browser().visit(act)).value == "program"
+        assert (await site.browser().visit(who)).value is None
+        assert (await site.browser().visit(path="/mine")).status == 401
+        assert current_user.auth_id is None
+
+
 async def test_a_user_who_has_signed_in_and_has_nothing_more_to_write_stays_as_they_are(
     auth_site: MakeAuthSite,
 ) -> None:

@@ -74,6 +74,27 @@ async def test_a_user_that_a_key_names_counts(site: MakeSite) -> None:
     assert [await user_of(one) for one in (first, second)] == [None, "ada"]
 
 
+@pytest.mark.parametrize("policy", ["end oldest", "refuse"])
+async def test_sessions_of_before_the_key_was_configured_go_on_until_their_user_signs_in(
+    site: MakeSite, policy: Any
+) -> None:
+    before = site()
+    tokens = []
+    for _ in range(3):
+        browser = before.browser()
+        await browser.visit(put(user="ada"))
+        tokens.append(browser.token)
+    here = site(user_key="user", max_sessions=1, max_sessions_policy=policy, store=before.store)
+    for token in tokens:
+        assert (await here.browser(token).visit(lambda s: s.user_id)).value == "ada"
+    assert len(await here.idle.sessions.of("ada")) == 3
+    answer = await here.browser().visit(put(user="ada"))
+    refused = policy == "refuse"
+    assert (answer.status, len(await here.idle.sessions.of("ada"))) == (
+        (409, 3) if refused else (200, 1)
+    )
+
+
 # One more is refused.
 
 

@@ -84,11 +84,8 @@ async function update() {
 async function end(which) {
   try {
     const response = await fetch(url + which, { method: "DELETE" });
-    // It was refused, and nothing was done: asked again after the proof.
-    if (response.status === 401 && (await response.json()).reason === "stale") {
-      // (Without the answer: the client takes those of its own routes for something else.)
-      return (await idle.reauthenticate()) && end(which);
-    }
+    // If it was refused, nothing was done: it is asked for again after the proof.
+    if (await idle.reauthenticate(response)) return end(which);
     return response.ok || response.status === 404;
   } catch {
     return false;
