@@ -94,6 +94,25 @@ class Limits(Bound):
         await bound.create("new", sign_in(2))
         assert await self.living(bound) == {"id9", "new"}
 
+    async def test_of_very_many_the_last_active_stay_and_whoever_ends_meanwhile_is_over(
+        self, bound: Store, clock: Time
+    ) -> None:
+        for number in range(1200):
+            await bound.create(f"{number % 256:02x}id{number}", change(user_id="ada"))
+        await bound.create("visitor", change({"a": b"1"}))
+        await clock.advance(1)
+        await bound.renew({"01id1": ACTIVE, "bcid700": ACTIVE})
+        ending = asyncio.ensure_future(bound.end("visitor", "signed out"))
+        signed_in = await bound.regenerate("visitor", "visitor-new", sign_in(3))
+        if await ending != "visitor":  # it had signed in
+            assert await ending == "visitor-new"
+        else:
+            assert signed_in is None
+            assert await reason(bound, "visitor") == "signed out"
+        await bound.create("new", sign_in(3))
+        assert await self.living(bound) == {"01id1", "bcid700", "new"}
+        assert await reason(bound, "00id0") == "limit"
+
     @pytest.mark.parametrize("most", [1, 3])
     @pytest.mark.parametrize("refuses", [False, True])
     async def test_sign_ins_at_the_same_moment_never_leave_more(

@@ -1,6 +1,6 @@
 """Sessions in this process: gone with it, and known to it alone.
 
-Nothing here waits, so every method is atomic. Each looks at the sessions that it is asked about,
+Nothing waits between a look and what comes of it, so every method is atomic. Each looks at the sessions that it is asked about,
 and at no others: what is due is ended by an `Agenda`, a few at a time.
 """
 

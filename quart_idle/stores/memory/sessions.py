@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...exceptions import TooManySessions
 from ...policy import Limits, deadline
@@ -15,6 +14,9 @@ from ..base import REASON_KEPT, Change, Ended, Listener, Live, Record, UntoldEnd
 from ..entry import Entry
 from .events import Outbox
 from .lists import Lists
+
+#: How many sessions of a user end at once: that holds up no other call for long.
+MOST_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True, repr=False)
@@ -116,25 +118,32 @@ class Sessions:
         elif entry.user_id is not None:
             entry.listed = entry.user_id, self.lists.join(entry.user_id, id)
 
-    def make_room(self, change: Change, now: float, own: str, new_id: str) -> None:
+    def make_room(self, change: Change, now: float, own: str, new_id: str) -> bool:
         """See to it that a user may have one more session than there are beside their own here.
+
+        Of very many, some end: then it is to be asked again, as there is no room yet.
 
         Raises:
             TooManySessions: they may not; nothing has changed.
         """
-        user = change.attributes.get("user_id")
-        if user is None or change.limit is None:
-            return
+        user, limit = change.attributes.get("user_id"), change.limit
+        if user is None or limit is None:
+            return True
+        many = limit.sessions + MOST_AT_ONCE
+        found = self.lists.behind(user, 0, many + 1)
+        are_all = len(found) <= many
         others = [
             (entry.clocks.active, place, id)
-            for place, id in self.lists.behind(user, 0, sys.maxsize)
+            for place, id in found[:many]
             if id != own and (entry := self.alive(id, now)) is not None
         ]
-        surplus = max(0, len(others) + 1 - change.limit.sessions)
-        if surplus and change.limit.refuses:
+        if limit.refuses and len(others) >= limit.sessions:
             raise TooManySessions
+        # (Of some, too, so many of which were active later stay. Room for one more is made last.)
+        surplus = max(0, len(others) - limit.sessions + are_all)
         for _, _, id in sorted(others)[:surplus]:
             self.finish(id, LIMIT, now, now, by=new_id)
+        return are_all
 
     def finish(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
 
 from ...exceptions import ConfigError
 from ...policy import Clocks, Limits, SignOfLife, renewed
@@ -24,10 +24,7 @@ from ..base import (
 )
 from .clock import steady_time
 from .drafts import Boxes
-from .sessions import MemoryEntry, Sessions
-
-# How many sessions of a user a call ends: it holds up no other for long.
-_MOST_AT_ONCE: Final = 500
+from .sessions import MOST_AT_ONCE, MemoryEntry, Sessions
 
 
 class MemoryStore:
@@ -84,8 +81,8 @@ class MemoryStore:
         return Record(entry.data, entry.user_id, entry.clocks, now, entry.sign_in)
 
     async def create(self, id: str, change: Change) -> Clocks:
-        now = self._now()
-        self._sessions.make_room(change, now, id, id)
+        while not self._sessions.make_room(change, now := self._now(), id, id):  # noqa: ASYNC110
+            await asyncio.sleep(0)
         entry = MemoryEntry(Fields(), None, Clocks(now, now, now))
         entry.apply(change, now)
         former = self._sessions.living.get(id)
@@ -112,8 +109,11 @@ class MemoryStore:
         return Changed(id)
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
-        now = self._now()
-        entry = self._sessions.alive(id, now)
+        # (Whatever others do while this waits: there is a session then, or not.)
+        while (entry := self._sessions.alive(id, now := self._now())) is not None:
+            if self._sessions.make_room(change, now, id, new_id):
+                break
+            await asyncio.sleep(0)
         if entry is None:
             # It may have been asked for before.
             over = self._sessions.over(id, now)
@@ -122,7 +122,6 @@ class MemoryStore:
             if over.reason == SIGNED_OUT:
                 return Changed(id, ended=True)
             return None if self._sessions.alive(new_id, now) is None else Changed(new_id)
-        self._sessions.make_room(change, now, id, new_id)
         was = entry.without_data(now)
         entry.apply(change, now)
         if entry.is_left_with_nothing(change):
@@ -191,13 +190,13 @@ class MemoryStore:
             listed = kept.listed if kept is not None else None
             place = listed[1] if listed is not None and listed[0] == user_id else None
             rest = Stretch(0.0, sessions.lists.last, place)
-        some = sessions.lists.behind(user_id, rest.after, _MOST_AT_ONCE)
+        some = sessions.lists.behind(user_id, rest.after, MOST_AT_ONCE)
         ended = []
         for place, id in some:
             if place <= rest.last and place != rest.kept and sessions.alive(id, now) is not None:
                 sessions.finish(id, reason, now, now, by=by)
                 ended.append(id)
-        goes_on = len(some) == _MOST_AT_ONCE and some[-1][0] < rest.last
+        goes_on = len(some) == MOST_AT_ONCE and some[-1][0] < rest.last
         return EndedSome(ended, rest._replace(after=some[-1][0]) if goes_on else None)
 
     def keep_ends(self, wanted: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ there will be none.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, Final
@@ -26,6 +26,7 @@ from ..base import EndedSome, Listed, SessionLimit, Stretch
 from .calls import Calls, failures_of
 from .keys import Keys
 from .packing import to_bytes, to_text, unpack_clocks, unpack_sign_in
+from .scripts import MOST_ENDED
 from .trips import MOST_AT_ONCE
 
 # How long before another one an id must have joined, for what it is of to be given up, in seconds.
@@ -65,6 +66,12 @@ class Lists:
         if not self._alone:
             arguments = to_bytes(id), to_bytes(like), repr(own)
             await self._calls.write("join", self._keys.user_list(user), *arguments)
+
+    async def leave(self, user: str, id: str) -> None:
+        """Have an id that joined leave a list again: there will be no such session."""
+        if not self._alone:
+            with suppress(StoreUnavailable):  # then it counts for some seconds
+                await self._calls.call("leave", self._keys.user_list(user)[:1], to_bytes(id))
 
     def settled(self, answer: Any) -> Any:
         """What a script answered, without what it says that is to be done about lists."""
@@ -183,6 +190,10 @@ class Lists:
             former: the one that it had, if any; the session is no other than that.
             end: ends others.
         """
+        own_ids = {id, former, await self._moved(former) if former else None}
+        if not await self._shorten(user, limit, id, own_ids, end):
+            await self.leave(user, id)
+            return False
         listed: list[tuple[str, float, bool]] = []
         while True:
             some = await self._listed(user, listed[-1][1] if listed else -inf, inf, MOST_AT_ONCE)
@@ -197,8 +208,7 @@ class Lists:
         if since in active:
             return True  # it is asked for again
         # A browser that signs in twice at once has one session.
-        ids = {id, former, await self._moved(former) if former else None}
-        own = {place for other, place, _ in listed if other in ids}
+        own = {place for other, place, _ in listed if other in own_ids}
         # By place: one whose token is changing has two ids.
         others: dict[float, float] = {}
         abandoned: set[float] = set()
@@ -215,11 +225,31 @@ class Lists:
                     others[place] = place
         surplus = max(0, len(others) + 1 - limit.sessions)
         if surplus and limit.refuses:
-            await self._calls.call("leave", self._keys.user_list(user)[:1], to_bytes(id))
+            await self.leave(user, id)
             return False
         over = abandoned | set(sorted(others, key=lambda place: (others[place], place))[:surplus])
         too_many = [(other, joins) for other, place, joins in listed if place in over]
         await self._end(too_many, user, end)
+        return True
+
+    async def _shorten(
+        self, user: str, limit: SessionLimit, id: str, own: Collection[str | None], end: End
+    ) -> bool:
+        """See to a user who has many more sessions than they may; whether they may have another.
+
+        Some are looked at, and end, at a time: who signs in has little, and asks again.
+        """
+        many = limit.sessions + MOST_ENDED
+        while len(listed := await self._listed(user, -inf, inf, many)) >= many:
+            found = await self._living(user, listed)
+            others = [one for one in found if one.id not in own]
+            surplus = len(others) - limit.sessions
+            if limit.refuses:
+                return surplus < 0 or id in {one.id for one in found}
+            if surplus <= 0:
+                break
+            others.sort(key=lambda one: (one.clocks.active, one.place))
+            await self._end([(one.id, False) for one in others[:surplus]], user, end)
         return True
 
     async def _whole(self, user: str, keep: str | None) -> Stretch | None:

@@ -151,26 +151,37 @@ local function finish(key, index, reason, at, by, was, ...)
   tell('ended', key, exact(now - at), reason)
 end
 
--- Whether a user may have one more session beside their own here, who is to have so many at most: the
--- others with the oldest activity end for it, or (a number below 0) it is refused. `by`: its id.
+-- See to it that a user may have one more session beside their own here, who is to have so many at
+-- most: the others with the oldest activity end for it. Answers where there is no room: REFUSED (most
+-- is a number below 0), or MORE, with some ended of very many, and is asked again. `by`: its id.
 local function make_room(user, most, own, by)
-  if most == 0 then return true end
-  local others = {}
-  for at, id in ipairs(redis.call('ZRANGE', list_of(user), 0, -1)) do
+  if most == 0 then return end
+  local list, refuses, others = list_of(user), most < 0, {}
+  most = math.abs(most)
+  local ids = redis.call('ZRANGE', list, 0, most + MOST_ENDED - 1)
+  local more = redis.call('ZCARD', list) > #ids
+  for at, id in ipairs(ids) do
     local key, index = place_of(id)
-    local c = key ~= own and alive(key)
-    if c and redis.call('HGET', key, USER) == user then
+    local c = key ~= own and read(key)
+    local ends, why = c and due(c)
+    if c and ends > now and redis.call('HGET', key, USER) == user then
       others[#others + 1] = {key = key, index = index, active = c.active, at = at}
-      if #others == -most then return false end
+      if refuses and #others == most then return REFUSED end
+    elseif more and c and ends <= now then
+      finish(key, index, why, ends)
+    elseif more and key ~= own then
+      redis.call('ZREM', list, id)
     end
   end
-  local surplus = #others + 1 - math.abs(most)
   table.sort(others, function(one, other)
     if one.active == other.active then return one.at < other.at end
     return one.active < other.active
   end)
-  for at = 1, surplus do finish(others[at].key, others[at].index, LIMIT, now, by) end
-  return true
+  -- (Of some, too, so many of which were active later stay. Room for one more is made last.)
+  for at = 1, #others - most + (more and 0 or 1) do
+    finish(others[at].key, others[at].index, LIMIT, now, by)
+  end
+  if more then return MORE end
 end
 
 -- What of a session stays (SAME: all, ANEW: it is another user's from now on, CLEAR: nothing); and if
@@ -234,7 +245,8 @@ local function ended_by(key, mark) return mark ~= '' and redis.call('HGET', key,
 if late() then return LATE end
 local c = {created = now, began = now, active = now, seen = now, own = 0, paged = 0, sign_in = ''}
 if redis.call('HEXISTS', KEYS[1], REASON) == 1 then return packed(c) end
-if not make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1], id_of(KEYS[1])) then return REFUSED end
+local full = make_room(ARGV[3], tonumber(ARGV[2]), KEYS[1], id_of(KEYS[1]))
+if full then return full end
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], CLOCKS, packed(c))
 watch(KEYS[1], KEYS[2], c)
@@ -275,7 +287,8 @@ elseif user and joined ~= ANYBODY and joined ~= user then
   return user
 end
 if redis.call('HEXISTS', KEYS[3], FENCED) == 1 then return 0 end
-if not make_room(ARGV[6], tonumber(ARGV[5]), KEYS[1], new_id) then return REFUSED end
+local full = make_room(ARGV[6], tonumber(ARGV[5]), KEYS[1], new_id)
+if full then return full end
 local was = as_it_is(KEYS[1], mark)
 apply(KEYS[1], KEYS[2], c, 7, true)
 if ended_for_nothing(KEYS[1], KEYS[2], mark, was) then return answered(LEFT_WITH_NOTHING) end

@@ -41,10 +41,15 @@ LATE: Final = -1
 DONE: Final = 1
 LEFT_WITH_NOTHING: Final = 2
 REFUSED: Final = 3
+#: There are many more sessions than the user may have, and some have ended: to be asked again.
+MORE: Final = 4
 
 #: Whose list a new id has joined: that of the user whom the change names. Nobody
 #: is called so.
 ANYBODY: Final = ""
+
+#: How many sessions end at once for a limit that their user is far above: other calls wait for it.
+MOST_ENDED: Final = 500
 
 #: How many sessions a sweep ends for each hash tag before it comes round again.
 MOST_DUE: Final = 100
@@ -118,6 +123,7 @@ def scripts(
         "DRAFT_KEPT": DRAFT_KEPT,
         "APPLICATION_KEPT": APPLICATION_KEPT,
         "MOST_DUE": MOST_DUE,
+        "MOST_ENDED": MOST_ENDED,
         **{f"BY_{reason.upper()}": f"'{reason}'" for reason in BY_TIME},
         "REGENERATED": f"'{REGENERATED}'",
         "SIGNED_OUT": f"'{SIGNED_OUT}'",
@@ -145,6 +151,7 @@ def scripts(
         "DONE": DONE,
         "LEFT_WITH_NOTHING": LEFT_WITH_NOTHING,
         "REFUSED": REFUSED,
+        "MORE": MORE,
         **{name: f"'\\{field[0]}'" for name, field in _FIELDS.items()},
     }
     shared = "".join(f"local {name} = {value}\n" for name, value in constants.items()) + _SHARED

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from redis import asyncio as aioredis
 
-from ...exceptions import ConfigError, TooManySessions
+from ...exceptions import ConfigError, StoreUnavailable, TooManySessions
 from ...policy import Clocks, Limits, SignOfLife
 from ...reasons import LIMIT, REGENERATED, SIGNED_OUT
 from ...tasks import end_tasks
@@ -41,7 +42,7 @@ from .packing import (
     unpack_end,
     unpack_session,
 )
-from .scripts import ANYBODY, DONE, LEFT_WITH_NOTHING, REFUSED, Script, scripts
+from .scripts import ANYBODY, DONE, LEFT_WITH_NOTHING, MORE, REFUSED, Script, scripts
 from .sweep import Sweep
 from .trips import MOST_AT_ONCE, Server
 from .urls import client_maker
@@ -132,10 +133,8 @@ class RedisStore:
     async def create(self, id: str, change: Change) -> Clocks:
         await self._join(change, id)
         room = await self._room(change, id)
-        answer = await self._write("create", self._places_of(id), *room, *change_arguments(change))
-        if answer == REFUSED:
-            raise TooManySessions
-        return unpack_clocks(answer)
+        arguments = *room, *change_arguments(change)
+        return unpack_clocks(await self._write_if_room("create", self._places_of(id), *arguments))
 
     async def save(self, id: str, change: Change) -> Changed | None:
         mark = secrets.token_bytes(8) if change.may_empty else b""
@@ -152,21 +151,22 @@ class RedisStore:
         mark = name if change.may_empty else b""
         keys = *self._places_of(id), *self._places_of(new_id)
         joined: str | bytes = NOBODY
+        user = change.attributes.get("user_id")
         if "user_id" in change.attributes:
             joined = ANYBODY
             await self._join(change, new_id)
         room = await self._room(change, new_id, id)
         while True:
             arguments = name, mark, to_bytes(joined), *room, *change_arguments(change)
-            answer = await self._write("regenerate", keys, *arguments)
+            answer = await self._write_if_room("regenerate", keys, *arguments)
             if not isinstance(answer, bytes):
                 break
-            joined = to_text(answer)
-            await self._start().lists.join(joined, new_id, id)
-        if answer == REFUSED:
-            raise TooManySessions
+            joined = user = to_text(answer)
+            await self._start().lists.join(user, new_id, id)
         if answer == DONE:
             self._tell_if_deaf(id, REGENERATED)
+        elif user is not None:
+            await self._start().lists.leave(user, new_id)
         return self._changed(answer, id, new_id)
 
     async def end(
@@ -216,6 +216,23 @@ class RedisStore:
     async def _write(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
         running = self._start()
         return running.lists.settled(await running.calls.write(name, keys, *arguments))
+
+    async def _write_if_room(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
+        """Write what a limit of sessions may refuse.
+
+        Raises:
+            TooManySessions: it does.
+            StoreUnavailable: there are more to end for it than can be in the time; some have been.
+        """
+        until = monotonic() + self._timeout
+        while (answer := await self._write(name, keys, *arguments)) == MORE:
+            if monotonic() > until:
+                raise StoreUnavailable from TimeoutError(
+                    "too many of a user's sessions end at once"
+                )
+        if answer == REFUSED:
+            raise TooManySessions
+        return answer
 
     async def _join(self, change: Change, id: str) -> None:
         """Have an id in the list of the user whom a change names."""

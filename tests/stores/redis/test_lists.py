@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -12,9 +13,9 @@ from unittest.mock import AsyncMock, patch
 import pytest
 
 from quart_idle import StoreUnavailable, TooManySessions
-from quart_idle.policy import Limits
+from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import Change, Ended, Record, SessionLimit
-from quart_idle.stores.redis import RedisStore
+from quart_idle.stores.redis import RedisStore, scripts
 from tests.helpers import killed_worker
 from tests.helpers.proxy import Proxy
 from tests.helpers.redis_faults import Stores
@@ -23,6 +24,8 @@ from tests.helpers.redis_stores import healed, opened
 from tests.helpers.tampered_store import Gate
 from tests.helpers.waiting import until
 from tests.store_contract import LIMITS, PAGE, change, reason, record
+
+ACTIVE = SignOfLife(0.0, 0.0)
 
 
 async def listed(store: RedisStore, user: str = "ada") -> list[str]:
@@ -67,6 +70,22 @@ def hold(store: RedisStore, name: str) -> Gate:
     for name_of_way in ("call", "write"):
         setattr(calls, name_of_way, held(getattr(calls, name_of_way)))
     return gate
+
+
+def count_calls(store: RedisStore) -> Counter[str]:
+    """How often which script is called from now on."""
+    counted, calls = Counter[str](), store._start().calls
+
+    def counting(way: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(script: str, *arguments: Any) -> Any:
+            counted[script] += 1
+            return await way(script, *arguments)
+
+        return call
+
+    for name_of_way in ("call", "write"):
+        setattr(calls, name_of_way, counting(getattr(calls, name_of_way)))
+    return counted
 
 
 # A cluster: the list and the session are not written together.
@@ -236,6 +255,49 @@ async def test_sign_ins_on_several_workers_at_the_same_moment_never_leave_more(
         await sign_in(two, 40)
         await sign_in(three, 41)
         assert len(await listed(one)) <= 3
+
+
+@pytest.mark.parametrize("where", ["alone", "cluster"])
+async def test_a_limit_that_is_new_holds_up_nobody_however_many_there_are(
+    server: RedisServer, running_cluster: Cluster, where: str
+) -> None:
+    url = server.url if where == "alone" else running_cluster.url
+    ids = [f"{number % 256:02x}id{number}" for number in range(1200)]
+    async with opened(url, timeout=10.0) as store:
+        for at in range(0, 1200, 300):
+            some = ids[at : at + 300]
+            await asyncio.gather(*(store.create(id, change(user_id="ada")) for id in some))
+        # Who signed in first is there still.
+        await store.renew({ids[1]: ACTIVE, ids[700]: ACTIVE})
+        called = count_calls(store)
+        with pytest.raises(TooManySessions):
+            await store.create("aarefused", by_ada(3, refuses=True))
+        assert called["create" if where == "alone" else "living"] <= 256
+        called.clear()
+        await store.create("aanew", by_ada(3, refuses=False))
+        assert called["create"] == (3 if where == "alone" else 1)
+        if where == "cluster":
+            assert called["listed"] == 4
+        assert set(await listed(store)) == {ids[1], ids[700], "aanew"}
+        assert await reason(store, ids[0]) == await reason(store, ids[-1]) == "limit"
+
+
+async def test_who_has_far_too_many_sessions_to_end_at_once_is_to_sign_in_again(
+    server: RedisServer,
+) -> None:
+    failures = 0
+    with patch.object(scripts, "MOST_ENDED", 1):
+        async with opened(server.url) as before, opened(server.url, timeout=0.05) as store:
+            for number in range(600):
+                await before.create(f"{number % 256:02x}id{number}", change(user_id="ada"))
+            for _ in range(600):
+                try:
+                    await store.create("aanew", by_ada(1, refuses=False))
+                    break
+                except StoreUnavailable:
+                    failures += 1
+            assert failures
+            assert await listed(before) == ["aanew"]
 
 
 @pytest.mark.parametrize("refuses", [False, True])
