@@ -13,7 +13,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from tests.helpers.redis_servers import RedisServer, redis_server
+from tests.helpers.redis_servers import Cluster, RedisServer, cluster, redis_server
 from tests.helpers.servers import NewClient, Serve, Server, signed_in
 from tests.helpers.waiting import until
 from tests.helpers.wire import goodbye
@@ -21,10 +21,11 @@ from tests.helpers.wire import goodbye
 TARGET = "tests.helpers.bound_app:app"
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path) as server:
-        yield server
+@pytest.fixture(params=["alone", "cluster"])
+def redis(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RedisServer | Cluster]:
+    begin = redis_server if request.param == "alone" else cluster
+    with begin(tmp_path) as servers:
+        yield servers
 
 
 def own(
@@ -57,7 +58,7 @@ async def events(server: Server, user: httpx.AsyncClient, began: asyncio.Event) 
 
 
 async def test_an_end_on_one_worker_closes_sockets_and_streams_of_others_within_a_second(
-    serve: Serve, client: NewClient, redis: RedisServer
+    serve: Serve, client: NewClient, redis: RedisServer | Cluster
 ) -> None:
     settings = {"store": redis.url, "timeout": 60}
     here, there = (serve(settings, target=TARGET) for _ in range(2))
@@ -85,7 +86,7 @@ async def test_an_end_on_one_worker_closes_sockets_and_streams_of_others_within_
 
 
 async def test_another_user_is_never_under_a_live_socket(
-    serve: Serve, client: NewClient, redis: RedisServer
+    serve: Serve, client: NewClient, redis: RedisServer | Cluster
 ) -> None:
     settings = {"store": redis.url, "timeout": 60}
     here, there = (serve(settings, target=TARGET) for _ in range(2))

@@ -82,6 +82,13 @@ async def hangs() -> None:
                 raise
 
 
+@app.get("/slow")
+async def slow() -> str:
+    """What somebody waits for."""
+    await asyncio.sleep(1.5)
+    return "whole"
+
+
 @app.get("/events")
 @idle.bound
 async def events() -> Response:

@@ -6,8 +6,10 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
+import trustme
 from h2.connection import H2Connection
 from h2.events import (
     ConnectionTerminated,
@@ -17,9 +19,30 @@ from h2.events import (
     StreamReset,
 )
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import CloseConnection, TextMessage
+from wsproto.events import CloseConnection, Event, TextMessage
 
 from tests.helpers.servers import Server
+
+
+class Secure(NamedTuple):
+    """Arguments for hypercorn, and what a client trusts."""
+
+    arguments: tuple[str, ...]
+    context: ssl.SSLContext
+
+
+def secure_by(folder: Path) -> Secure:
+    """What a server with TLS and its clients need."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(str(chain), append=True)
+    certificate.private_key_pem.write_to_path(str(key))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2"])
+    return Secure(("--certfile", str(chain), "--keyfile", str(key)), context)
 
 
 class Stream:
@@ -89,12 +112,19 @@ class Http2:
         assert stream.headers[":status"] == "200"
         return stream
 
+    def say(self, stream: Stream, text: str) -> None:
+        """Send a frame on a socket."""
+        self._send(stream, TextMessage(text))
+
     def answer_close(self, stream: Stream) -> None:
         """Answer the close frame, as a browser does."""
+        code, reason = stream.closed.result()
+        self._send(stream, CloseConnection(code, reason), end=True)
+
+    def _send(self, stream: Stream, frame: Event, *, end: bool = False) -> None:
         assert stream.websocket is not None
         [id] = (id for id, other in self._streams.items() if other is stream)
-        code, reason = stream.closed.result()
-        self._h2.send_data(id, stream.websocket.send(CloseConnection(code, reason)), True)
+        self._h2.send_data(id, stream.websocket.send(frame), end)
         self._flush()
 
     async def run(self) -> None:

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import trustme
 
 from tests.helpers.browser import chromium
-from tests.helpers.http2 import http2
+from tests.helpers.http2 import Secure, http2, secure_by
 from tests.helpers.proxy import proxy_to
 from tests.helpers.servers import Serve
 
 
-class Secure(NamedTuple):
-    """Arguments for hypercorn, and what a client trusts."""
-
-    arguments: tuple[str, ...]
-    context: ssl.SSLContext
-
-
 @pytest.fixture
 def secure(tmp_path: Path) -> Secure:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    for blob in certificate.cert_chain_pems:
-        blob.write_to_path(str(chain), append=True)
-    certificate.private_key_pem.write_to_path(str(key))
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    context.set_alpn_protocols(["h2"])
-    return Secure(("--certfile", str(chain), "--keyfile", str(key)), context)
+    return secure_by(tmp_path)
 
 
 @pytest.mark.parametrize(
