@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeGuard, TypeVar
 
 from .config_values import (
@@ -194,12 +195,13 @@ def _collect(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     }
 
 
-def read(config: Mapping[str, Any], options: Options) -> Settings:
+def read(config: Mapping[str, Any], options: Options, folder: Path | None = None) -> Settings:
     """The settings of an application.
 
     Args:
         config: the application's configuration.
         options: the keywords that ``QuartIdle`` was given.
+        folder: the application's own, for what is in files.
 
     Raises:
         ConfigError: a key is unknown, or its value is wrong.
@@ -242,7 +244,7 @@ def read(config: Mapping[str, Any], options: Options) -> Settings:
             f"at least twice the ping interval, {2 * ping_interval:g} s",
         )
 
-    store = store_of(values.get("store", "memory://"))
+    store = store_of(values.get("store", "memory://"), folder)
     policy = take("max_sessions_policy", POLICY) or "end oldest"
     max_sessions = take("max_sessions", SESSIONS)
     if max_sessions is not None and not isinstance(store, UserStore):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
@@ -70,7 +71,7 @@ class QuartIdle:
         if _NAME in app.extensions:
             raise ConfigError("this application has its QuartIdle already")
         try:
-            settings = read(app.config, self._options)
+            settings = read(app.config, self._options, Path(app.instance_path))
         except ConfigError as error:
             # Not from where it happened: the variables there are what the application configured.
             raise error.with_traceback(None) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 from ..exceptions import ConfigError
@@ -12,7 +13,7 @@ from .memory import MemoryStore
 _REDIS: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 
 #: What a store's URL can begin with.
-SCHEMES: Final = tuple(f"{scheme}://" for scheme in ("memory", *_REDIS))
+SCHEMES: Final = tuple(f"{scheme}://" for scheme in ("memory", "sqlite", *_REDIS))
 
 _METHODS: Final = (
     *("bind", "open", "close", "hears", "timely"),
@@ -20,8 +21,12 @@ _METHODS: Final = (
 )
 
 
-def store_of(value: object) -> Store:
+def store_of(value: object, folder: Path | None = None) -> Store:
     """The store that is meant.
+
+    Args:
+        value: the setting.
+        folder: where a file's relative path begins; None: in the folder that the process is in.
 
     Raises:
         ConfigError: there is no such store.
@@ -53,8 +58,15 @@ def store_of(value: object) -> Store:
                 "pip install 'quart-idle[redis]'"
             ) from None
         return RedisStore(value)
-    known = "is not built in yet" if scheme == "sqlite" else "is not known"
+    if scheme == "sqlite":
+        try:
+            from .sqlite import SQLiteStore  # needed by nobody else
+        except ImportError:
+            raise ConfigError(
+                "QUART_IDLE_STORE is a sqlite:// URL, and this Python was built without sqlite3"
+            ) from None
+        return SQLiteStore(value, folder)
     raise ConfigError(
         f"QUART_IDLE_STORE names a store {scheme + '://' if scheme else 'without a scheme'} that "
-        f"{known}; allowed: {', '.join(SCHEMES)}, or a Store"
+        f"is not known; allowed: {', '.join(SCHEMES)}, or a Store"
     )

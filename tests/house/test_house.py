@@ -49,6 +49,7 @@ FLOORS = [
         "stores.asking",
         "stores.agenda",
         "stores.entry",
+        "stores.changing",
         "stores.memory.clock",
         "stores.memory.drafts",
         "stores.memory.lists",
@@ -64,6 +65,21 @@ FLOORS = [
         "stores.sqlite.file",
         "stores.sqlite.tidying",
         "stores.sqlite.database",
+        "stores.sqlite.schema",
+        "stores.sqlite.packing",
+        "stores.sqlite.rows",
+        "stores.sqlite.thread",
+        "stores.sqlite.lane",
+        "stores.sqlite.opening",
+        "stores.sqlite.book",
+        "stores.sqlite.ends",
+        "stores.sqlite.drafts",
+        "stores.sqlite.hearing",
+        "stores.sqlite.reading",
+        "stores.sqlite.writing",
+        "stores.sqlite.sweep",
+        "stores.sqlite.running",
+        "stores.sqlite.store",
         "stores.sqlite",
         "stores.redis.packing",
         "stores.redis.keys",
@@ -128,7 +144,7 @@ ORDER = {
     name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)
 }
 # What stands behind these folders' doors is no concern of the rooms outside.
-ONE_ENTRY = ["presence", "stores.memory", "stores.redis"]
+ONE_ENTRY = ["presence", "stores.memory", "stores.redis", "stores.sqlite"]
 PURE = [
     "policy",
     "protocol",
@@ -139,6 +155,8 @@ PURE = [
     "stores.records",
     "stores.entry",
     *(f"stores.redis.{it}" for it in ("packing", "keys", "clock")),
+    "stores.changing",
+    "stores.sqlite.packing",
 ]
 KNOW_QUART = {
     "bound",
@@ -246,6 +264,7 @@ def test_pure_modules_have_no_input_output_loop_or_clock(name: str) -> None:
         "reasons",
         "states",
         "stores.base",
+        "stores.entry",
         "stores.records",
     }
     calls = {

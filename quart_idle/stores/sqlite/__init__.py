@@ -1,1 +1,7 @@
-"""Sessions in an SQLite file, for all workers of one host."""
+"""Sessions in a file of this host, for any number of workers."""
+
+from __future__ import annotations
+
+from .store import SQLiteStore
+
+__all__ = ["SQLiteStore"]

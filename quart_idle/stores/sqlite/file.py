@@ -23,6 +23,12 @@ KIND: Final = 0x5149_646C
 
 _OLDEST: Final = 3, 35
 
+_CONTENT: Final = """
+SELECT (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version),
+    (SELECT count(*) FROM sqlite_master)
+"""
+
 # How long to wait before what was locked is tried again, in seconds.
 _PAUSE: Final = 0.01
 
@@ -200,9 +206,8 @@ class File:
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """Which version of the tables it has; 0: none yet."""
-        (kind,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        # (In one statement: somebody else may make the tables meanwhile.)
+        kind, version, tables = connection.execute(_CONTENT).fetchone()
         if kind != KIND and (kind or version or tables):
             raise self._unusable("is a database of another program; it has been left as it is")
         if version > len(self._migrations):

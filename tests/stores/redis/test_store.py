@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from hypothesis import settings
 
-from quart_idle import MemoryStore, Store, TooManySessions
-from quart_idle.policy import Limits
+from quart_idle import MemoryStore, Store
 from quart_idle.stores.base import (
     APPLICATION_KEPT,
     DRAFT_KEPT,
     MOST_DRAFTS,
-    EndedSome,
-    Listed,
-    Listener,
 )
 from quart_idle.stores.redis import RedisStore
+from tests.helpers.beside import Beside
 from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime
 from tests.store_contract import LIMITS, DraftStoreContract, EventStoreContract, StoreModel, Told
 
@@ -106,54 +103,6 @@ async def test_a_place_for_drafts_that_was_tampered_with_holds_up_no_other(
     assert set(await store.drafts("b0a1")) == {"one", "two"}
     await store.drop_draft("b0a1", "two")
     assert list(await store.drafts("b0a1")) == ["one"]
-
-
-async def answer(store: Store, name: str, *arguments: Any) -> Any:
-    """What a store answers, be it that it refuses."""
-    try:
-        return await getattr(store, name)(*arguments)
-    except TooManySessions as refused:
-        return refused
-
-
-class Beside:
-    """Two stores that are asked the same, and must answer the same."""
-
-    def __init__(self, one: Store, other: Store) -> None:
-        self.both = one, other
-
-    def bind(self, limits: Limits, listener: Listener) -> None:
-        for store in self.both:
-            store.bind(limits, listener)
-
-    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-        async def ask(*arguments: Any) -> Any:
-            one, other = [await answer(store, name, *arguments) for store in self.both]
-            assert plain(one) == plain(other)
-            if isinstance(one, TooManySessions):
-                raise one
-            return one
-
-        return ask
-
-
-def plain(answer: Any) -> Any:
-    """What was answered, with times as far as both stores can tell them."""
-    if isinstance(answer, float):
-        return round(answer, 3)
-    if isinstance(answer, Mapping):
-        return {key: plain(value) for key, value in answer.items()}
-    if isinstance(answer, TooManySessions):
-        return "refused"
-    if isinstance(answer, Listed):
-        answer = answer._replace(place=0.0)  # each has its own
-    if isinstance(answer, EndedSome):
-        return set(answer.ids), answer.rest is None
-    if isinstance(answer, list):
-        return [plain(item) for item in answer]
-    if isinstance(answer, tuple):
-        return type(answer).__name__, [plain(item) for item in answer]
-    return answer
 
 
 @settings(max_examples=60, stateful_step_count=30)

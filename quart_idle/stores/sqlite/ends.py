@@ -1,0 +1,101 @@
+"""Ends that are to be told: kept by the transaction that ends a session, taken by one worker."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from ..base import MOST_ENDS, Fields, Record, TakenEnds, UntoldEnd, hidden_for
+from .book import Book
+from .packing import (
+    pack_clocks,
+    pack_sign_in,
+    to_bytes,
+    to_text,
+    unpack_clocks,
+    unpack_sign_in,
+)
+
+_PUT: Final = """
+INSERT OR REPLACE INTO ends
+    (space, id, take_at, tries, reason, ended_at, by_id, clocks, user_id, sign_in)
+VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
+"""
+_TAKE: Final = """
+SELECT key, id, tries, reason, ended_at, by_id, clocks, user_id, sign_in
+FROM ends WHERE space = ? AND take_at <= ? ORDER BY take_at, key LIMIT ?
+"""
+_SPAN: Final = "SELECT (SELECT max(key) FROM ends) - (SELECT min(key) FROM ends)"
+_COUNT: Final = "SELECT count(*) FROM ends WHERE space = ?"
+_DROP: Final = """
+DELETE FROM ends WHERE key IN (SELECT key FROM ends WHERE space = ? ORDER BY key LIMIT ?)
+"""
+_SOME: Final = """
+SELECT EXISTS (SELECT 1 FROM ends WHERE space = ?1 AND take_at <= ?2)
+    OR EXISTS (SELECT 1 FROM spaces WHERE space = ?1 AND lost)
+"""
+
+
+def put_out(
+    connection: sqlite3.Connection, space: int, ends: Sequence[UntoldEnd], now: float
+) -> None:
+    """Keep ends until they are told; of too many the oldest are dropped."""
+    if not ends:
+        return
+    connection.executemany(
+        _PUT,
+        [
+            (
+                *(space, end.id, now, to_bytes(end.reason), end.session.now, end.by),
+                pack_clocks(end.session.clocks),
+                None if end.session.user_id is None else to_bytes(end.session.user_id),
+                pack_sign_in(end.session.sign_in),
+            )
+            for end in ends
+        ],
+    )
+    surplus = how_many(connection, space) - MOST_ENDS
+    if surplus > 0:
+        connection.execute(_DROP, (space, surplus))
+        connection.execute("UPDATE spaces SET lost = 1 WHERE space = ?", (space,))
+
+
+def how_many(connection: sqlite3.Connection, space: int) -> int:
+    """How many are to be told: exactly, where there are many."""
+    (span,) = connection.execute(_SPAN).fetchone()
+    if span is None or span < MOST_ENDS:
+        return 0 if span is None else int(span)
+    (count,) = connection.execute(_COUNT, (space,)).fetchone()
+    return int(count)
+
+
+def are_some(connection: sqlite3.Connection, space: int, now: float) -> bool:
+    """Whether there is something to take."""
+    (found,) = connection.execute(_SOME, (space, now)).fetchone()
+    return bool(found)
+
+
+def take(book: Book, limit: int, now: float) -> TakenEnds:
+    """Some that nobody tells now."""
+    connection, space = book.connection, book.space
+    ends: list[UntoldEnd] = []
+    taken: list[tuple[float, int, int]] = []
+    for found in connection.execute(_TAKE, (space, now, limit)).fetchall():
+        key, id, tries, reason, at, by, clocks, user, sign_in = found
+        user_id = None if user is None else to_text(user)
+        session = Record(Fields(), user_id, unpack_clocks(clocks), at, unpack_sign_in(sign_in))
+        ends.append(UntoldEnd(id, session, to_text(reason), by, tries + 1))
+        taken.append((now + hidden_for(tries + 1), tries + 1, key))
+    connection.executemany("UPDATE ends SET take_at = ?, tries = ? WHERE key = ?", taken)
+    lost = connection.execute(
+        "UPDATE spaces SET lost = 0 WHERE space = ? AND lost", (space,)
+    ).rowcount
+    return TakenEnds(ends, bool(lost))
+
+
+def forget(book: Book, ids: Collection[str]) -> None:
+    """They have been told, or are given up."""
+    book.connection.executemany(
+        "DELETE FROM ends WHERE space = ? AND id = ?", [(book.space, id) for id in ids]
+    )

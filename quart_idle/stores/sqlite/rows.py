@@ -1,0 +1,167 @@
+"""Sessions as rows of the table: read, and written as little of as will do."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..base import Fields
+from ..changing import Over
+from ..entry import Entry
+from .packing import (
+    pack_clocks,
+    pack_fields,
+    pack_sign_in,
+    to_bytes,
+    to_text,
+    unpack_clocks,
+    unpack_fields,
+    unpack_sign_in,
+)
+
+# What of a row is to be written. A row whose data was not read is over, or keeps it.
+CLOCKS, LOOK, DATA, ALL = 1, 2, 4, 8
+
+_LIGHT: Final = """
+    sessions.key, sessions.id, look, clocks, user_id, place, sign_in,
+    reason, ended_at, new_id, passes_saves_on
+"""
+# (The order of the tables is said, lest many ids be taken for a reason to look at all rows.)
+_ASKED: Final = """
+    FROM json_each(?) AS asked CROSS JOIN sessions ON space = ? AND sessions.id = asked.value
+"""
+_BY_ID: Final = f"SELECT {_LIGHT}, data {_ASKED}"
+_BY_ID_LIGHT: Final = f"SELECT {_LIGHT}, NULL {_ASKED}"
+_DUE: Final = (
+    f"SELECT {_LIGHT}, NULL FROM sessions "  # noqa: S608
+    "WHERE space = ? AND look <= ? ORDER BY look LIMIT ?"
+)
+_OF_USER: Final = (
+    f"SELECT {_LIGHT}, NULL FROM sessions "  # noqa: S608
+    "WHERE space = ? AND user_id = ? AND place > ? ORDER BY place LIMIT ?"
+)
+_INSERT: Final = """
+INSERT INTO sessions (
+    look, clocks, user_id, place, sign_in, reason, ended_at, new_id, passes_saves_on, data,
+    space, id
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_UPDATE: Final = """
+UPDATE sessions SET
+    look = ?, clocks = ?, user_id = ?, place = ?, sign_in = ?,
+    reason = ?, ended_at = ?, new_id = ?, passes_saves_on = ?, data = ?
+WHERE key = ?
+"""
+_UPDATE_DATA: Final = "UPDATE sessions SET clocks = ?, sign_in = ?, data = ? WHERE key = ?"
+_UPDATE_LOOK: Final = "UPDATE sessions SET clocks = ?, look = ? WHERE key = ?"
+_UPDATE_CLOCKS: Final = "UPDATE sessions SET clocks = ? WHERE key = ?"
+_DELETE: Final = "DELETE FROM sessions WHERE key = ?"
+
+
+@dataclass(slots=True, repr=False)
+class Row(Entry):
+    """A session, alive or over, as it is in the file and as it is to be."""
+
+    id: str = ""
+    #: None: it is not in the file yet.
+    key: int | None = None
+    #: When it is looked at whether it is due, or can be forgotten.
+    look: float = 0.0
+    #: In whose list it is, and where.
+    listed: tuple[str, int] | None = None
+    over: Over | None = None
+    has_data: bool = True
+    #: What of it is to be written.
+    unwritten: int = 0
+    #: Whether it is to be forgotten.
+    is_gone: bool = False
+
+
+def _row(found: tuple[Any, ...]) -> Row:
+    key, id, look, clocks, user, place, sign_in, reason, at, new_id, passes_on, data = found
+    user_id = None if user is None else to_text(user)
+    return Row(
+        Fields() if data is None else unpack_fields(data),
+        user_id,
+        unpack_clocks(clocks),
+        unpack_sign_in(sign_in),
+        id,
+        key,
+        look,
+        None if user_id is None else (user_id, place),
+        None if reason is None else Over(to_text(reason), at, new_id, bool(passes_on)),
+        data is not None or reason is not None,  # one that is over has none
+    )
+
+
+class Table:
+    """The rows of one namespace.
+
+    Args:
+        connection: to the file.
+        space: the namespace.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, space: int) -> None:
+        self._connection = connection
+        self._space = space
+
+    def by_id(self, ids: Collection[str], *, with_data: bool) -> Iterator[Row]:
+        """Those of these that there are."""
+        return self._rows(_BY_ID if with_data else _BY_ID_LIGHT, json.dumps([*ids]), self._space)
+
+    def due(self, now: float, limit: int) -> Iterator[Row]:
+        """Those that are to be looked at by now, without data."""
+        return self._rows(_DUE, self._space, now, limit)
+
+    def of_user(self, user_id: str, after: float, limit: int = -1) -> Iterator[Row]:
+        """Those in a user's list, behind a place, without data."""
+        return self._rows(_OF_USER, self._space, to_bytes(user_id), after, limit)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Write what of these is to be written."""
+        clocks: list[tuple[Any, ...]] = []
+        for row in rows:
+            if row.key is None:
+                if not row.is_gone:
+                    done = self._connection.execute(_INSERT, (*_all(row), self._space, row.id))
+                    row.key = done.lastrowid
+            elif row.is_gone:
+                self._connection.execute(_DELETE, (row.key,))
+            elif row.unwritten == CLOCKS:
+                clocks.append((pack_clocks(row.clocks), row.key))
+            else:
+                self._update(row, row.key)
+            row.unwritten = 0
+        self._connection.executemany(_UPDATE_CLOCKS, clocks)
+
+    def _update(self, row: Row, key: int) -> None:
+        if row.unwritten & ALL or (row.unwritten & LOOK and row.unwritten & DATA):
+            self._connection.execute(_UPDATE, (*_all(row), key))
+        elif row.unwritten & DATA:
+            rest = pack_sign_in(row.sign_in), pack_fields(row.data)
+            self._connection.execute(_UPDATE_DATA, (pack_clocks(row.clocks), *rest, key))
+        else:
+            self._connection.execute(_UPDATE_LOOK, (pack_clocks(row.clocks), row.look, key))
+
+    def _rows(self, query: str, *arguments: Any) -> Iterator[Row]:
+        return map(_row, self._connection.execute(query, arguments).fetchall())
+
+
+def _all(row: Row) -> tuple[Any, ...]:
+    """What is stored of a row, in the statements' order."""
+    user, place = row.listed or (None, None)
+    over = row.over
+    return (
+        row.look,
+        pack_clocks(row.clocks),
+        None if user is None else to_bytes(user),
+        place,
+        pack_sign_in(row.sign_in),
+        *((None,) * 3 if over is None else (to_bytes(over.reason), over.at, over.new_id)),
+        over is not None and over.passes_saves_on,
+        pack_fields(row.data),
+    )

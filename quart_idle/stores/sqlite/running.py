@@ -1,0 +1,103 @@
+"""What a store has under way in one event loop: two threads, and two tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from ...exceptions import StoreUnavailable
+from ...log import Outage
+from ...policy import Limits
+from ...tasks import end_tasks
+from ..base import Ended, Listener, Live
+from .database import DatabaseFile
+from .hearing import Heard, Hearing
+from .lane import Lane
+from .reading import Load, Read, Reader
+from .sweep import Sweep
+from .writing import Write, Writer
+
+# How often it is looked whether other workers have done anything, in seconds.
+_LISTEN: Final = 0.4
+
+
+class Running:
+    """The way to a file in one event loop, and what is done there beside what is asked for.
+
+    Args:
+        file: the file.
+        worker: this store's own number.
+        tell: told of what happened to sessions, here and by other workers.
+        limits: the clocks that count.
+        prefix: the namespace in the file.
+        timeout: how long a call may take, in seconds.
+    """
+
+    def __init__(
+        self,
+        file: DatabaseFile,
+        worker: int,
+        tell: Listener,
+        limits: Limits,
+        prefix: str,
+        timeout: float,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.reader = Reader(file, prefix, limits)
+        self.writer = Writer(file, prefix, limits, worker, self._tell_soon)
+        self.reads: Lane[Load | Read] = Lane(
+            self.reader.do, self.reader.opening.close, timeout, "quart-idle-reads"
+        )
+        self.writes: Lane[Write] = Lane(
+            self.writer.do, self.writer.opening.close, timeout, "quart-idle-writes"
+        )
+        self.hearing = Hearing(worker, timeout)
+        self._tell_one = tell
+        self._outage = Outage("hearing what other workers do, in SQLite,")
+        sweep = Sweep(file, self.reads, self.writes, self.writer)
+        self._tasks = [self.loop.create_task(work) for work in (self._listen(), sweep.run())]
+
+    async def begin(self) -> None:
+        """Have the file open for both, and hear."""
+        await self.writes.ask(Write(lambda *_: None))
+        self._tell(await self._hear())
+
+    async def close(self) -> None:
+        """End all that."""
+        await end_tasks(self._tasks)
+        await self.reads.close()
+        await self.writes.close()
+
+    async def _listen(self) -> None:
+        """Hear, until this is cancelled."""
+        while True:
+            more = False
+            try:
+                heard = await self._hear()
+                self._tell(heard)
+                more = heard.more
+                self._outage.answered()
+            except StoreUnavailable as error:
+                self._outage.failed(repr(error.__cause__ or error))
+            except Exception as error:  # whatever it was, it is tried again
+                self._outage.failed(repr(error), error)
+            if not more:
+                await asyncio.sleep(_LISTEN)
+
+    async def _hear(self) -> Heard:
+        since = monotonic()
+        heard: Heard = await self.reads.ask(Read(self.hearing.listen))
+        self.hearing.heard(heard, since)
+        return heard
+
+    def _tell(self, heard: Heard) -> None:
+        for id, outcome in heard.told:
+            self._tell_one(id, outcome)
+
+    def _tell_soon(self, told: Sequence[tuple[str, Live | Ended]]) -> None:
+        """Tell of what was done here; in any thread."""
+        with suppress(RuntimeError):  # the loop is gone, with whoever listened there
+            self.loop.call_soon_threadsafe(self._tell, Heard(told))

@@ -1,0 +1,100 @@
+"""Ending what is due, and other work that nobody asks for: a bite at a time, between other writes.
+
+Any worker that is there does it. What one has ended, another does not find any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from time import monotonic
+from typing import Final
+
+from ...exceptions import StoreUnavailable
+from ...log import Outage
+from ..base import MOST_ENDS
+from .book import Book
+from .database import DatabaseFile
+from .drafts import are_some_old, drop_old
+from .ends import how_many
+from .lane import Lane
+from .reading import Load, Read
+from .writing import Write, Writer
+
+# How often what is due is looked for, in seconds; and how many rows there are in a bite.
+_TICK: Final = 1.0
+_MOST_AT_ONCE: Final = 200
+# How long others have between two bites at least, in seconds.
+_PAUSE: Final = 0.002
+# How often space is given back, in seconds.
+_TIDY: Final = 60.0
+
+_DUE: Final = "SELECT EXISTS (SELECT 1 FROM sessions WHERE space = ? AND look <= ?)"
+
+
+class Sweep:
+    """Looks for sessions that are due, and ends them; has the file be tidy.
+
+    Args:
+        file: the file.
+        reads: the way to the thread that reads.
+        writes: the way to the one that writes.
+        writer: what that one does.
+    """
+
+    def __init__(
+        self,
+        file: DatabaseFile,
+        reads: Lane[Load | Read],
+        writes: Lane[Write],
+        writer: Writer,
+    ) -> None:
+        self._file = file
+        self._reads = reads
+        self._writes = writes
+        self._writer = writer
+        self._tidied = monotonic()
+        self._outage = Outage("looking for sessions that are due, in SQLite,")
+
+    async def run(self) -> None:
+        """Sweep, until this is cancelled."""
+        while True:
+            await asyncio.sleep(_TICK)
+            try:
+                while await self._reads.ask(Read(_is_something_due)):
+                    began = monotonic()
+                    if not await self._writes.ask(Write(_bite, weight=_MOST_AT_ONCE)):
+                        break
+                    await asyncio.sleep(max(_PAUSE, monotonic() - began))
+                if self._writer.is_unsynced:
+                    await self._writes.run(self._writer.sync)
+                await self._tidy()
+                self._outage.answered()
+            except Exception as error:  # whatever it was, it is tried again
+                away = isinstance(error, StoreUnavailable)
+                self._outage.failed(repr(error.__cause__ or error), None if away else error)
+
+    async def _tidy(self) -> None:
+        if monotonic() - self._tidied >= _TIDY:
+            more = await self._writes.run(
+                lambda: self._file.tidy(self._writer.opening.connection())
+            )
+            if not more:
+                self._tidied = monotonic()
+
+
+def _is_something_due(connection: sqlite3.Connection, space: int, now: float) -> bool:
+    (found,) = connection.execute(_DUE, (space, now)).fetchone()
+    return bool(found) or are_some_old(connection, space, now)
+
+
+def _bite(book: Book, now: float) -> bool:
+    """End some of what is due, and forget some of what is old; whether there may be more."""
+    book.needs_data = False
+    dropped = drop_old(book, now, _MOST_AT_ONCE)
+    if how_many(book.connection, book.space) > MOST_ENDS - _MOST_AT_ONCE:
+        return False  # too many are to be told already: these wait
+    rows = book.due(now, _MOST_AT_ONCE)
+    for row in rows:
+        book.look(row, now)
+    return _MOST_AT_ONCE in (len(rows), dropped)

@@ -1,0 +1,136 @@
+"""Writing: what was asked for in one turn of the loop, in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...exceptions import TooManySessions
+from ...policy import Limits
+from ..base import Ended, Live
+from ..changing import SomeEnded
+from .book import Book
+from .database import DatabaseFile
+from .ends import put_out
+from .hearing import tell_others
+from .lane import Asked
+from .opening import Opening
+
+#: Told of what happened to which sessions; in any thread.
+Tell = Callable[[Sequence[tuple[str, Live | Ended]]], None]
+
+
+@dataclass(slots=True, eq=False)
+class Write(Asked):
+    """What is to be done in a transaction."""
+
+    #: Does it, and gives the answer; or raises before it has changed anything.
+    work: Callable[[Book, float], Any]
+    #: Sessions that it works on.
+    ids: Collection[str] = field(default=(), kw_only=True)
+    #: Whether it reads of a session what it holds.
+    needs_data: bool = field(default=True, kw_only=True)
+    #: Whether it is answered only when it outlasts a power cut.
+    lasts: bool = field(default=False, kw_only=True)
+    #: Whether it is done though nobody waits for it any more.
+    even_late: bool = field(default=False, kw_only=True)
+
+
+class Writer:
+    """What the thread does that writes.
+
+    Args:
+        file: the file.
+        prefix: the namespace in it.
+        limits: the clocks that count.
+        worker: this store's own number, by which it knows what it did itself.
+        tell: told of what happened, once it has.
+
+    Attributes:
+        keeps_ends: whether ends are to be told.
+    """
+
+    def __init__(
+        self,
+        file: DatabaseFile,
+        prefix: str,
+        limits: Limits,
+        worker: int,
+        tell: Tell,
+    ) -> None:
+        self.keeps_ends = False
+        self.opening = Opening(file, prefix, writes=True)
+        self._file = file
+        self._limits = limits
+        self._worker = worker
+        self._tell = tell
+        #: Whether something was written that may be lost in a power cut.
+        self.is_unsynced = False
+
+    def do(self, batch: Sequence[Write]) -> Sequence[Any]:
+        """Do it all, in one transaction; an answer, or an error, for each."""
+        try:
+            return self._do(batch)
+        except sqlite3.OperationalError as error:
+            return [self.opening.failed(error)] * len(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [self.opening.failed(error)]
+        # One of them is at fault, and the others are not to fail for it.
+        return [self.do([write])[0] for write in batch]
+
+    def _do(self, batch: Sequence[Write]) -> Sequence[Any]:
+        connection, space = self.opening.connection(), self.opening.space()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            now = self._file.now()
+            book = Book(connection, space, self._limits, keeps_ends=self.keeps_ends)
+            # Others may have written for long, and whoever waited have left.
+            wanted = [write.even_late or write.is_wanted for write in batch]
+            for with_data in (True, False):
+                book.fetch(
+                    [
+                        id
+                        for write, is_wanted in zip(batch, wanted, strict=True)
+                        if is_wanted and write.needs_data is with_data
+                        for id in write.ids
+                    ],
+                    with_data=with_data,
+                )
+            answers = [
+                _answer(write, book, now) if is_wanted else None
+                for write, is_wanted in zip(batch, wanted, strict=True)
+            ]
+            book.write()
+            put_out(connection, space, book.ended, now)
+            tell_others(connection, space, self._worker, book.told, now)
+            self._file.note(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+        self.is_unsynced = True
+        if any(write.lasts for write in batch):
+            self.sync()
+        if book.told:
+            self._tell(book.told)
+        return answers
+
+    def sync(self) -> None:
+        """Have what was written outlast a power cut."""
+        self.is_unsynced = False
+        self._file.sync()
+
+
+def _answer(write: Write, book: Book, now: float) -> Any:
+    """What is answered, be it an error of the call's own."""
+    book.needs_data = write.needs_data
+    try:
+        return write.work(book, now)
+    except (TooManySessions, SomeEnded) as told:  # nothing of it has been done
+        return told
