@@ -24,10 +24,11 @@ export const texts = {
  */
 function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
-  const unit = minutes ? "minute" : "second";
-  /** @type {Intl.NumberFormatOptions} */
-  const options = { style: "unit", unit, unitDisplay: "long" };
-  return (minutes || seconds).toLocaleString(host.lang, options);
+  return (minutes || seconds).toLocaleString(host.lang, {
+    style: "unit",
+    unit: minutes ? "minute" : "second",
+    unitDisplay: "long",
+  });
 }
 
 // A content security policy may forbid <style>. (What is important stays so where pages style the
@@ -55,7 +56,7 @@ button {
 button:hover { text-decoration: underline }
 :focus-visible { outline-offset: 3px }
 :empty { display: none !important }
-[part=prompt] [role] { position: absolute; inset: 0; clip-path: inset(50%) }
+[part=prompt] [role] { position: absolute !important; clip-path: inset(50%) !important }
 [part=cover] {
   min-width: 100%; min-height: 100%; border: 0; border-radius: 0;
   align-content: safe center; padding-inline: max(5vw, 50% - 13em);
@@ -70,12 +71,11 @@ button:hover { text-decoration: underline }
 // nothing, so that the page is as it was when it is seen again. (`display: none` loses what is
 // scrolled, in frames too, and restarts animations; `content-visibility: hidden` takes the height,
 // and what is scrolled with it.) What a page shows with as much importance, or in shadow roots, is
-// behind the cover still; paper has no behind. The colour fills where the page's scrollbar was.
+// behind the cover still; paper has no behind.
 const anywhere = ":root:not(#a)";
 const parts = `${anywhere} > :not(quart-idle)`;
 const covering = `
 ${parts}, ${parts} * { visibility: hidden !important }
-${anywhere} { color-scheme: light dark; background: var(--quart-idle-veil, Canvas) !important }
 @media print { ${parts} { display: none !important } }`;
 const behind = new CSSStyleSheet();
 
@@ -83,7 +83,7 @@ const host = page.createElement("quart-idle");
 export const root = host.attachShadow({ mode: "open" });
 root.adoptedStyleSheets = [style];
 /** The body's, while it is hidden. @type {string | undefined} */
-let ownVisibility;
+let visibility;
 const watcher = new MutationObserver(attach);
 
 /** @type {Add} */
@@ -121,8 +121,8 @@ export function stayOnTop() {
 function release() {
   behind.replaceSync("");
   const { body } = page;
-  if (body && ownVisibility !== undefined) body.style.visibility = ownVisibility;
-  ownVisibility = undefined;
+  if (body && visibility !== undefined) body.style.visibility = visibility;
+  visibility = undefined;
 }
 
 /** The page behind becomes what the dialogs need. */
@@ -131,17 +131,19 @@ function settle() {
   const isCovered = cover.isOpen;
   if (!root.querySelector("dialog[open]")) return;
   // What scrolls the page is the root's overflow, or the body's if the root has none. Where there
-  // is a scrollbar its place is kept: nothing moves.
+  // is a scrollbar its place is kept: nothing moves. (As a border, which the backdrop darkens: no
+  // gutter is within its reach.)
   const scroller = getComputedStyle(html).overflow === "visible" ? " > body" : "";
-  const gutter = innerWidth > html.clientWidth ? "stable" : "auto";
   behind.replaceSync(
-    `${anywhere}${scroller} { overflow: hidden !important }
-${anywhere} { scrollbar-gutter: ${gutter} }${isCovered ? covering : ""}`,
+    `${anywhere} {
+scrollbar-gutter: auto; border-right: ${innerWidth - html.clientWidth}px solid #0000
+}
+${anywhere}${scroller} { overflow: hidden !important }${isCovered ? covering : ""}`,
   );
   // Reader modes read a copy of the page, without its style sheets.
   const { body } = page;
   if (!isCovered || !body) return;
-  ownVisibility = body.style.visibility;
+  visibility = body.style.visibility;
   body.style.visibility = "hidden";
 }
 

@@ -15,7 +15,15 @@ PATIENT = {"keepalive": "activity", "timeout": 120.5, "warning": 120, "site_name
 OWN_STYLE = """
 body { height: 3000px }
 quart-idle::part(status), quart-idle::part(link) { display: block; min-height: 100px }
+quart-idle::part(status) { position: relative; clip-path: none }
 """
+
+# What is spoken of the prompt's text is not seen beside the clock.
+SPOKEN = """() => {
+  const { shadowRoot } = document.querySelector("quart-idle");
+  const { position, clipPath } = getComputedStyle(shadowRoot.querySelector("#prompt-status"));
+  return [position, clipPath];
+}"""
 
 # What is seen: whether there is a scrollbar, and the heights of pieces that say nothing.
 SEEN = """() => {
@@ -39,6 +47,7 @@ async def test_prompt_and_cover_are_called_by_the_service_s_name_and_no_style_op
     )
     await expect(page.get_by_role("dialog", name=names[0], exact=True)).to_be_visible()
     assert await page.evaluate(SEEN) == [True, 0]  # no address to sign out at
+    assert await page.evaluate(SPOKEN) == ["absolute", "inset(50%)"]
     # Who prints the page prints that.
     await page.emulate_media(media="print")
     await expect(prompt_in(page)).to_be_hidden()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.helpers.engines.acts import (
     COVER,
+    FRAMES,
     VEIL,
     click,
     desk_at,
@@ -39,11 +40,6 @@ from tests.helpers.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SEARCH = "[name=search]"
-
-FRAMES = """async (number) => {
-  while (number--) await new Promise(requestAnimationFrame);
-}"""
-
 
 PROVE = """() => {
   document.documentElement.quartIdle.reauthenticate().then((it) => { window.hasProved = it; });

@@ -12,6 +12,11 @@ PROMPT = "You\u2019re about to be signed out"
 COVER = "You have been signed out"
 VEIL = "Checking whether you are still signed in…"
 
+# So many are painted.
+FRAMES = """async (number) => {
+  while (number--) await new Promise(requestAnimationFrame);
+}"""
+
 # What of the client's can be seen: the dialog's title and words, and where the focus is.
 _DIALOG = """() => {
   const root = document.querySelector("quart-idle")?.shadowRoot;

@@ -9,11 +9,36 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page
+from playwright.async_api import Page, Worker
 
 from tests.helpers import browser
-from tests.helpers.engines.driver import DriverError, Tab, called, packed
-from tests.helpers.waiting import BetweenPages
+from tests.helpers.engines.driver import DriverError, Return, Tab, called, packed
+from tests.helpers.waiting import BetweenPages, until
+
+# An extension does what a user does by a tab's menu: the protocol has no words for it.
+_MANIFEST = {
+    "manifest_version": 3,
+    "name": "Tabs",
+    "version": "1",
+    "permissions": ["sessions"],
+    "background": {"service_worker": "worker.js"},
+}
+_ACTIVE = "const [{ id }] = await chrome.tabs.query({ active: true });"
+_BRING_BACK = {
+    "duplicated": f"async () => {{ {_ACTIVE} await chrome.tabs.duplicate(id); }}",
+    "restored": f"""async () => {{
+      {_ACTIVE}
+      await chrome.tabs.remove(id);
+      await chrome.sessions.restore();
+    }}""",
+    "discarded": f"""async () => {{
+      {_ACTIVE}
+      const other = await chrome.tabs.create({{}}); // in front of it
+      const discarded = await chrome.tabs.discard(id);
+      await chrome.tabs.update(discarded.id, {{ active: true }});
+      await chrome.tabs.remove(other.id);
+    }}""",
+}
 
 
 class ChromiumTab:
@@ -66,6 +91,18 @@ class Chromium:
     async def tabs(self) -> list[Tab]:
         return [ChromiumTab(page) for page in self._chrome.context.pages[1:]]
 
+    async def bring_back(self, tab: Tab, how: Return) -> Tab:
+        await tab.front()
+        known = set(self._chrome.context.pages)
+        worker: Worker = await until(lambda: next(iter(self._chrome.context.service_workers), None))
+        await worker.evaluate(_BRING_BACK[how])
+
+        def find() -> Page | None:
+            pages = self._chrome.context.pages
+            return next((page for page in pages if page not in known and "/" in page.url), None)
+
+        return ChromiumTab(await until(find))
+
     async def start_over(self) -> None:
         await self._chrome.start_over()
 
@@ -73,5 +110,9 @@ class Chromium:
 @asynccontextmanager
 async def chromium(folder: Path) -> AsyncIterator[Chromium]:
     """Start the browser, and end it."""
-    async with browser.chromium(folder=folder) as chrome:
+    extension = folder / "extension"
+    extension.mkdir()
+    (extension / "manifest.json").write_text(json.dumps(_MANIFEST))
+    (extension / "worker.js").touch()
+    async with browser.chromium(folder, f"--load-extension={extension}") as chrome:
         yield Chromium(chrome)

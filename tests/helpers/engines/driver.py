@@ -6,7 +6,11 @@ What users see and do there is in ``acts``, by scripts that are the same for all
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+#: What brings a tab back that was not there, or never was: from what the browser knows of it, such
+#: as its address, and what is in its HTTP cache.
+Return = Literal["duplicated", "restored", "discarded"]
 
 
 class Tab(Protocol):
@@ -50,6 +54,9 @@ class Engine(Protocol):
 
     async def tabs(self) -> list[Tab]:
         """All of them, and the windows that pages have opened."""
+
+    async def bring_back(self, tab: Tab, how: Return) -> Tab:
+        """The tab once more: duplicated; closed and restored; or discarded, and shown again."""
 
     async def start_over(self) -> None:
         """Close all tabs, and forget cookies."""

@@ -22,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.helpers.engines.driver import (
     DriverError,
+    Return,
     Tab,
     called,
     click_at,
@@ -44,6 +45,27 @@ _PREFERENCES = {
     "network.connectivity-service.enabled": False,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
     "toolkit.telemetry.server": "",
+}
+
+# What a user does by a tab's menu, told to the browser's own window.
+_BRING_BACK = {
+    "duplicated": "gBrowser.selectedTab = gBrowser.duplicateTab(tab)",
+    "restored": """new Promise((done) => {
+      const count = () => SessionStore.getClosedTabCountForWindow(window);
+      const before = count();
+      const restore = () => {
+        // It is known a moment later.
+        if (count() === before) return setTimeout(restore, 50);
+        SessionStore.undoCloseTab(window, 0);
+        done();
+      };
+      gBrowser.removeTab(tab);
+      restore();
+    })""",
+    "discarded": """gBrowser.prepareDiscardBrowser(tab).then(() => {
+      gBrowser.discardBrowser(tab, true);
+      gBrowser.selectedTab = tab;
+    })""",
 }
 
 
@@ -144,12 +166,43 @@ class Firefox:
         return tab
 
     async def tabs(self) -> list[Tab]:
+        return [*await self._own()]
+
+    async def _own(self) -> list[FirefoxTab]:
         contexts = (await self._line.send("browsingContext.getTree", maxDepth=0))["contexts"]
         return [
             FirefoxTab(self._line, each["context"])
             for each in contexts
             if each["userContext"] == self._container
         ]
+
+    async def bring_back(self, tab: Tab, how: Return) -> Tab:
+        known = {each.context for each in await self._own()}
+        await tab.front()
+        await self._do("window.tab = gBrowser.selectedTab")
+        if how == "discarded":
+            await self.tab()  # in front of it
+        await self._do(_BRING_BACK[how])
+        if how == "discarded":
+            return tab
+
+        async def find() -> Tab | None:
+            return next((each for each in await self._own() if each.context not in known), None)
+
+        found: Tab = await until(find)
+        return found
+
+    async def _do(self, expression: str) -> None:
+        """In the browser's own window."""
+        tree = await self._line.send("browsingContext.getTree", **{"moz:scope": "chrome"})
+        found = await self._line.send(
+            "script.evaluate",
+            expression=f"(async () => {{ await ({expression}); }})()",
+            awaitPromise=True,
+            target={"context": tree["contexts"][0]["context"]},
+        )
+        if found["type"] == "exception":
+            raise DriverError(found["exceptionDetails"]["text"])
 
     async def start_over(self) -> None:
         if self._container is not None:
@@ -168,6 +221,7 @@ async def firefox(folder: Path) -> AsyncIterator[Firefox]:
     (profile / "user.js").write_text("".join(lines))
     process = await asyncio.create_subprocess_exec(
         *(program, "--headless", "--no-remote", "--remote-debugging-port", "0"),
+        "--remote-allow-system-access",  # its own window, which has the menus
         *("--profile", str(profile), "about:blank"),
         # It does not run as one user in the home of another.
         env={

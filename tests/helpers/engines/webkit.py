@@ -20,6 +20,7 @@ import httpx
 
 from tests.helpers.engines.driver import (
     DriverError,
+    Return,
     Tab,
     called,
     click_at,
@@ -148,6 +149,9 @@ class WebKit:
         return [
             WebKitTab(self._line, each) for each in await self._line.send("GET", "/window/handles")
         ]
+
+    async def bring_back(self, tab: Tab, how: Return) -> Tab:
+        raise DriverError(f"{tab} cannot be {how}: this browser does not bring tabs back")
 
     async def start_over(self) -> None:
         await self._line.end()
