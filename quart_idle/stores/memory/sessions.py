@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
 
-from ...exceptions import TooManySessions
-from ...policy import Limits, deadline
-from ...reasons import LIMIT, REGENERATED
+from ...policy import Clocks, Limits, deadline
+from ...reasons import REGENERATED
 from ..agenda import Agenda
-from ..base import REASON_KEPT, Change, Ended, Listener, Live, Record, UntoldEnd
+from ..base import REASON_KEPT, Ended, Fields, Listener, Live, Record, UntoldEnd
+from ..changing import Over
 from ..entry import Entry
 from .events import Outbox
 from .lists import Lists
-
-#: How many sessions of a user end at once: that holds up no other call for long.
-MOST_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True, repr=False)
@@ -27,19 +23,10 @@ class MemoryEntry(Entry):
     listed: tuple[str, int] | None = None
 
 
-class Over(NamedTuple):
-    """A session that is over."""
-
-    reason: str
-    at: float
-    #: The id that the session has now, if it was regenerated; or was to have, if that left nothing.
-    new_id: str | None
-    #: Whether its token alone was changed: a save follows it.
-    passes_saves_on: bool
-
-
 class Sessions:
     """Sessions by id, and those that are over, for as long as it is told why.
+
+    What has no text here has it at `changing.Sessions`.
 
     Args:
         agenda: when to look at which of them all. A renewal that moves a deadline away leaves it
@@ -67,13 +54,13 @@ class Sessions:
     def look(self, id: str, now: float) -> None:
         """End a session that is due, and forget an old reason; note when to look again."""
         if (entry := self.alive(id, now)) is not None:
-            self.watch(id, entry, now)
+            self._watch(id, entry, now)
         if id in self._over and self.why(id, now) is None:
             del self._over[id]
         elif id in self._over:
             self._agenda.note(id, self._over[id].at + REASON_KEPT, now)
 
-    def watch(self, id: str, entry: MemoryEntry, now: float) -> None:
+    def _watch(self, id: str, entry: MemoryEntry, now: float) -> None:
         """See to it that the session is looked at by its deadline, wherever that moved."""
         self._agenda.note(id, self.deadline(entry)[0], now)
 
@@ -89,25 +76,46 @@ class Sessions:
         if entry is not None:
             end, reason = self.deadline(entry)
             if end <= now:
-                self.finish(id, reason, end, now)
+                self.finish(id, Over(reason, end), now)
                 return None
         return entry
 
-    def put(self, id: str, entry: MemoryEntry, now: float, *, anew: bool = False) -> None:
-        """Have a session under an id, in its user's list, and looked at in time.
+    def new(self, id: str, clocks: Clocks) -> MemoryEntry:
+        former = self.living.get(id)  # it is asked for again
+        return MemoryEntry(Fields(), None, clocks, listed=former.listed if former else None)
 
-        Args:
-            id: the session's, from now on; one that is over is so no more.
-            entry: the session.
-            now: the moment.
-            anew: whether it goes to the end of the list, and does not keep its place.
-        """
-        self._over.pop(id, None)
+    def put(self, id: str, entry: MemoryEntry, now: float) -> None:
         self.living[id] = entry
-        self.enlist(id, entry, anew=anew)
-        self.watch(id, entry, now)
+        self._enlist(id, entry)
+        self._watch(id, entry, now)
 
-    def enlist(self, id: str, entry: MemoryEntry, *, anew: bool = False) -> None:
+    def move(
+        self, id: str, new_id: str, entry: MemoryEntry, now: float, over: Over, *, anew: bool
+    ) -> None:
+        self._over.pop(new_id, None)  # it may go back to an id that it had
+        self._enlist(new_id, entry, anew=anew)
+        listed, entry.listed = entry.listed, None  # the session goes on
+        self.finish(id, over, now)
+        entry.listed = listed
+        self.living[new_id] = entry
+        self._watch(new_id, entry, now)
+
+    def changed(self, id: str, entry: MemoryEntry, now: float, *, nearer: bool) -> None:
+        self._enlist(id, entry)
+        if nearer:
+            self._watch(id, entry, now)
+
+    def renewed(self, id: str, entry: MemoryEntry, now: float, *, nearer: bool) -> None:
+        if nearer:
+            self._watch(id, entry, now)
+
+    def place_of(self, id: str, user_id: str) -> float | None:
+        """Where a session stands in a user's list, if it does."""
+        entry = self.living.get(id)
+        listed = None if entry is None else entry.listed
+        return listed[1] if listed is not None and listed[0] == user_id else None
+
+    def _enlist(self, id: str, entry: MemoryEntry, *, anew: bool = False) -> None:
         """Have a session in its user's list, and in no other."""
         listed = entry.listed
         if listed is not None and (anew or listed[0] != entry.user_id):
@@ -118,67 +126,30 @@ class Sessions:
         elif entry.user_id is not None:
             entry.listed = entry.user_id, self.lists.join(entry.user_id, id)
 
-    def make_room(self, change: Change, now: float, own: str, new_id: str) -> bool:
-        """See to it that a user may have one more session than there are beside their own here.
-
-        Of very many, some end: then it is to be asked again, as there is no room yet.
-
-        Raises:
-            TooManySessions: they may not; nothing has changed.
-        """
-        user, limit = change.attributes.get("user_id"), change.limit
-        if user is None or limit is None:
-            return True
-        many = limit.sessions + MOST_AT_ONCE
-        found = self.lists.behind(user, 0, many + 1)
-        are_all = len(found) <= many
-        others = [
+    def others(
+        self, user_id: str, own: str, now: float, limit: int
+    ) -> tuple[Sequence[tuple[float, float, str]], bool]:
+        found = self.lists.behind(user_id, 0, limit + 1)
+        living = [
             (entry.clocks.active, place, id)
-            for place, id in found[:many]
+            for place, id in found[:limit]
             if id != own and (entry := self.alive(id, now)) is not None
         ]
-        if limit.refuses and len(others) >= limit.sessions:
-            raise TooManySessions
-        # (Of some, too, so many of which were active later stay. Room for one more is made last.)
-        surplus = max(0, len(others) - limit.sessions + are_all)
-        for _, _, id in sorted(others)[:surplus]:
-            self.finish(id, LIMIT, now, now, by=new_id)
-        return are_all
+        return living, len(found) <= limit
 
     def finish(
-        self,
-        id: str,
-        reason: str,
-        at: float,
-        now: float,
-        new_id: str | None = None,
-        *,
-        by: str | None = None,
-        was: Record | None = None,
-        passes_saves_on: bool = False,
+        self, id: str, over: Over, now: float, *, by: str | None = None, was: Record | None = None
     ) -> None:
-        """End a living session, or one's having this id.
-
-        Args:
-            id: the session's.
-            reason: why.
-            at: the moment of the end.
-            now: the moment.
-            new_id: the id that it has instead, or was to have.
-            by: the id of the session whose request ends it, if any.
-            was: the session before a change that ended it.
-            passes_saves_on: whether a save goes to the new id.
-        """
         entry = self.living.pop(id)
-        if reason != REGENERATED and any(wanted() for wanted in self.wants_ends):
-            session = (was or entry.without_data(at))._replace(now=at)
-            self.outbox.add(UntoldEnd(id, session, reason, by), now)
+        if over.reason != REGENERATED and any(wanted() for wanted in self.wants_ends):
+            session = (was or entry.without_data(over.at))._replace(now=over.at)
+            self.outbox.add(UntoldEnd(id, session, over.reason, by), now)
         if entry.listed is not None:
             self.lists.leave(*entry.listed)
             entry.listed = None
-        self._over[id] = Over(reason, at, new_id, passes_saves_on)
-        self._agenda.note(id, at + REASON_KEPT, now)
-        self.tell(id, Ended(reason, now - at))
+        self._over[id] = over
+        self._agenda.note(id, over.at + REASON_KEPT, now)
+        self.tell(id, Ended(over.reason, now - over.at))
 
     def tell(self, id: str, outcome: Live | Ended) -> None:
         """Tell all listeners what has happened to a session."""
@@ -186,24 +157,10 @@ class Sessions:
             listener(id, outcome)
 
     def over(self, id: str, now: float) -> Over | None:
-        """A session that is over, while it is told why."""
         over = self._over.get(id)
-        return None if over is None or now - over.at >= REASON_KEPT else over
+        return None if over is None or over.why(now) is None else over
 
     def why(self, id: str, now: float) -> Ended | None:
         """Why a session is over, while it is told."""
-        over = self.over(id, now)
-        return None if over is None else Ended(over.reason, now - over.at)
-
-    def follows(self, id: str, now: float, *, by_saves: bool = False) -> str | None:
-        """The id that took an id's place, while it is told that one did.
-
-        Args:
-            id: the former one.
-            now: the moment.
-            by_saves: whether to tell that only where saves go there, too.
-        """
-        over = self.over(id, now)
-        if over is None or over.reason != REGENERATED or (by_saves and not over.passes_saves_on):
-            return None
-        return over.new_id
+        over = self._over.get(id)
+        return None if over is None else over.why(now)

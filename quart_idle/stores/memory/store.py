@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 from ...exceptions import ConfigError
-from ...policy import Clocks, Limits, SignOfLife, renewed
-from ...reasons import REGENERATED, SIGNED_OUT
+from ...policy import Clocks, Limits, SignOfLife
+from .. import changing
 from ..agenda import Agenda
 from ..base import (
     Change,
     Changed,
     Ended,
     EndedSome,
-    Fields,
     Listed,
     Listener,
     Live,
@@ -22,9 +22,10 @@ from ..base import (
     Stretch,
     TakenEnds,
 )
+from ..changing import SomeEnded
 from .clock import steady_time
 from .drafts import Boxes
-from .sessions import MOST_AT_ONCE, MemoryEntry, Sessions
+from .sessions import Sessions
 
 
 class MemoryStore:
@@ -81,88 +82,27 @@ class MemoryStore:
         return Record(entry.data, entry.user_id, entry.clocks, now, entry.sign_in)
 
     async def create(self, id: str, change: Change) -> Clocks:
-        while not self._sessions.make_room(change, now := self._now(), id, id):  # noqa: ASYNC110
+        while True:
+            with suppress(SomeEnded):
+                return changing.create(self._sessions, id, change, self._now())
             await asyncio.sleep(0)
-        entry = MemoryEntry(Fields(), None, Clocks(now, now, now))
-        entry.apply(change, now)
-        former = self._sessions.living.get(id)
-        if former is not None:  # it is asked for again
-            entry.listed = former.listed
-        self._sessions.put(id, entry, now)
-        return entry.clocks
 
     async def save(self, id: str, change: Change) -> Changed | None:
-        now = self._now()
-        while (new_id := self._sessions.follows(id, now, by_saves=True)) is not None:
-            id = new_id
-        entry = self._sessions.alive(id, now)
-        if entry is None:
-            return None
-        was = entry.without_data(now)
-        entry.apply(change, now)
-        if entry.is_left_with_nothing(change):
-            self._sessions.finish(id, SIGNED_OUT, now, now, by=id, was=was)
-            return Changed(id, ended=True)
-        self._sessions.enlist(id, entry)
-        if "timeout" in change.attributes:  # the deadline may be nearer than it was
-            self._sessions.watch(id, entry, now)
-        return Changed(id)
+        return changing.save(self._sessions, id, change, self._now())
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
-        # (Whatever others do while this waits: there is a session then, or not.)
-        while (entry := self._sessions.alive(id, now := self._now())) is not None:
-            if self._sessions.make_room(change, now, id, new_id):
-                break
+        while True:
+            with suppress(SomeEnded):
+                return changing.regenerate(self._sessions, id, new_id, change, self._now())
             await asyncio.sleep(0)
-        if entry is None:
-            # It may have been asked for before.
-            over = self._sessions.over(id, now)
-            if over is None or over.new_id != new_id:
-                return None
-            if over.reason == SIGNED_OUT:
-                return Changed(id, ended=True)
-            return None if self._sessions.alive(new_id, now) is None else Changed(new_id)
-        was = entry.without_data(now)
-        entry.apply(change, now)
-        if entry.is_left_with_nothing(change):
-            self._sessions.finish(id, SIGNED_OUT, now, now, new_id, by=id, was=was)
-            return Changed(id, ended=True)
-        self._sessions.put(new_id, entry, now, anew=change.begins_anew)
-        listed, entry.listed = entry.listed, None  # the session goes on
-        self._sessions.finish(
-            id, REGENERATED, now, now, new_id, passes_saves_on=not change.begins_anew
-        )
-        entry.listed = listed
-        return Changed(new_id)
 
     async def end(
         self, id: str, reason: str, by: str | None = None, user_id: str | None = None
     ) -> str | None:
-        now = self._now()
-        while (new_id := self._sessions.follows(id, now)) is not None:
-            id, by = new_id, new_id if by == id else by
-        entry = self._sessions.alive(id, now)
-        if entry is None or user_id not in (None, entry.user_id):
-            return None
-        self._sessions.finish(id, reason, now, now, by=by)
-        return id
+        return changing.end(self._sessions, id, reason, by, user_id, self._now())
 
     async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
-        now = self._now()
-        answer: dict[str, Live | Ended | None] = {}
-        for id, sign in signs.items():
-            entry = self._sessions.alive(id, now)
-            if entry is None:
-                answer[id] = self._sessions.why(id, now)
-            else:
-                left = self._sessions.deadline(entry)[0] - now
-                before, entry.clocks = entry.clocks, renewed(entry.clocks, sign, now)
-                if entry.clocks.paged and not before.paged:  # the closed timeout counts from now on
-                    self._sessions.watch(id, entry, now)
-                live = answer[id] = Live(entry.clocks, now)
-                if before.paged and before != entry.clocks and left <= self._warning:
-                    self._sessions.tell(id, live)
-        return answer
+        return changing.renew(self._sessions, signs, self._warning, self._now())
 
     async def sessions_of(self, user_id: str, after: float, limit: int) -> Sequence[Listed]:
         now, sessions = self._now(), self._sessions
@@ -184,20 +124,11 @@ class MemoryStore:
     ) -> EndedSome:
         now, sessions = self._now(), self._sessions
         if rest is None:
-            while keep is not None and (new_id := sessions.follows(keep, now)) is not None:
-                keep = new_id
-            kept = sessions.living.get(keep or "")
-            listed = kept.listed if kept is not None else None
-            place = listed[1] if listed is not None and listed[0] == user_id else None
+            kept = changing.current(sessions, keep, now)
+            place = None if kept is None else sessions.place_of(kept, user_id)
             rest = Stretch(0.0, sessions.lists.last, place)
-        some = sessions.lists.behind(user_id, rest.after, MOST_AT_ONCE)
-        ended = []
-        for place, id in some:
-            if place <= rest.last and place != rest.kept and sessions.alive(id, now) is not None:
-                sessions.finish(id, reason, now, now, by=by)
-                ended.append(id)
-        goes_on = len(some) == MOST_AT_ONCE and some[-1][0] < rest.last
-        return EndedSome(ended, rest._replace(after=some[-1][0]) if goes_on else None)
+        some = sessions.lists.behind(user_id, rest.after, changing.MOST_AT_ONCE)
+        return changing.end_some(sessions, some, rest, reason, by, now)
 
     def keep_ends(self, wanted: Callable[[], bool]) -> None:
         self._sessions.wants_ends.append(wanted)
