@@ -9,6 +9,7 @@ from typing import Final
 from ..exceptions import ConfigError
 from .base import Store
 from .memory import MemoryStore
+from .moving import Movable
 
 _REDIS: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 
@@ -46,17 +47,12 @@ def store_of(value: object, folder: Path | None = None) -> Store:
         )
     if value == "memory://":
         return MemoryStore()
-    # A URL can hold a password: only its scheme is repeated.
-    match = re.match(r"[a-z][a-z0-9+.-]*(?=://)", value)
-    scheme = match[0] if match else ""
+    scheme = _scheme_of(value)
     if scheme in _REDIS:
         try:
             from .redis import RedisStore  # needed by nobody else
         except ImportError as error:
-            raise ConfigError(
-                f"QUART_IDLE_STORE is a {scheme}:// URL, and {error.name} is missing: "
-                "pip install 'quart-idle[redis]'"
-            ) from None
+            raise _missing(scheme, error) from None
         return RedisStore(value)
     if scheme == "sqlite":
         try:
@@ -66,7 +62,52 @@ def store_of(value: object, folder: Path | None = None) -> Store:
                 "QUART_IDLE_STORE is a sqlite:// URL, and this Python was built without sqlite3"
             ) from None
         return SQLiteStore(value, folder)
-    raise ConfigError(
+    raise _unknown(scheme)
+
+
+def movable_of(url: str, prefix: str, timeout: float) -> Movable:
+    """The store whose sessions are moved, without an application.
+
+    Args:
+        url: the store's.
+        prefix: the namespace there.
+        timeout: how long one trip may take, in seconds.
+
+    Raises:
+        ConfigError: there is no such store, or nothing of it can be moved.
+    """
+    scheme = _scheme_of(url)
+    if scheme in _REDIS:
+        try:
+            from .redis import RedisMovable
+        except ImportError as error:
+            raise _missing(scheme, error) from None
+        return RedisMovable(url, prefix, timeout)
+    if scheme == "sqlite":
+        raise ConfigError("QUART_IDLE_STORE is a sqlite:// URL, and files cannot be moved yet")
+    if scheme == "memory":
+        raise ConfigError(
+            "QUART_IDLE_STORE is memory://: those sessions are in the application's own process, "
+            "and end with it"
+        )
+    raise _unknown(scheme)
+
+
+def _scheme_of(url: str) -> str:
+    """The one part of a URL that is repeated: it can hold a password."""
+    match = re.match(r"[a-z][a-z0-9+.-]*(?=://)", url)
+    return match[0] if match else ""
+
+
+def _missing(scheme: str, error: ImportError) -> ConfigError:
+    return ConfigError(
+        f"QUART_IDLE_STORE is a {scheme}:// URL, and {error.name} is missing: "
+        "pip install 'quart-idle[redis]'"
+    )
+
+
+def _unknown(scheme: str) -> ConfigError:
+    return ConfigError(
         f"QUART_IDLE_STORE names a store {scheme + '://' if scheme else 'without a scheme'} that "
         f"is not known; allowed: {', '.join(SCHEMES)}, or a Store"
     )

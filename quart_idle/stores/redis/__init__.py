@@ -15,6 +15,7 @@ Each write is one script on one slot; it looks at Redis's own clock, does nothin
 is over, and nothing when it comes too late, because whoever wanted it has been told that it failed.
 """
 
+from .moving import RedisMovable
 from .store import RedisStore
 
-__all__ = ["RedisStore"]
+__all__ = ["RedisMovable", "RedisStore"]

@@ -13,6 +13,7 @@ HASH_TAGS = tuple(f"{number:02x}" for number in range(256))
 _INDEX = b":due"
 _UNTOLD = b":untold"
 _TAKEN = b":taken"
+_MOVED = b":moved"
 
 
 class Keys:
@@ -55,6 +56,10 @@ class Keys:
         """The ends that are to be told of an id's hash tag, and when each may be taken."""
         place = self._placed(id[:HASH_TAG_LENGTH])
         return place + _UNTOLD, place + _TAKEN
+
+    def moved(self, id: str) -> bytes:
+        """The marks of what was taken in from another store of an id's hash tag."""
+        return self._placed(id[:HASH_TAG_LENGTH]) + _MOVED
 
     def user_list(self, user_id: str) -> tuple[bytes, bytes]:
         """Where a user's sessions are listed, and those that are about to join (`scripts.lua`)."""

@@ -88,6 +88,19 @@ def unpack_clocks(raw: bytes) -> Clocks:
     return Clocks(created, active, seen, bool(paged), own or None, began_anew)
 
 
+def pack_clocks(clocks: Clocks, sign_in: SignIn | None) -> bytes:
+    """What is stored of a session's clocks, and of how its user signed in."""
+    raw = _CLOCKS.pack(
+        clocks.created, clocks.active, clocks.seen, clocks.timeout or 0.0, clocks.paged
+    )
+    if clocks.began_anew is None and sign_in is None:
+        return raw
+    raw += _BEGAN.pack(clocks.began)
+    if sign_in is None:
+        return raw
+    return raw + _MOMENT.pack(sign_in.authenticated) + _pack_device(sign_in.device)
+
+
 def _pack_device(device: Device) -> bytes:
     texts = [None if text is None else to_bytes(text) for text in device]
     lengths = (-1 if text is None else len(text) for text in texts)
@@ -125,6 +138,19 @@ def unpack_end(reason: bytes | None, at: bytes | float | None, now: float) -> En
     return Ended(to_text(reason), ago) if ago < REASON_KEPT else None
 
 
+def pack_untold(end: UntoldEnd) -> bytes:
+    """What is stored of an end that is to be told."""
+    record = end.session
+    clocks = pack_clocks(record.clocks, record.sign_in)
+    texts = [
+        None if text is None else to_bytes(text)
+        for text in (end.reason, end.by, record.user_id, clocks)
+    ]
+    return _UNTOLD.pack(end.tries, record.now) + b"".join(
+        _LENGTH.pack(-1 if text is None else len(text)) + (text or b"") for text in texts
+    )
+
+
 def unpack_untold(id: str, raw: bytes) -> UntoldEnd:
     """An end that is to be told."""
     tries, ended = _UNTOLD.unpack_from(raw)
@@ -140,6 +166,22 @@ def unpack_untold(id: str, raw: bytes) -> UntoldEnd:
     sign_in = None if user_id is None else unpack_sign_in(packed, clocks)
     session = Record(Fields(), user_id, clocks, ended, sign_in)
     return UntoldEnd(id, session, reason or UNKNOWN, by, tries)
+
+
+def unpack_living(fields: dict[bytes, bytes], now: float) -> Record:
+    """A session as it is stored, whatever its deadline.
+
+    Args:
+        fields: what there is of it; its clocks and user are taken out.
+        now: Redis's clock when it was read, in seconds.
+    """
+    raw = fields.pop(CLOCKS)
+    clocks = unpack_clocks(raw)
+    user = fields.pop(USER, None)
+    data = Fields((to_text(name), value) for name, value in fields.items())
+    if user is None:
+        return Record(data, None, clocks, now)
+    return Record(data, to_text(user), clocks, now, unpack_sign_in(raw, clocks))
 
 
 def unpack_session(

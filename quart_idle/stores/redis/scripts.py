@@ -62,7 +62,7 @@ _ABANDONED: Final = 86_400.0
 # those that are ended some are dropped. And for how long they wait where no worker is left.
 _MOST_UNTOLD: Final = MOST_ENDS // 256
 _MOST_SWEPT: Final = _MOST_UNTOLD // 2
-_UNTOLD_KEPT: Final = 7 * 86_400.0
+UNTOLD_KEPT: Final = 7 * 86_400.0
 
 
 # For how long a session that is to join a user's list may not be there yet, in seconds: longer than
@@ -141,7 +141,7 @@ def scripts(
         "HIDDEN": hidden_for(1),
         "MOST_UNTOLD": _MOST_UNTOLD,
         "MOST_SWEPT": _MOST_SWEPT,
-        "UNTOLD_KEPT": _UNTOLD_KEPT,
+        "UNTOLD_KEPT": UNTOLD_KEPT,
         "JOINING": _JOINING,
         # Arguments are texts.
         "SAME": f"'{SAME}'",

@@ -1,0 +1,137 @@
+"""``python -m quart_idle move``: what operators see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from quart_idle.stores.base import Record
+from quart_idle.stores.redis import RedisStore
+from tests.contract.common import change
+from tests.contract.moving import DAYS
+from tests.helpers.leash import popen
+from tests.helpers.listings import blocks
+from tests.helpers.redis_servers import Cluster, RedisServer, free_port
+
+SECRET = "a-Secret"  # noqa: S105  (a test's own)
+
+
+def command(*arguments: str) -> subprocess.Popen[bytes]:
+    return popen(
+        [sys.executable, "-W", "error", "-m", "quart_idle", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    process = command(*arguments)
+    out, errors = process.communicate(timeout=120)
+    return process.returncode, out.decode(), errors.decode()
+
+
+async def filled(url: str, prefix: str = "quart-idle", many: int = 3) -> None:
+    store = RedisStore(url)
+    store.bind(DAYS, lambda *_: None, prefix, 10.0)
+    await asyncio.gather(
+        *(
+            store.create(f"{number % 256:02x}{number}", change({"a": b"1"}))
+            for number in range(many)
+        )
+    )
+    await store.end("000", "enough")
+    await store.close()
+
+
+async def test_it_moves_and_says_what_it_moved(server: RedisServer) -> None:
+    await filled(server.url, "old", 1200)
+    prefixes = "--prefix", "old", "--target-prefix", "new"
+    with server.client as client:
+        client.acl_setuser(
+            *("mover", True, False, [f"+{SECRET}"]),
+            commands=["+@all"],
+            keys=["*"],
+            channels=["*"],
+        )
+        with_password = server.url.replace("//", f"//mover:{SECRET}@")
+        code, out, errors = run("move", with_password, with_password + "/0", *prefixes)
+        client.acl_deluser("mover")
+    assert (code, errors) == (0, "")
+    assert SECRET not in out
+    first, second, last = (line for line in out.splitlines() if not line.startswith("…"))
+    assert first.startswith("round 1: 1,200 read; moved: 1,199 sessions, 1 ended ones, 0 drafts")
+    assert re.match("round 2: 1,200 read; changed meanwhile: 0 sessions, 0 ended ones", second)
+    assert last == "done: 1,199 living sessions of SOURCE are in TARGET"
+    store = RedisStore(server.url)
+    store.bind(DAYS, lambda *_: None, "new", 10.0)
+    assert isinstance(await store.load("011"), Record)
+    await store.close()
+
+
+async def test_the_guide_s_command_moves(server: RedisServer, running_cluster: Cluster) -> None:
+    await filled(server.url)
+    (line,) = blocks("sh", "examples/deploy/README.md")[-1].splitlines()
+    python, *arguments = line.replace("redis://old-host", server.url).split()
+    assert python == "python"
+    assert arguments[:3] == ["-m", "quart_idle", "move"]
+    target = running_cluster.url
+    code, out, _ = run("move", *(target if "new-host" in one else one for one in arguments[3:]))
+    assert code == 0
+    assert out.endswith("done: 2 living sessions of SOURCE are in TARGET\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        (f"redis://u:{SECRET}@h/#", "redis://h", "SOURCE is a redis:// URL that is wrong"),
+        ("redis://h", f"redis://u:{SECRET}@h/#", "TARGET is a redis:// URL that is wrong"),
+        ("memory://", "redis://h", "SOURCE is memory://: those sessions are in the application's"),
+        (f"nosql://{SECRET}", "redis://h", "SOURCE names a store nosql:// that is not known"),
+        ("redis://h", "redis://h", "SOURCE and TARGET are the same store"),
+    ],
+)
+def test_a_wrong_call_is_told_without_secrets(source: str, target: str, told: str) -> None:
+    code, out, errors = run("move", source, target)
+    assert (code, out) == (2, "")
+    assert errors.startswith(f"error: {told}")
+    assert SECRET not in errors
+
+
+async def test_a_store_that_does_not_answer_is_told(server: RedisServer) -> None:
+    await filled(server.url)
+    nobody = f"redis://u:{SECRET}@127.0.0.1:{free_port()}"
+    for urls, which in (((nobody, server.url), "SOURCE"), ((server.url, nobody), "TARGET")):
+        code, out, errors = run("move", *urls)
+        assert (code, out) == (1, "")
+        assert errors.startswith(f"error: {which} does not answer: ")
+        assert SECRET not in errors
+
+
+def test_a_source_without_sessions_is_told(server: RedisServer) -> None:
+    code, _, errors = run("move", server.url, server.url, "--target-prefix", "new")
+    assert code == 1
+    assert errors == "error: SOURCE has no living session under the prefix 'quart-idle'\n"
+
+
+async def test_ctrl_c_stops_it_without_a_traceback_and_it_can_be_run_again(
+    server: RedisServer,
+) -> None:
+    await filled(server.url, many=20_000)
+    arguments = "move", server.url, server.url, "--target-prefix", "new"
+    process = command(*arguments)
+    assert process.stdout is not None
+    assert (await asyncio.to_thread(process.stdout.readline)).decode().startswith("… ")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.decode() == (
+        "stopped. What was moved stays moved, and nothing is lost: run it again.\n"
+    )
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert out.endswith("done: 19,999 living sessions of SOURCE are in TARGET\n")
