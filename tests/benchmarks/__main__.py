@@ -14,6 +14,7 @@ _PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets",
 _TABLES = {
     "requests": requests.memory,
     "redis": requests.redis,
+    "sqlite": requests.sqlite,
     "profile": requests.profile,
     "sockets": sockets.main,
     "store": store.main,

@@ -7,13 +7,15 @@ import gc
 import json
 import logging
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from cProfile import Profile
 from pathlib import Path
 from pstats import Stats
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import perf_counter, process_time, time
 from typing import Any
 
 from quart import Quart, session
@@ -138,6 +140,67 @@ def _on_redis(url: str) -> dict[str, Quart]:
         "quart-session": quart_session,
         "Flask-Session": flask_session,
         "QuartIdle on Redis": ours,
+    }
+
+
+class _InThread(SessionInterface):
+    """sqlite3 by hand, in a thread: a session is a JSON text, prolonged when it is read."""
+
+    def __init__(self, file: Path) -> None:
+        self.connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.execute("CREATE TABLE sessions (token PRIMARY KEY, data, until)")
+        self.thread = ThreadPoolExecutor(1)
+
+    def _read(self, token: str) -> str | None:
+        found = self.connection.execute(
+            "UPDATE sessions SET until = ? WHERE token = ? RETURNING data", (time() + 1800, token)
+        ).fetchone()
+        return found[0] if found else None
+
+    def _write(self, token: str, data: str) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", (token, data, time() + 1800)
+        )
+
+    async def open_session(self, app: Quart, request: Any) -> Any:
+        token = request.cookies.get(self.get_cookie_name(app)) or secrets.token_urlsafe(32)
+        loop = asyncio.get_running_loop()
+        raw = await loop.run_in_executor(self.thread, self._read, token)
+        session = SecureCookieSession(json.loads(raw) if raw else {})
+        session.token = token  # type: ignore[attr-defined]
+        return session
+
+    async def save_session(self, app: Quart, session: Any, response: Any) -> None:
+        if session.modified:
+            loop = asyncio.get_running_loop()
+            data = json.dumps(dict(session))
+            await loop.run_in_executor(self.thread, self._write, session.token, data)
+            response.set_cookie(self.get_cookie_name(app), session.token)
+
+
+def _on_files(folder: Path) -> dict[str, Quart]:
+    from cachelib.file import FileSystemCache
+    from flask_session import Session as FlaskSession
+
+    hand = _views(Quart("hand"))
+    hand.session_interface = _InThread(folder / "hand.db")  # type: ignore[assignment]
+    flask_session = _views(Quart("Flask-Session"))
+    flask_session.config.update(
+        SESSION_TYPE="cachelib", SESSION_CACHELIB=FileSystemCache(str(folder / "cache"))
+    )
+    FlaskSession(flask_session)
+    memory = _views(Quart("memory"))
+    QuartIdle(memory)
+    ours = _views(Quart("ours"))
+    QuartIdle(ours, store=f"sqlite:///{folder / 'sessions.db'}")
+    return {
+        _BARE: _bare(),
+        "QuartIdle on memory": memory,
+        "sqlite3 in a thread, by hand": hand,
+        "Flask-Session on files": flask_session,
+        "QuartIdle on SQLite": ours,
     }
 
 
@@ -266,6 +329,14 @@ def redis() -> None:
     print(f"{_TITLE}, Redis on the same machine")
     with TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
         asyncio.run(_measure(_on_redis(server.url), (_READ, _WRITE, _ALONE, _WAITING)))
+
+
+def sqlite() -> None:
+    """Print the table of sessions in files."""
+    logging.disable(logging.WARNING)
+    print(f"{_TITLE}, files on this machine's disk")
+    with TemporaryDirectory() as folder:
+        asyncio.run(_measure(_on_files(Path(folder)), (_READ, _WRITE, _ALONE, _WAITING)))
 
 
 async def _profiled(app: Quart, path: str) -> dict[str, float]:
