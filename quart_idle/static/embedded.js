@@ -41,11 +41,11 @@ on(page, "quart-idle:framed", (event) => {
 /** @returns the pages around this one that can be asked */
 function pagesAround() {
   const found = [];
-  try {
-    for (let inner = window; inner !== inner.parent; inner = /** @type {any} */ (inner.parent)) {
+  for (let inner = window; inner !== inner.parent; inner = /** @type {any} */ (inner.parent)) {
+    try {
       found.push(native(inner.parent.document));
-    }
-  } catch {} // of another origin
+    } catch {} // of another origin; one of ours may be around that
+  }
   return found;
 }
 

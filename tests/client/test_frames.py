@@ -82,6 +82,23 @@ async def test_of_pages_within_each_other_the_outermost_shows_the_prompt_for_all
     assert await show(page, "prompt", False, False)
 
 
+async def test_a_frame_leaves_the_prompt_to_a_page_of_its_own_around_another_origin_s(
+    serve_pages: Serve, serve: Serve, browser: Browser
+) -> None:
+    server = serve_pages(UNTOUCHED)
+    between = serve()  # the same site, so that the frame has the cookie
+    page = await open_letter(browser, server.url)
+    frame = await embed(page, f"{between.url}/untouched")
+    await frame.evaluate(EMBED, f"{server.url}/letter")
+    (inner,) = frame.child_frames
+    await until(lambda: is_in(inner, "warned"))
+    await expect(prompt_in(page)).to_be_visible()
+    await asyncio.sleep(1.5)  # longer than the one within waits
+    assert not await inner.evaluate(IS_OPEN, "[part=prompt]")
+    await prompt_in(page).get_by_role("button", name="Stay").click()
+    await until(lambda: is_in(inner, "live"))
+
+
 async def test_a_frame_shows_its_own_prompt_until_a_page_around_it_has_a_client(
     serve_pages: Serve, browser: Browser
 ) -> None:

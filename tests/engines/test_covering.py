@@ -30,12 +30,25 @@ STATE = """() => {
     getComputedStyle(main).visibility, main.getBoundingClientRect().left];
 }"""
 
+# What a search in the page finds, what is selected with all of it, what its text is.
+FOUND = """() => {
+  const selection = getSelection();
+  const isFound = find("Signed in as", false, false, true);
+  selection.selectAllChildren(document.body);
+  const selected = String(selection).trim();
+  selection.removeAllRanges();
+  return [isFound, selected, document.body.innerText];
+}"""
+
 
 @scenario("a covered page is hidden altogether, and as it was when its user is back")
 async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine: Engine) -> None:
     server = serve_pages({"timeout": 600})
     desk = await desk_at(engine, server.url, "ada")
     page = await open_page(engine, f"{server.url}/letter")
+    is_found, *texts = await page.evaluate(FOUND)
+    assert is_found
+    assert all("Signed in as" in text for text in texts)
     await page.evaluate(
         """() => {
           document.body.style.minHeight = "300vh";
@@ -49,6 +62,7 @@ async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine:
     assert before[:4] == [120, "search", "unsaved", "visible"]
     await post(desk, "/sign-out?reason=idle")
     assert (await shown(page, COVER))["focus"] == COVER
+    assert await page.evaluate(FOUND) == [False, "", ""]
     during = await page.evaluate(STATE)
     assert (during[0], during[3:]) == (120, ["hidden", before[4]])
     await sign_in(desk, "ada")

@@ -91,7 +91,7 @@ def start(
     else:
         alone = ["--workers", "0"] if server == "hypercorn" else []
         process = fork(server, [*command, *alone], variables, log)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120  # with workers, each of which imports everything anew
     while time.monotonic() < until and process.poll() is None:
         if found := _LISTENING.search(log.read_text()):
             return Server(process, int(found[2]), log, found[1])
