@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.helpers.browser import Browser
-from tests.helpers.npm import EDITORS, from_npm
+from tests.helpers.npm import built_editors
 from tests.helpers.servers import Serve
 from tests.helpers.typed import asked_in, drafts, offer_in
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.npm
-
-_SOURCE = Path(__file__).parents[2] / "examples" / "pages" / "static" / "editors.js"
 
 # As if the user's draft had been tampered with.
 HARM = """() => fetch("/_idle/drafts", { method: "POST",
@@ -28,20 +25,7 @@ HARM = """() => fetch("/_idle/drafts", { method: "POST",
 
 @pytest.fixture(scope="module")
 def node_modules(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """npm's folder, with what is built of the example's own code."""
-    installed = from_npm(EDITORS, pytestconfig, tmp_path_factory)
-    folder = tmp_path_factory.mktemp("editors") / "node_modules"
-    folder.mkdir()
-    for package in installed.iterdir():
-        (folder / package.name).symlink_to(package)
-    # Its imports are looked for from where it is.
-    (folder.parent / "editors.js").write_bytes(_SOURCE.read_bytes())
-    command = [
-        *(str(installed / ".bin" / "esbuild"), "editors.js", "--bundle", "--format=esm"),
-        "--outfile=node_modules/editors-page.js",
-    ]
-    subprocess.run(command, cwd=folder.parent, check=True, capture_output=True)
-    return folder
+    return built_editors(pytestconfig, tmp_path_factory)
 
 
 async def ready(page: Page) -> None:

@@ -55,6 +55,26 @@ def from_npm(
     return installed / "node_modules"
 
 
+_EDITORS_PAGE = Path(__file__).parents[2] / "examples" / "pages" / "static" / "editors.js"
+
+
+def built_editors(config: pytest.Config, factory: pytest.TempPathFactory) -> Path:
+    """The folder ``node_modules`` with editors, and what is built of the example's own code."""
+    installed = from_npm(EDITORS, config, factory)
+    folder = factory.mktemp("editors") / "node_modules"
+    folder.mkdir()
+    for package in installed.iterdir():
+        (folder / package.name).symlink_to(package)
+    # Its imports are looked for from where it is.
+    (folder.parent / "editors.js").write_bytes(_EDITORS_PAGE.read_bytes())
+    command = [
+        *(str(installed / ".bin" / "esbuild"), "editors.js", "--bundle", "--format=esm"),
+        "--outfile=node_modules/editors-page.js",
+    ]
+    subprocess.run(command, cwd=folder.parent, check=True, capture_output=True)
+    return folder
+
+
 def _install(versions: list[str], folder: Path) -> None:
     """Have npm make a folder. Another process may do the same at this moment."""
     fresh = Path(mkdtemp(dir=folder.parent))
