@@ -58,9 +58,7 @@ def store_of(value: object, folder: Path | None = None) -> Store:
         try:
             from .sqlite import SQLiteStore  # needed by nobody else
         except ImportError:
-            raise ConfigError(
-                "QUART_IDLE_STORE is a sqlite:// URL, and this Python was built without sqlite3"
-            ) from None
+            raise _without_sqlite() from None
         return SQLiteStore(value, folder)
     raise _unknown(scheme)
 
@@ -84,7 +82,11 @@ def movable_of(url: str, prefix: str, timeout: float) -> Movable:
             raise _missing(scheme, error) from None
         return RedisMovable(url, prefix, timeout)
     if scheme == "sqlite":
-        raise ConfigError("QUART_IDLE_STORE is a sqlite:// URL, and files cannot be moved yet")
+        try:
+            from .sqlite import SQLiteMovable
+        except ImportError:
+            raise _without_sqlite() from None
+        return SQLiteMovable(url, prefix, timeout)
     if scheme == "memory":
         raise ConfigError(
             "QUART_IDLE_STORE is memory://: those sessions are in the application's own process, "
@@ -103,6 +105,12 @@ def _missing(scheme: str, error: ImportError) -> ConfigError:
     return ConfigError(
         f"QUART_IDLE_STORE is a {scheme}:// URL, and {error.name} is missing: "
         "pip install 'quart-idle[redis]'"
+    )
+
+
+def _without_sqlite() -> ConfigError:
+    return ConfigError(
+        "QUART_IDLE_STORE is a sqlite:// URL, and this Python was built without sqlite3"
     )
 
 

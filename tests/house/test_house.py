@@ -81,6 +81,7 @@ FLOORS = [
         "stores.sqlite.sweep",
         "stores.sqlite.running",
         "stores.sqlite.store",
+        "stores.sqlite.moving",
         "stores.sqlite",
         "stores.redis.packing",
         "stores.redis.keys",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .moving import SQLiteMovable
 from .store import SQLiteStore
 
-__all__ = ["SQLiteStore"]
+__all__ = ["SQLiteMovable", "SQLiteStore"]

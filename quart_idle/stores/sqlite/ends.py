@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ..base import MOST_ENDS, Fields, Record, TakenEnds, UntoldEnd, hidden_for
 from .book import Book
@@ -76,17 +76,24 @@ def are_some(connection: sqlite3.Connection, space: int, now: float) -> bool:
     return bool(found)
 
 
+def unpack_end(found: Sequence[Any]) -> UntoldEnd:
+    """An end, out of the columns that `_TAKE` has."""
+    _, id, tries, reason, at, by, clocks, user, sign_in = found
+    user_id = None if user is None else to_text(user)
+    session = Record(Fields(), user_id, unpack_clocks(clocks), at, unpack_sign_in(sign_in))
+    return UntoldEnd(id, session, to_text(reason), by, tries)
+
+
 def take(book: Book, limit: int, now: float) -> TakenEnds:
     """Some that nobody tells now."""
     connection, space = book.connection, book.space
     ends: list[UntoldEnd] = []
     taken: list[tuple[float, int, int]] = []
     for found in connection.execute(_TAKE, (space, now, limit)).fetchall():
-        key, id, tries, reason, at, by, clocks, user, sign_in = found
-        user_id = None if user is None else to_text(user)
-        session = Record(Fields(), user_id, unpack_clocks(clocks), at, unpack_sign_in(sign_in))
-        ends.append(UntoldEnd(id, session, to_text(reason), by, tries + 1))
-        taken.append((now + hidden_for(tries + 1), tries + 1, key))
+        end = unpack_end(found)
+        tries = end.tries + 1
+        ends.append(end._replace(tries=tries))
+        taken.append((now + hidden_for(tries), tries, found[0]))
     connection.executemany("UPDATE ends SET take_at = ?, tries = ? WHERE key = ?", taken)
     lost = connection.execute(
         "UPDATE spaces SET lost = 0 WHERE space = ? AND lost", (space,)

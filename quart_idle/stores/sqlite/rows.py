@@ -43,6 +43,10 @@ _OF_USER: Final = (
     f"SELECT {_LIGHT}, NULL FROM sessions "  # noqa: S608
     "WHERE space = ? AND user_id = ? AND place > ? ORDER BY place LIMIT ?"
 )
+_BEHIND: Final = (
+    f"SELECT {_LIGHT}, data FROM sessions "  # noqa: S608
+    "WHERE space = ? AND key > ? ORDER BY key LIMIT ?"
+)
 _INSERT: Final = """
 INSERT INTO sessions (
     look, clocks, user_id, place, sign_in, reason, ended_at, new_id, passes_saves_on, data,
@@ -112,6 +116,10 @@ class Table:
     def by_id(self, ids: Collection[str], *, with_data: bool) -> Iterator[Row]:
         """Those of these that there are."""
         return self._rows(_BY_ID if with_data else _BY_ID_LIGHT, json.dumps([*ids]), self._space)
+
+    def behind(self, key: int, limit: int) -> list[Row]:
+        """Those that follow a key; so many at most."""
+        return list(self._rows(_BEHIND, self._space, key, limit))
 
     def due(self, now: float, limit: int) -> Iterator[Row]:
         """Those that are to be looked at by now, without data."""

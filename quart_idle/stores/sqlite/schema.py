@@ -76,5 +76,13 @@ CREATE TABLE drafts (
     UNIQUE (space, box, name)
 );
 CREATE INDEX drafts_at ON drafts (space, at);
+-- What was taken in from another store, and how it was then.
+CREATE TABLE moved (
+    space INTEGER NOT NULL,
+    name BLOB NOT NULL,
+    mark BLOB NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (space, name)
+) WITHOUT ROWID;
 """,
 )

@@ -7,10 +7,11 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from quart_idle.stores.base import Record
+from quart_idle.stores.base import Ended, Record
 from quart_idle.stores.redis import RedisStore
 from tests.contract.common import change
 from tests.contract.moving import DAYS
@@ -83,6 +84,25 @@ async def test_the_guide_s_command_moves(server: RedisServer, running_cluster: C
     code, out, _ = run("move", *(target if "new-host" in one else one for one in arguments[3:]))
     assert code == 0
     assert out.endswith("done: 2 living sessions of SOURCE are in TARGET\n")
+
+
+async def test_it_moves_out_of_a_file_and_into_one(server: RedisServer, tmp_path: Path) -> None:
+    await filled(server.url, many=700)
+    file = f"sqlite:///{tmp_path}/sessions.db"
+    for source, target in ((server.url, file), (file, server.url)):
+        code, out, errors = run("move", source, target)
+        assert (code, errors) == (0, "")
+        assert out.endswith("done: 699 living sessions of SOURCE are in TARGET\n")
+        with server.client as client:
+            client.flushall()
+    assert run("move", file, server.url)[0] == 0
+    store = RedisStore(server.url)
+    store.bind(DAYS, lambda *_: None, timeout=10.0)
+    assert isinstance(await store.load("011"), Record)
+    ended = await store.load("000")
+    assert isinstance(ended, Ended)
+    assert ended.reason == "enough"
+    await store.close()
 
 
 @pytest.mark.parametrize(

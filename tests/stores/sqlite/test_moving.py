@@ -1,0 +1,50 @@
+"""Moving sessions from one file to another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from quart_idle.stores.moving import Movable
+from quart_idle.stores.sqlite import SQLiteMovable, SQLiteStore
+from tests.contract.moving import DAYS, MovableContract
+from tests.helpers.sqlite_stores import PatientStore
+from tests.helpers.standing_clock import StandingClock
+
+
+class TestFiles(MovableContract):
+    @pytest.fixture
+    def time(self) -> StandingClock:
+        return StandingClock()
+
+    @pytest.fixture
+    async def old_store(self, time: StandingClock, tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+        store = PatientStore(tmp_path / "old.db", clock=time)
+        store.bind(DAYS, lambda *_: None)
+        await store.open()
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    async def new_store(self, time: StandingClock, tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+        store = PatientStore(tmp_path / "new.db", clock=time)
+        store.bind(DAYS, lambda *_: None)
+        await store.open()
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    async def read_out(self, time: StandingClock, tmp_path: Path) -> AsyncIterator[Movable]:
+        movable = SQLiteMovable(tmp_path / "old.db", "quart-idle", 20.0, clock=time)
+        await movable.open()
+        yield movable
+        await movable.close()
+
+    @pytest.fixture
+    async def take_in(self, time: StandingClock, tmp_path: Path) -> AsyncIterator[Movable]:
+        movable = SQLiteMovable(tmp_path / "new.db", "quart-idle", 20.0, clock=time)
+        await movable.open()
+        yield movable
+        await movable.close()
