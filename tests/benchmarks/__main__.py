@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import pages, requests, restart, sockets, store, users, ways
+from . import bound, pages, requests, restart, sockets, store, users, ways
 
 _PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets", "redis", "hiredis")
 _TABLES = {
@@ -20,6 +20,7 @@ _TABLES = {
     "store": store.main,
     "users": users.main,
     "ways": ways.main,
+    "bound": bound.main,
     "pages": pages.main,
     "10000": pages.many,
     "growth": pages.growth,

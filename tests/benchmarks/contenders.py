@@ -157,7 +157,8 @@ async def _age(store: Store, ids: list[str], interval: float) -> None:
             await pipeline.execute()
 
 
-def _application(store: Store) -> Quart:
+def application(store: Store) -> Quart:
+    """QuartIdle on a store, with sessions that are made and ended as they are asked for."""
     _collect_on_signal()
     app = Quart("pages")
     interval = _interval()
@@ -200,12 +201,12 @@ def _application(store: Store) -> Quart:
 
 def memory() -> Quart:
     """QuartIdle as it is, in one process."""
-    return _application(MemoryStore())
+    return application(MemoryStore())
 
 
 def redis() -> Quart:
     """QuartIdle as it is, with its sessions in Redis."""
-    return _application(RedisStore(os.environ[STORE]))
+    return application(RedisStore(os.environ[STORE]))
 
 
 def calm() -> Quart:
@@ -217,7 +218,7 @@ def calm() -> Quart:
 def behind() -> Quart:
     """The same code behind a route of the application's."""
     store = MemoryStore()
-    app = _application(store)
+    app = application(store)
     interval = _interval()
     settings = read(
         app.config,

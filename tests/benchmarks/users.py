@@ -49,7 +49,7 @@ async def _each(call: _Call, ids: list[str]) -> str:
 
 async def _signing(server: RedisServer) -> None:
     store = RedisStore(server.url)
-    store.bind(Limits(1800.0), lambda *_: None)
+    store.bind(Limits(1800.0), lambda *_: None, timeout=30.0)
     await store.open()
     bare = aioredis.Redis(port=server.port)
 
@@ -92,7 +92,7 @@ async def _signing(server: RedisServer) -> None:
 
 async def _sizes(server: RedisServer) -> None:
     store = RedisStore(server.url)
-    store.bind(Limits(1800.0), lambda *_: None)
+    store.bind(Limits(1800.0), lambda *_: None, timeout=30.0)
     users: dict[str, Callable[[str], Attributes]] = {
         "no user": lambda _: {},
         "a user each": lambda id: {"user_id": f"user-{id[:10]}"},
@@ -116,7 +116,7 @@ async def _lists(server: RedisServer) -> None:
     app = Quart("lists")
     idle = QuartIdle(app, store=server.url, store_timeout=5)
     store = RedisStore(server.url)
-    store.bind(Limits(2_678_400.0, warning=120.0), lambda *_: None)
+    store.bind(Limits(2_678_400.0, warning=120.0), lambda *_: None, timeout=30.0)
     await app.startup()
     for many in (1, 100, 10_000):
         ids = [id_of(new_token()) for _ in range(many)]

@@ -144,8 +144,7 @@ local function finish(key, index, reason, at, by, was, ...)
   local user = redis.call('HGET', key, USER)
   if user then leave(user, id_of(key)) end
   redis.call('UNLINK', key)
-  redis.call('HSET', key, REASON, reason, ENDED_AT, exact(at))
-  if ... then redis.call('HSET', key, ...) end
+  redis.call('HSET', key, REASON, reason, ENDED_AT, exact(at), ...)
   redis.call('PEXPIREAT', key, string.format('%.0f', (at + KEPT) * 1000))
   redis.call('ZREM', index, rest(key))
   tell('ended', key, exact(now - at), reason)

@@ -65,6 +65,40 @@ async def application(url: str, told: list[str]) -> AsyncIterator[Quart]:
         signals.session_ended.disconnect(receiver)
 
 
+async def commands_of_an_end(store: RedisStore, server: RedisServer, suffix: str) -> Counter[str]:
+    """What Redis does for an end, by its own count."""
+    for id in ("aa1", "aa2"):
+        await store.create(id + suffix, change({"a": b"1"}, user_id="ada"))
+    await store.end("aa1" + suffix, "signed out")  # the script is known
+    with server.client as client:
+        client.config_resetstat()
+        await store.end("aa2" + suffix, "signed out", "by")
+        stats = client.info("commandstats")
+    found = Counter({name.removeprefix("cmdstat_"): it["calls"] for name, it in stats.items()})
+    # Those of the worker itself come whenever they come.
+    for name in ("evalsha", "time", "publish", "zrange", "set", "ping", "config|resetstat", "info"):
+        del found[name]
+    return found
+
+
+async def test_where_nobody_is_to_be_told_an_end_costs_no_command_more(
+    still: RedisServer,
+) -> None:
+    async with opened(still.url) as store:
+        free = await commands_of_an_end(store, still, "free")
+    # The session's end itself, and its user's list.
+    assert free == {"hget": 2, "hset": 1, "pexpireat": 1, "unlink": 1, "zrem": 2}
+    async with worker(still.url) as store:
+        told = await commands_of_an_end(store, still, "told")
+    assert told - free == {
+        "hmget": 1,
+        "zcard": 1,
+        "hset": 1,
+        "zadd": 1,
+        "pexpire": 2,
+    }
+
+
 async def test_of_two_workers_one_tells_each_end(
     standing: tuple[RedisServer, StandingTime], still: RedisServer
 ) -> None:
