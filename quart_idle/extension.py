@@ -115,9 +115,12 @@ class QuartIdle:
             check_start(app, settings, interface, answering)
             if isinstance(settings.store, MemoryStore):
                 warn_of_siblings(app)
-            with suppress(StoreUnavailable):  # the log has it; it may come back
+            try:
                 await ask(settings.store.open(), patient)
                 await check_sharing(app, settings)
+            except StoreUnavailable as error:  # the log has it; it may come back
+                if isinstance(error.__cause__, ConfigError):
+                    raise error.__cause__ from None
             events.open()
 
         @app.after_serving

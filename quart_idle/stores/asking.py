@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from ..exceptions import StoreUnavailable, TooManySessions
+from ..exceptions import ConfigError, StoreUnavailable, TooManySessions
 from ..log import Outage
 
 # How often in a row the event loop is to be on time before a time-out counts; and how many times as
@@ -91,7 +91,8 @@ async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
     """What a store's method answers in time; without a `Patience`, each failure is told.
 
     Raises:
-        StoreUnavailable: the store failed, or did not answer in time; the log says which.
+        StoreUnavailable: the store failed, or did not answer in time; the log says which. (Its
+            cause is a `ConfigError` where waiting does not mend it.)
         TooManySessions: the store answered that.
     """
     timeout, outage = patience if isinstance(patience, Patience) else Patience(patience, Outage())
@@ -111,6 +112,9 @@ async def ask(call: Awaitable[_T], patience: Patience | float | None) -> _T:
     except TooManySessions:
         outage.answered()
         raise
+    except ConfigError as error:
+        outage.failed(error)
+        raise StoreUnavailable from error
     except Exception as error:
         # Whatever a store stumbles over, the session that it holds is not over.
         outage.failed("it failed", error)

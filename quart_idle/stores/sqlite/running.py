@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from ...exceptions import StoreUnavailable
+from ...exceptions import ConfigError, StoreUnavailable
 from ...log import Outage
 from ...policy import Limits
 from ...tasks import end_tasks
@@ -80,7 +80,7 @@ class Running:
                 self._tell(heard)
                 more = heard.more
                 self._outage.answered()
-            except StoreUnavailable as error:
+            except (ConfigError, StoreUnavailable) as error:
                 self._outage.failed(repr(error.__cause__ or error))
             except Exception as error:  # whatever it was, it is tried again
                 self._outage.failed(repr(error), error)

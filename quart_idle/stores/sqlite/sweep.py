@@ -10,7 +10,7 @@ import sqlite3
 from time import monotonic
 from typing import Final
 
-from ...exceptions import StoreUnavailable
+from ...exceptions import ConfigError, StoreUnavailable
 from ...log import Outage
 from ..base import MOST_ENDS
 from .book import Book
@@ -71,7 +71,7 @@ class Sweep:
                 await self._tidy()
                 self._outage.answered()
             except Exception as error:  # whatever it was, it is tried again
-                away = isinstance(error, StoreUnavailable)
+                away = isinstance(error, ConfigError | StoreUnavailable | sqlite3.Error | OSError)
                 self._outage.failed(repr(error.__cause__ or error), None if away else error)
 
     async def _tidy(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -230,6 +232,83 @@ def test_processes_agree_whose_wall_clocks_were_set_meanwhile(tmp_path: Path, st
     clock.set(clock.now + step)
     later = told(path, **clock.environment)
     assert 0 < later - first < time.monotonic() - since
+
+
+USE = """
+import asyncio, json, sys
+from quart_idle.policy import Limits, deadline
+from quart_idle.stores.base import Change
+from quart_idle.stores.sqlite import SQLiteStore
+
+async def use(what, path, id):
+    limits = Limits(timeout=1000.0)
+    store = SQLiteStore(path)
+    store.bind(limits, lambda *_: None, timeout=60.0)
+    if what == "create":
+        await store.create(id, Change({"a": b"1"}, {}))
+    found = await store.load(id)
+    left = None if isinstance(found, tuple) and hasattr(found, "reason") else (
+        deadline(found.clocks, limits)[0] - found.now
+    )
+    await store.close()
+    print(json.dumps(left))
+
+asyncio.run(use(*sys.argv[1:]))
+"""
+
+
+def left(what: str, path: Path, id: str, *before: str, **environment: str) -> float | None:
+    """How long a session lives still, by a process of its own, in seconds; None: it is over."""
+    answer = subprocess.run(
+        [*before, sys.executable, "-c", USE, what, str(path), id],
+        check=True,
+        capture_output=True,
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[3],
+    )
+    return cast("float | None", json.loads(answer.stdout))
+
+
+@pytest.mark.parametrize("step", [-86_400.0, 86_400.0])
+def test_a_step_of_the_wall_clock_neither_prolongs_nor_shortens_a_session(
+    tmp_path: Path, step: float
+) -> None:
+    clock = StandingTime(tmp_path)
+    path = tmp_path / "sessions.db"
+    left("create", path, "one", **clock.environment)
+    clock.set(clock.now + step)
+    assert 900 < (left("load", path, "one", **clock.environment) or 0) <= 1000
+    left("create", path, "two", **clock.environment)
+    clock.set(clock.now - step)
+    assert 900 < (left("load", path, "two", **clock.environment) or 0) <= 1000
+
+
+# What a start of the host is told by, in a process that sees another.
+ANOTHER_START = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount --bind $0 /proc/sys/kernel/random/boot_id && exec "$@"',
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(600.0, 400.0), (2000.0, None), (-86_400.0, 1000.0)]
+)
+def test_a_session_that_outlives_a_start_of_the_host_has_what_the_wall_clock_says_and_no_more(
+    tmp_path: Path, step: float, expected: float | None
+) -> None:
+    clock = StandingTime(tmp_path)
+    path, boot = tmp_path / "sessions.db", tmp_path / "boot"
+    boot.write_text("another start\n")
+    if subprocess.run([*ANOTHER_START, boot, "true"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here: that takes root")
+    left("create", path, "id", **clock.environment)
+    clock.set(clock.now + step)
+    after = left("load", path, "id", *ANOTHER_START, str(boot), **clock.environment)
+    if expected is None:
+        assert after is None
+    else:
+        # (The wall clock stands still meanwhile.)
+        assert expected - 60 < (after or 0) < min(expected + 60, 1000.001)
 
 
 def test_processes_agree_one_of_which_has_a_time_namespace(tmp_path: Path) -> None:

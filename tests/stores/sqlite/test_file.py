@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from quart_idle import ConfigError
+from quart_idle.stores.sqlite.database import DatabaseFile
 from quart_idle.stores.sqlite.errors import explained
 from quart_idle.stores.sqlite.file import KIND, File
 from quart_idle.stores.sqlite.mounts import mount_of
@@ -304,6 +305,24 @@ def test_a_file_that_is_deleted_is_not_made_anew_in_secret(path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
         file.connect(1.0)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_workers_whose_file_was_deleted_or_replaced_say_so(
+    path: Path, replace: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = DatabaseFile(path, [FIRST])
+    with closing(file.connect(writes=True)) as connection:
+        file.tidy(connection)
+        assert caplog.messages == []
+        if replace:
+            write(path.with_name("other.db"))
+            path.with_name("other.db").rename(path)
+        else:
+            path.unlink()
+        file.tidy(connection)
+    (told,) = caplog.messages
+    assert f"{path} was deleted or replaced" in told
 
 
 # Where it is.
