@@ -20,9 +20,9 @@ LISTINGS = [
     for guide in GUIDES
     for number, (kind, text) in enumerate(listings(guide))
 ]
-SOURCES = {".py", ".js", ".css", ".html", ".conf", ".toml"}
+SOURCES = {".py", ".js", ".css", ".html", ".conf", ".toml", ".service"}
 # Other than in the files beside them, python and html may stand alone: then they are run here.
-IN_FILES = {"python", "js", "css", "html", "nginx"}
+IN_FILES = {"python", "js", "css", "html", "nginx", "ini"}
 COMMANDS = [line for guide in GUIDES for text in blocks("sh", guide) for line in text.splitlines()]
 APPLICATIONS = sorted(
     set(re.findall(r"`?hypercorn (examples[\w.]*:app)`?", "\n".join(map(text_of, GUIDES))))
@@ -81,6 +81,8 @@ def test_every_command_is_one_that_a_test_runs_or_installs_what_there_is() -> No
             assert line.split()[2:] == ["examples/deploy/hypercorn.toml", "examples.deploy:app"]
         elif line.startswith("python -m quart_idle move "):
             pass  # tests/stores/redis/test_move_command.py runs it
+        elif line.startswith("umask 077 && python3 -c "):
+            pass  # tests/house/test_one_host.py runs it
         elif line.startswith("python -m tests."):
             importlib.import_module(line.split()[-1])
         else:  # the README's first block has a test of its own
