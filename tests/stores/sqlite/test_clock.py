@@ -173,6 +173,23 @@ def test_a_file_that_comes_from_another_host_has_the_time_of_this_one(
     assert host_clock(connection, other.host)() == EPOCH + 5.0
 
 
+def test_of_two_workers_that_come_first_at_once_one_takes_over_the_other_s(
+    file: File, connection: sqlite3.Connection
+) -> None:
+    machine = Machine()
+    others = []
+
+    def come_first(statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            with closing(file.connect(10.0)) as other:
+                others.append(host_clock(other, machine.host))
+            machine.wall += HOUR
+
+    connection.set_trace_callback(come_first)
+    clock = host_clock(connection, machine.host)
+    assert [other() for other in others] == [clock()] == [EPOCH]
+
+
 def test_it_is_taken_over_without_a_write(file: File, connection: sqlite3.Connection) -> None:
     first = host_clock(connection)
     with closing(file.connect(0.0)) as other:
