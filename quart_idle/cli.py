@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import Final
+from typing import Final, NoReturn
 
 from .exceptions import ConfigError, StoreUnavailable
 from .move import Progress, StoreLost, move
@@ -45,6 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Repeats no argument where one is wrong: it may hold a password."""
+
+    def error(self, message: str) -> NoReturn:  # noqa: ARG002
+        self.print_usage(sys.stderr)
+        self.exit(WRONG, "error: an argument is missing, or is one too many or not known\n")
+
+
 class _Wrong(Exception):
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
@@ -52,7 +60,7 @@ class _Wrong(Exception):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m quart_idle", description=__doc__)
+    parser = _Parser(prog="python -m quart_idle", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     moving = commands.add_parser(
         "move",

@@ -26,7 +26,9 @@ def client_maker(url: str) -> Callable[[float], Any]:
     scheme, _, rest = url.partition("://")
     make = {"redis+cluster": _cluster, "redis+sentinel": _sentinel}.get(scheme, _server)
     why = _UNREADABLE
-    if "#" not in rest:  # all behind it would go without a word
+    # All behind a # would go without a word. An @ behind a ? ends a password most likely, and what
+    # stands before the ? would be told as the host.
+    if "#" not in rest and "@" not in rest.partition("?")[2]:
         try:
             return make(scheme, rest)
         except Exception as error:
@@ -46,14 +48,14 @@ def _allowed_to_tell(error: Exception, rest: str) -> str:
     """
     options = rest.partition("?")[2]
     named = re.search(r"(?:keyword argument|Invalid value for) '(\w+)'", str(error))
-    if named and "@" not in options and f"{named[1]}=" in options:
+    if named and f"{named[1]}=" in options:
         return f"the option {named[1]} is not known, or its value is wrong"
     return _UNREADABLE
 
 
 _UNREADABLE: Final = (
     "it cannot be read. It takes a host and a port (a number), and in user and password all but "
-    "letters, digits and -._~ is percent-encoded: # is %23, / is %2F"
+    "letters, digits and -._~ is percent-encoded: # is %23, / is %2F, ? is %3F"
 )
 
 

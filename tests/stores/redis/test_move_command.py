@@ -112,6 +112,8 @@ async def test_it_moves_out_of_a_file_and_into_one(server: RedisServer, tmp_path
         ("redis://h", f"redis://u:{SECRET}@h/#", "TARGET is a redis:// URL that is wrong"),
         ("memory://", "redis://h", "SOURCE is memory://: those sessions are in the application's"),
         (f"nosql://{SECRET}", "redis://h", "SOURCE names a store nosql:// that is not known"),
+        (f"redis://u:12?{SECRET}@h", "redis://h", "SOURCE is a redis:// URL that is wrong"),
+        (f"redis+cluster://u:1?{SECRET}@h", "redis://h", "SOURCE is a redis+cluster:// URL"),
         ("redis://h", "redis://h", "SOURCE and TARGET are the same store"),
     ],
 )
@@ -119,6 +121,23 @@ def test_a_wrong_call_is_told_without_secrets(source: str, target: str, told: st
     code, out, errors = run("move", source, target)
     assert (code, out) == (2, "")
     assert errors.startswith(f"error: {told}")
+    assert SECRET not in errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (f"redis://u:{SECRET}@h", "redis://g"),
+        ("move", "redis://h", "redis://g", f"redis://u:{SECRET}@i"),
+        ("move", f"redis://u:{SECRET}@h"),
+        ("move", "redis://h", "redis://g", f"--redis://u:{SECRET}@i"),
+    ],
+)
+def test_a_call_of_the_wrong_form_is_told_without_secrets(arguments: tuple[str, ...]) -> None:
+    code, out, errors = run(*arguments)
+    assert (code, out) == (2, "")
+    assert errors.startswith("usage: python -m quart_idle")
+    assert errors.endswith("error: an argument is missing, or is one too many or not known\n")
     assert SECRET not in errors
 
 
