@@ -72,7 +72,7 @@ async def move(source: Movable, target: Movable, tell: Callable[[Progress], None
     for number in range(_ROUNDS):
         progress.round = number + 1
         met = await _round(source, target, progress, tell)
-        if progress.found:  # if not, it may be another store, or one that was emptied
+        if progress.found:  # if not, somebody has most likely emptied it
             await _patiently(
                 lambda met=met: _end_what_is_gone(source, target, met, progress, tell),  # type: ignore[misc]
                 "target",
@@ -87,10 +87,11 @@ async def _round(
     progress.read = progress.found = 0
     progress.moved.clear()
     met: set[Name] = set()
+    store = await _patiently(source.identity, "source")
     async for page in _pages(source, met):
         progress.read += len(page)
         progress.found += sum(isinstance(found.thing, Record) for found in page.values())
-        await _take_in(target, page, progress)
+        await _take_in(target, store, page, progress)
         met.update(page)
         tell(progress)
     return met
@@ -123,12 +124,16 @@ async def _end_what_is_gone(
     async for names in target.taken():
         if gone := [name for name in names if name not in met]:
             page = await _patiently(lambda gone=gone: source.read(gone), "source")  # type: ignore[misc]
-            await _take_in(target, page, progress)
+            # Asked now: if the source has lost all meanwhile, it has another one.
+            store = await _patiently(source.identity, "source")
+            await _take_in(target, store, page, progress)
             tell(progress)
 
 
-async def _take_in(target: Movable, page: Mapping[Name, Found], progress: Progress) -> None:
-    for name in await _patiently(lambda: target.take_in(page), "target"):
+async def _take_in(
+    target: Movable, store: bytes, page: Mapping[Name, Found], progress: Progress
+) -> None:
+    for name in await _patiently(lambda: target.take_in(store, page), "target"):
         progress.moved[_kind(name, page[name])] += 1
 
 

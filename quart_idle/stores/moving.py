@@ -9,7 +9,8 @@ goes on there. Three things hold, however often that is done and wherever it sto
 - What has ended in the source since ends in the target, too, with the same reason; by a clock only
   if nobody has come to the target meanwhile.
 
-So the target keeps a `Mark` of each thing that it has taken in.
+So the target keeps a `Mark` of each thing that it has taken in. That says from which store: what is
+not in one source is not gone from another, nor from one that came back empty.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ MARK_KEPT: Final = 30 * 86_400.0
 PAGE: Final = 500
 
 _SIZE: Final = 8
+
+#: How many bytes the identity of a store has.
+IDENTITY_SIZE: Final = 8
 
 
 class Draft(NamedTuple):
@@ -81,21 +85,24 @@ class Found(NamedTuple):
 class Mark(NamedTuple):
     """How a thing was when it was taken in: as the source had it, and as the target did then.
 
-    Of what is in the target, `used` says when somebody came, and `state` all else.
+    `store` is the identity of the source. Of what is in the target, `used` says when somebody came,
+    and `state` all else.
     """
 
+    store: bytes
     source: bytes
     state: bytes
     used: bytes
 
     @classmethod
-    def of(cls, there: Thing, here: Thing) -> Mark:
+    def of(cls, store: bytes, there: Thing, here: Thing) -> Mark:
         """What is to be remembered, after a thing was taken in."""
-        return cls(b"".join(prints(there)), *prints(here))
+        return cls(store, b"".join(prints(there)), *prints(here))
 
     @classmethod
     def unpack(cls, raw: bytes) -> Mark:
-        return cls(raw[: 2 * _SIZE], raw[2 * _SIZE : 3 * _SIZE], raw[3 * _SIZE :])
+        store, raw = raw[:IDENTITY_SIZE], raw[IDENTITY_SIZE:]
+        return cls(store, raw[: 2 * _SIZE], raw[2 * _SIZE : 3 * _SIZE], raw[3 * _SIZE :])
 
     def pack(self) -> bytes:
         return b"".join(self)
@@ -116,6 +123,12 @@ class Movable(Protocol):
             StoreUnavailable: it does not answer.
         """
 
+    async def identity(self) -> bytes:
+        """What tells this store from all others: random, and kept in it, as long as marks are.
+
+        One that has lost what it had gets another one.
+        """
+
     def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
         """All that there is, in pages.
 
@@ -128,10 +141,10 @@ class Movable(Protocol):
     def taken(self) -> AsyncIterator[Collection[Name]]:
         """What was taken in within `MARK_KEPT`, in pages."""
 
-    async def take_in(self, page: Mapping[Name, Found]) -> Sequence[Name]:
+    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Sequence[Name]:
         """Do with things of another store as `taken_in` says; which of them came to something.
 
-        What somebody changes at this moment is looked at again.
+        `store` is the identity of the other. What somebody changes meanwhile is looked at again.
         """
 
     async def close(self) -> None:
@@ -191,29 +204,30 @@ class Outcome(NamedTuple):
     mark: Mark | None
 
 
-def taken_in(here: Found, mark: Mark | None, there: Found) -> Outcome | None:
+def taken_in(here: Found, mark: Mark | None, store: bytes, there: Found) -> Outcome | None:
     """What becomes of a thing in the target. None: it stays as it is.
 
     Args:
         here: the thing as the target has it.
         mark: how it was when it was taken in; None: it was not, lately.
+        store: the identity of the source.
         there: the thing as the source has it.
     """
     if there.thing is None:
-        return _without(here, mark)
+        return None if mark is None or mark.store != store else _without(here, mark)
     if mark is not None and mark.source == b"".join(prints(there.thing)):
         return None
     moved = shifted(there.thing, here.now - there.now)
     if here.thing is None:
         if mark is not None or _is_forgotten(moved, here.now):
             return None  # what was here is gone
-        return Outcome(moved, Mark.of(there.thing, moved))
+        return Outcome(moved, Mark.of(store, there.thing, moved))
     became = _merged(here.thing, mark, moved)
     if became is None:
         return None
     # One that has been changed here stays so, and is not taken for untouched the next time.
     is_theirs = not isinstance(became, Record) or (mark is not None and _is_like(here.thing, mark))
-    return Outcome(became, Mark.of(there.thing, became) if is_theirs else None)
+    return Outcome(became, Mark.of(store, there.thing, became) if is_theirs else None)
 
 
 def _merged(here: Thing, mark: Mark | None, moved: Thing) -> Thing | None:
@@ -241,9 +255,9 @@ def _merged_clocks(here: Clocks, moved: Clocks, is_like: bool) -> Clocks:
     )
 
 
-def _without(here: Found, mark: Mark | None) -> Outcome | None:
+def _without(here: Found, mark: Mark) -> Outcome | None:
     """What becomes of a thing that the source does not have any more."""
-    if here.thing is None or mark is None or not _is_like(here.thing, mark, unused=True):
+    if here.thing is None or not _is_like(here.thing, mark, unused=True):
         return None
     if isinstance(here.thing, Record):
         over = Over(UNKNOWN, here.now)

@@ -35,7 +35,8 @@ class MovableContract:
     """Inherit, and give the fixtures.
 
     ``old_store`` and ``new_store`` are bound to `DAYS`, and open; ``read_out`` and ``take_in`` are
-    these as a `Movable`, open; ``time`` is the clock of both.
+    these as a `Movable`, open; ``another`` is one more old store, and that as
+    a `Movable`. ``time`` is the clock of all.
     """
 
     @pytest.fixture(autouse=True)
@@ -45,10 +46,12 @@ class MovableContract:
         new_store: ApplicationStore,
         read_out: Movable,
         take_in: Movable,
+        another: tuple[ApplicationStore, Movable],
         time: Time,
     ) -> None:
         self.old, self.new, self.clock = old_store, new_store, time
         self.source, self.target = read_out, take_in
+        self.other_old, self.other_source = another
         for store in (old_store, new_store):
             store.keep_ends(lambda: True)
 
@@ -168,7 +171,7 @@ class MovableContract:
         first = await self.move()
         assert first.found == 1
         async for page in self.source.pages():
-            assert await self.target.take_in(page) == []
+            assert await self.target.take_in(await self.source.identity(), page) == []
         assert len(await self.new.sessions_of("ada", 0, 10)) == 1
 
     async def test_what_was_changed_in_the_source_meanwhile_is_changed_in_the_target(self) -> None:
@@ -273,6 +276,27 @@ class MovableContract:
         await self.clock.advance(REASON_KEPT + 10)
         assert (await self.move()).found == 0
         await record(self.new, "ab1")
+
+    async def test_what_came_from_one_source_is_not_ended_for_want_of_it_in_another(self) -> None:
+        for id in ("ab1", "ab2"):
+            await self.old.create(id, change({"a": b"1"}))
+        await self.old.keep_draft("ab0a", "form", b"typed")
+        await self.other_old.create("cd1", change({"a": b"1"}))
+        await self.move()
+        await move(self.other_source, self.target, lambda _: None)
+        for id in ("ab1", "ab2", "cd1"):
+            await record(self.new, id)
+        assert "form" in await self.new.drafts("ab0a")
+        await self.old.end("ab1", "enough")
+        await self.clock.advance(REASON_KEPT + 10)
+        await self.move()
+        assert await reason(self.new, "ab1") == UNKNOWN
+
+    async def test_a_store_is_always_told_from_others(self) -> None:
+        identities = {
+            await store.identity() for store in (self.source, self.target, self.other_source) * 2
+        }
+        assert len(identities) == 3
 
     async def test_drafts_that_have_been_dropped_are_dropped(self) -> None:
         await self.old.create("ab1", change({"a": b"1"}))

@@ -36,6 +36,8 @@ class Keys:
         self.telling_turn = f"{prefix}:turn:untold".encode()
         #: Which applications have started, and when.
         self.applications = f"{prefix}:applications".encode()
+        #: What tells this store from others, once it was moved.
+        self.identity = f"{prefix}:identity".encode()
 
         #: What the keys of users' lists begin with.
         self.user_lists = f"{prefix}:user:{{".encode()

@@ -25,6 +25,12 @@ local function remember(key, name, mark, seconds)
   redis.call('PEXPIRE', key, milliseconds(seconds))
 end
 
+--- identify flags=allow-oom
+-- KEYS: the identity. ARGV: what it is to be where there is none, and how long it is kept from now on.
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+redis.call('PEXPIRE', KEYS[1], milliseconds(ARGV[2]))
+return redis.call('GET', KEYS[1])
+
 --- look flags=no-writes
 -- KEYS: the marks, hashes. ARGV: the name of the mark, a field of each hash ('': all). Answers with the
 -- time, the mark, and of each hash what it has, and a fingerprint of that.

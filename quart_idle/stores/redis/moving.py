@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,6 +21,7 @@ from ...exceptions import StoreUnavailable
 from ..base import Record, UntoldEnd
 from ..changing import Over
 from ..moving import (
+    IDENTITY_SIZE,
     MARK_KEPT,
     PAGE,
     Draft,
@@ -95,6 +97,10 @@ class RedisMovable:
         await self._trips.close()
         await self._client.aclose()
 
+    async def identity(self) -> bytes:
+        new = secrets.token_bytes(IDENTITY_SIZE)
+        return bytes(await self._call("identify", [self._keys.identity], new, repr(MARK_KEPT)))
+
     # Reading out.
 
     async def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
@@ -149,17 +155,17 @@ class RedisMovable:
             for start in range(0, len(names), PAGE):
                 yield names[start : start + PAGE]
 
-    async def take_in(self, page: Mapping[Name, Found]) -> Sequence[Name]:
+    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Sequence[Name]:
         names = list(page)
-        some = await _all(self._take_in(name, page[name]) for name in names)
+        some = await _all(self._take_in(name, store, page[name]) for name in names)
         return [
             name for name, came_to_something in zip(names, some, strict=True) if came_to_something
         ]
 
-    async def _take_in(self, name: Name, there: Found) -> bool:
+    async def _take_in(self, name: Name, store: bytes, there: Found) -> bool:
         for _ in range(_LOOKS):
             here, mark, where = await self._look(name)
-            outcome = taken_in(here, mark, there)
+            outcome = taken_in(here, mark, store, there)
             if outcome is None:
                 return False
             if await self._write(name, here, where, outcome):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
@@ -12,6 +13,7 @@ from ...policy import Clocks, Limits
 from ..base import Record, UntoldEnd
 from ..changing import Over
 from ..moving import (
+    IDENTITY_SIZE,
     MARK_KEPT,
     PAGE,
     Draft,
@@ -51,6 +53,9 @@ _DRAFT: Final = "SELECT draft, at FROM drafts WHERE space = ? AND box = ? AND na
 _MARK: Final = "SELECT mark FROM moved WHERE space = ? AND name = ?"
 _REMEMBER: Final = "INSERT OR REPLACE INTO moved (space, name, mark, at) VALUES (?, ?, ?, ?)"
 _FORGET: Final = "DELETE FROM moved WHERE space = ? AND at < ?"
+_IDENTIFY: Final = (
+    "UPDATE spaces SET identity = ifnull(identity, ?) WHERE space = ? RETURNING identity"
+)
 _MARKED: Final = "SELECT name FROM moved WHERE space = ? AND name > ? ORDER BY name LIMIT ?"
 
 # The last key of a page, None where nothing follows; and the page.
@@ -99,6 +104,16 @@ class SQLiteMovable:
     async def _do(self, work: Callable[[Book, float], Any]) -> Any:
         return await self._lane.ask(Write(work, lasts=True))
 
+    async def identity(self) -> bytes:
+        new = secrets.token_bytes(IDENTITY_SIZE)
+
+        def work(book: Book, now: float) -> bytes:  # noqa: ARG001
+            found: bytes = book.connection.execute(_IDENTIFY, (new, book.space)).fetchone()[0]
+            return found
+
+        identity: bytes = await self._do(work)
+        return identity
+
     # Reading out.
 
     async def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
@@ -123,19 +138,19 @@ class SQLiteMovable:
             last = rows[-1]
             yield [_name_of(name) for name in rows]
 
-    async def take_in(self, page: Mapping[Name, Found]) -> Sequence[Name]:
+    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Sequence[Name]:
         def work(book: Book, now: float) -> list[Name]:
-            return [name for name, there in page.items() if _take_in(book, name, there, now)]
+            return [name for name, there in page.items() if _take_in(book, name, store, there, now)]
 
         names: list[Name] = await self._do(work)
         return names
 
 
-def _take_in(book: Book, name: Name, there: Found, now: float) -> bool:
+def _take_in(book: Book, name: Name, store: bytes, there: Found, now: float) -> bool:
     marked = book.connection.execute(_MARK, (book.space, _marked(name))).fetchone()
     mark = None if marked is None else Mark.unpack(marked[0])
     here, row = _thing(book, name, now)
-    outcome = taken_in(Found(here, now), mark, there)
+    outcome = taken_in(Found(here, now), mark, store, there)
     if outcome is None:
         return False
     _write(book, name, row, outcome, now)

@@ -19,7 +19,9 @@ CREATE TABLE spaces (
     -- Of whoever joined a user's list last.
     place INTEGER NOT NULL DEFAULT 0,
     -- Whether ends were dropped that were to be told.
-    lost INTEGER NOT NULL DEFAULT 0
+    lost INTEGER NOT NULL DEFAULT 0,
+    -- What tells it from others, once it was moved.
+    identity BLOB
 );
 CREATE TABLE sessions (
     key INTEGER PRIMARY KEY,

@@ -59,6 +59,11 @@ class OverOneServer(MovableContract):
         async with moving(url, "o*[l]d?\\") as movable:
             yield movable
 
+    @pytest.fixture
+    async def another(self, url: str) -> AsyncIterator[tuple[RedisStore, Movable]]:
+        async with opened(url, "another") as store, moving(url, "another") as movable:
+            yield store, movable
+
 
 class TestOneServer(OverOneServer):
     @pytest.fixture
@@ -223,6 +228,23 @@ async def test_a_change_in_the_target_at_that_moment_is_not_written_over(
         monkeypatch.setattr(target, "_write", after_a_save)
         await move(source, target, silent)
         assert (await record(new, "ab1")).data == {"a": b"new"}
+
+
+async def test_a_source_that_came_back_empty_ends_nothing(server: RedisServer) -> None:
+    async with (
+        opened(server.url, "old") as old,
+        opened(server.url, "new") as new,
+        moving(server.url, "old") as source,
+        moving(server.url, "new") as target,
+    ):
+        await old.create("ab1", change({"a": b"1"}))
+        await move(source, target, silent)
+        with server.client as client:
+            client.delete(*client.keys("old:*"))
+        await old.create("ab2", change({"a": b"1"}))
+        assert (await move(source, target, silent)).found == 1
+        for id in ("ab1", "ab2"):
+            await record(new, id)
 
 
 async def test_a_store_that_comes_back_is_waited_for(server: RedisServer) -> None:

@@ -36,6 +36,19 @@ class TestFiles(MovableContract):
         await store.close()
 
     @pytest.fixture
+    async def another(
+        self, time: StandingClock, tmp_path: Path
+    ) -> AsyncIterator[tuple[SQLiteStore, Movable]]:
+        store = PatientStore(tmp_path / "another.db", clock=time)
+        store.bind(DAYS, lambda *_: None)
+        await store.open()
+        movable = SQLiteMovable(tmp_path / "another.db", "quart-idle", 20.0, clock=time)
+        await movable.open()
+        yield store, movable
+        await movable.close()
+        await store.close()
+
+    @pytest.fixture
     async def read_out(self, time: StandingClock, tmp_path: Path) -> AsyncIterator[Movable]:
         movable = SQLiteMovable(tmp_path / "old.db", "quart-idle", 20.0, clock=time)
         await movable.open()
