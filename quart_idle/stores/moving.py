@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from struct import pack
 from typing import Final, NamedTuple, Protocol
 
 from ..policy import Clocks
@@ -152,7 +153,7 @@ class Movable(Protocol):
 
 
 def prints(thing: Thing) -> tuple[bytes, bytes]:
-    """Fingerprints of a thing: of all but when somebody came, and of that."""
+    """Fingerprints of a thing: of all but when somebody came or kept it, and of that."""
     if isinstance(thing, Record):
         created, active, seen, paged, timeout, began_anew = thing.clocks
         clocks = created, timeout, began_anew
@@ -162,7 +163,8 @@ def prints(thing: Thing) -> tuple[bytes, bytes]:
         )
     if isinstance(thing, UntoldEnd):
         return _print((thing.id, thing.reason, thing.session.now)), _print(thing.tries)
-    return _print(tuple(thing)), b"\0" * _SIZE
+    # (Those of moments are in their order.)
+    return _print(tuple(thing)), pack(">d", thing.at)
 
 
 def _print(value: object) -> bytes:
@@ -219,8 +221,9 @@ def taken_in(here: Found, mark: Mark | None, store: bytes, there: Found) -> Outc
         return None
     moved = shifted(there.thing, here.now - there.now)
     if here.thing is None:
-        if mark is not None or _is_forgotten(moved, here.now):
-            return None  # what was here is gone
+        is_gone = mark is not None and not _is_kept_anew(there.thing, mark, store)
+        if is_gone or _is_forgotten(moved, here.now):
+            return None
         return Outcome(moved, Mark.of(store, there.thing, moved))
     became = _merged(here.thing, mark, moved)
     if became is None:
@@ -269,6 +272,13 @@ def _is_like(thing: Thing, mark: Mark, *, unused: bool = False) -> bool:
     """Whether a thing is as it was taken in; `unused`: and nobody has come."""
     state, used = prints(thing)
     return state == mark.state and (not unused or used == mark.used)
+
+
+def _is_kept_anew(thing: Thing, mark: Mark, store: bytes) -> bool:
+    """Whether it is a draft that was kept in the source after the one that was taken in."""
+    if not isinstance(thing, Draft) or mark.store != store:
+        return False
+    return prints(thing)[1] > mark.source[_SIZE:]
 
 
 def _is_forgotten(thing: Thing, now: float) -> bool:

@@ -308,6 +308,17 @@ class MovableContract:
         await self.move()
         assert await self.new.drafts("ab0a") == {}
 
+    async def test_a_draft_that_is_kept_again_after_it_was_dropped_arrives(self) -> None:
+        await self.old.create("ab1", change({"a": b"1"}))
+        for _ in range(2):
+            await self.old.keep_draft("ab0a", "form", b"typed")
+            await self.move()
+            assert await self.new.drafts("ab0a") == {"form": (b"typed", about(0))}
+            await self.old.drop_draft("ab0a", "form")
+            await self.move()
+            assert await self.new.drafts("ab0a") == {}
+            await self.clock.advance(10)
+
     async def test_of_a_draft_the_younger_one_is_kept(self) -> None:
         for name in ("one", "two"):
             await self.old.keep_draft("ab0a", name, b"first")
