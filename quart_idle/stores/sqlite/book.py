@@ -33,6 +33,7 @@ class Book:
 
     Attributes:
         needs_data: whether what is read of a session is read with its data.
+        has_ended: whether a call has ended a session that was not due.
         ended: ends that are to be told out of the outbox.
         told: what is to be told at once, here and to other workers.
     """
@@ -42,11 +43,12 @@ class Book:
     ) -> None:
         self.connection = connection
         self.space = space
+        self.keeps_ends = keeps_ends
         self.needs_data = True
+        self.has_ended = False
         self.ended: list[UntoldEnd] = []
         self.told: list[tuple[str, Live | Ended]] = []
         self._limits = limits
-        self._keeps_ends = keeps_ends
         self._table = Table(connection, space)
         self._rows: dict[str, Row | None] = {}
         self._unwritten: dict[str, Row] = {}
@@ -120,7 +122,7 @@ class Book:
             return None
         end, reason = self.deadline(row)
         if end <= now:
-            self.finish(id, Over(reason, end), now)
+            self._finish(id, Over(reason, end), now)
             return None
         return row
 
@@ -168,10 +170,16 @@ class Book:
     def finish(
         self, id: str, over: Over, now: float, *, by: str | None = None, was: Record | None = None
     ) -> None:
+        self.has_ended = True
+        self._finish(id, over, now, by, was)
+
+    def _finish(
+        self, id: str, over: Over, now: float, by: str | None = None, was: Record | None = None
+    ) -> None:
         row = self._rows[id]
         if row is None:
             raise KeyError(id)
-        if over.reason != REGENERATED and self._keeps_ends:
+        if over.reason != REGENERATED and self.keeps_ends:
             session = (was or row.without_data(over.at))._replace(now=over.at)
             self.ended.append(UntoldEnd(id, session, over.reason, by))
         row.data, row.has_data = Fields(), True
@@ -210,7 +218,7 @@ class Book:
             self._note(row, LOOK)
         else:
             end, reason = self.deadline(row)
-            self.finish(row.id, Over(reason, end), now)
+            self._finish(row.id, Over(reason, end), now)
 
     def write(self) -> None:
         """Write what was changed so far."""

@@ -55,19 +55,18 @@ def put_out(
             for end in ends
         ],
     )
-    surplus = how_many(connection, space) - MOST_ENDS
-    if surplus > 0:
-        connection.execute(_DROP, (space, surplus))
+    if (dropped := surplus(connection, space, MOST_ENDS)) > 0:
+        connection.execute(_DROP, (space, dropped))
         connection.execute("UPDATE spaces SET lost = 1 WHERE space = ?", (space,))
 
 
-def how_many(connection: sqlite3.Connection, space: int) -> int:
-    """How many are to be told: exactly, where there are many."""
+def surplus(connection: sqlite3.Connection, space: int, most: int) -> int:
+    """How many more than these are to be told."""
     (span,) = connection.execute(_SPAN).fetchone()
-    if span is None or span < MOST_ENDS:
-        return 0 if span is None else int(span)
+    if span is None or span < most:  # they are counted only where there may be so many
+        return 0
     (count,) = connection.execute(_COUNT, (space,)).fetchone()
-    return int(count)
+    return max(0, int(count) - most)
 
 
 def are_some(connection: sqlite3.Connection, space: int, now: float) -> bool:

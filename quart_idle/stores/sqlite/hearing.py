@@ -60,10 +60,22 @@ def tell_others(
     )
 
 
+class _Place(NamedTuple):
+    """How far somebody has heard."""
+
+    connection: sqlite3.Connection | None = None
+    #: What the connection says of the file as long as nobody else has written.
+    version: int | None = None
+    #: The number of what was heard last.
+    number: int | None = None
+
+
 class Heard(NamedTuple):
-    """What others did."""
+    """What others did between two places."""
 
     told: Sequence[tuple[str, Live | Ended]]
+    behind: _Place
+    up_to: _Place
     #: Whether there is more.
     more: bool = False
     #: Whether something was missed.
@@ -81,30 +93,29 @@ class Hearing:
     def __init__(self, worker: int, timeout: float) -> None:
         self._worker = worker
         self._timeout = timeout
-        self._connection: sqlite3.Connection | None = None
-        self._version: int | None = None
-        self._number: int | None = None
+        self._place = _Place()
         # Since when nothing was missed, and when it was looked last, by this process's clock.
         self._since = self._looked = float("-inf")
 
     def listen(self, connection: sqlite3.Connection, space: int, now: float) -> Heard:
-        """What others did since this was asked last; in the thread that reads."""
-        if connection is not self._connection:  # each counts for itself
-            self._connection, self._version = connection, None
+        """What others did since the place that was heard up to; in the thread that reads.
+
+        It changes nothing: its answer may come too late, and then the next gives the same again.
+        """
+        behind = self._place
+        known = behind.version if connection is behind.connection else None  # each has its own
         (version,) = connection.execute("PRAGMA data_version").fetchone()
-        if version == self._version:
-            return Heard(())
-        if self._number is None:
-            self._number = _last(connection)
-            self._version = version
-            return Heard((), missed=True)
-        found = connection.execute(_BEHIND, (self._number, _MOST)).fetchall()
+        if version == known:
+            return Heard((), behind, behind)
+        number = behind.number
+        if number is None:
+            up_to = _Place(connection, version, _last(connection))
+            return Heard((), behind, up_to, missed=True)
+        found = connection.execute(_BEHIND, (number, _MOST)).fetchall()
         more = len(found) == _MOST
-        first = found[0][0] if found else self._number + 1
-        missed = first != self._number + 1 or (not found and _last(connection) != self._number)
-        self._number = found[-1][0] if found else _last(connection)
-        if not more:
-            self._version = version
+        first = found[0][0] if found else number + 1
+        last = found[-1][0] if found else _last(connection)
+        missed = first != number + 1 or (not found and last != number)
         told: list[tuple[str, Live | Ended]] = []
         for _, where, worker, id, at, reason, ended_at, clocks in found:
             if where == space and worker != self._worker:
@@ -113,13 +124,21 @@ class Hearing:
                     if reason is None
                     else (id, Ended(to_text(reason), max(0.0, now - ended_at)))
                 )
-        return Heard(told, more, missed)
+        up_to = _Place(connection, None if more else version, last)
+        return Heard(told, behind, up_to, more, missed)
 
-    def heard(self, heard: Heard, since: float) -> None:
-        """Take in that it was asked, at a moment of this process's clock; in the event loop."""
+    def heard(self, heard: Heard, since: float) -> Sequence[tuple[str, Live | Ended]]:
+        """Take in an answer to what was asked at a moment of this process's clock; in the loop.
+
+        What of it is news: another answer may have been there before.
+        """
         if heard.missed:
             self._since = since
         self._looked = since
+        if heard.behind is not self._place:
+            return ()
+        self._place = heard.up_to
+        return heard.told
 
     def hears(self, since: float) -> bool:
         """As `Store.hears`."""

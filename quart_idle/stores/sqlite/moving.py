@@ -85,7 +85,7 @@ class SQLiteMovable:
     ) -> None:
         file = DatabaseFile(where, MIGRATIONS, None, clock)
         file.bind(timeout)
-        self._writer = Writer(file, prefix, _NO_LIMITS, 0, lambda _: None)
+        self._writer = Writer(file, prefix, _NO_LIMITS, 0, lambda _: None, lambda: False)
         self._timeout = timeout
 
     async def open(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Final
@@ -29,8 +30,8 @@ class Running:
 
     Args:
         file: the file.
-        worker: this store's own number.
         tell: told of what happened to sessions, here and by other workers.
+        wants_ends: whether ends are to be told; in any thread.
         limits: the clocks that count.
         prefix: the namespace in the file.
         timeout: how long a call may take, in seconds.
@@ -39,15 +40,16 @@ class Running:
     def __init__(
         self,
         file: DatabaseFile,
-        worker: int,
         tell: Listener,
+        wants_ends: Callable[[], bool],
         limits: Limits,
         prefix: str,
         timeout: float,
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        worker = secrets.randbits(62)  # drawn here: processes that fork may share the store
         self.reader = Reader(file, prefix, limits)
-        self.writer = Writer(file, prefix, limits, worker, self._tell_soon)
+        self.writer = Writer(file, prefix, limits, worker, self._tell_soon, wants_ends)
         self.reads: Lane[Load | Read] = Lane(
             self.reader.do, self.reader.opening.close, timeout, "quart-idle-reads"
         )
@@ -63,7 +65,7 @@ class Running:
     async def begin(self) -> None:
         """Have the file open for both, and hear."""
         await self.writes.ask(Write(lambda *_: None))
-        self._tell(await self._hear())
+        await self._hear()
 
     async def close(self) -> None:
         """End all that."""
@@ -76,9 +78,7 @@ class Running:
         while True:
             more = False
             try:
-                heard = await self._hear()
-                self._tell(heard)
-                more = heard.more
+                more = await self._hear()
                 self._outage.answered()
             except (ConfigError, StoreUnavailable) as error:
                 self._outage.failed(repr(error.__cause__ or error))
@@ -87,17 +87,18 @@ class Running:
             if not more:
                 await asyncio.sleep(_LISTEN)
 
-    async def _hear(self) -> Heard:
+    async def _hear(self) -> bool:
+        """Tell of what others did; whether there is more."""
         since = monotonic()
         heard: Heard = await self.reads.ask(Read(self.hearing.listen))
-        self.hearing.heard(heard, since)
-        return heard
+        self._tell(self.hearing.heard(heard, since))
+        return heard.more
 
-    def _tell(self, heard: Heard) -> None:
-        for id, outcome in heard.told:
+    def _tell(self, told: Sequence[tuple[str, Live | Ended]]) -> None:
+        for id, outcome in told:
             self._tell_one(id, outcome)
 
     def _tell_soon(self, told: Sequence[tuple[str, Live | Ended]]) -> None:
         """Tell of what was done here; in any thread."""
         with suppress(RuntimeError):  # the loop is gone, with whoever listened there
-            self.loop.call_soon_threadsafe(self._tell, Heard(told))
+            self.loop.call_soon_threadsafe(self._tell, told)

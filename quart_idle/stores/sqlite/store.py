@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +60,6 @@ class SQLiteStore:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._file = DatabaseFile(where, MIGRATIONS, folder, clock)
-        self._worker = secrets.randbits(62)
         self._terms: tuple[Limits, str, float] | None = None
         self._listeners: list[Listener] = []
         self._wants_ends: list[Callable[[], bool]] = []
@@ -97,7 +95,9 @@ class SQLiteStore:
         if running is None or running.loop is not asyncio.get_running_loop():
             if self._terms is None:
                 raise RuntimeError("a store is bound before it is used")
-            running = self._running = Running(self._file, self._worker, self._tell, *self._terms)
+            running = self._running = Running(
+                self._file, self._tell, self._is_to_keep_ends, *self._terms
+            )
         return running
 
     async def _read(self, read: Load | Read) -> Any:
@@ -106,9 +106,7 @@ class SQLiteStore:
     async def _write(
         self, work: Callable[[Book, float], Any], ids: Collection[str] = (), **how: Any
     ) -> Any:
-        running = self._start()
-        running.writer.keeps_ends = any(wanted() for wanted in self._wants_ends)
-        return await running.writes.ask(Write(work, ids=ids, **how))
+        return await self._start().writes.ask(Write(work, ids=ids, **how))
 
     async def _write_again(
         self, work: Callable[[Book, float], Any], ids: Collection[str], **how: Any
@@ -210,6 +208,9 @@ class SQLiteStore:
 
     def keep_ends(self, wanted: Callable[[], bool]) -> None:
         self._wants_ends.append(wanted)
+
+    def _is_to_keep_ends(self) -> bool:
+        return any(wanted() for wanted in self._wants_ends)
 
     async def take_ends(self, limit: int) -> TakenEnds:
         if not await self._read(Read(are_some)):

@@ -16,7 +16,7 @@ from ..base import MOST_ENDS
 from .book import Book
 from .database import DatabaseFile
 from .drafts import are_some_old, drop_old
-from .ends import how_many
+from .ends import surplus
 from .lane import Lane
 from .reading import Load, Read
 from .writing import Write, Writer
@@ -92,7 +92,7 @@ def _bite(book: Book, now: float) -> bool:
     """End some of what is due, and forget some of what is old; whether there may be more."""
     book.needs_data = False
     dropped = drop_old(book, now, _MOST_AT_ONCE)
-    if how_many(book.connection, book.space) > MOST_ENDS - _MOST_AT_ONCE:
+    if book.keeps_ends and surplus(book.connection, book.space, MOST_ENDS - _MOST_AT_ONCE):
         return False  # too many are to be told already: these wait
     rows = book.due(now, _MOST_AT_ONCE)
     for row in rows:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...exceptions import TooManySessions
 from ...policy import Limits
@@ -33,7 +33,7 @@ class Write(Asked):
     ids: Collection[str] = field(default=(), kw_only=True)
     #: Whether it reads of a session what it holds.
     needs_data: bool = field(default=True, kw_only=True)
-    #: Whether it is answered only when it outlasts a power cut.
+    #: Whether it is answered only when it outlasts a power cut, even if it ends nothing.
     lasts: bool = field(default=False, kw_only=True)
     #: Whether it is done though nobody waits for it any more.
     even_late: bool = field(default=False, kw_only=True)
@@ -48,9 +48,7 @@ class Writer:
         limits: the clocks that count.
         worker: this store's own number, by which it knows what it did itself.
         tell: told of what happened, once it has.
-
-    Attributes:
-        keeps_ends: whether ends are to be told.
+        wants_ends: whether ends are to be told; asked in each transaction, in this thread.
     """
 
     def __init__(
@@ -60,13 +58,14 @@ class Writer:
         limits: Limits,
         worker: int,
         tell: Tell,
+        wants_ends: Callable[[], bool],
     ) -> None:
-        self.keeps_ends = False
         self.opening = Opening(file, prefix, writes=True)
         self._file = file
         self._limits = limits
         self._worker = worker
         self._tell = tell
+        self._wants_ends = wants_ends
         #: Whether something was written that may be lost in a power cut.
         self.is_unsynced = False
 
@@ -87,7 +86,7 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         try:
             now = self._file.now()
-            book = Book(connection, space, self._limits, keeps_ends=self.keeps_ends)
+            book = Book(connection, space, self._limits, keeps_ends=self._wants_ends())
             # Others may have written for long, and whoever waited have left.
             wanted = [write.even_late or write.is_wanted for write in batch]
             for with_data in (True, False):
@@ -101,7 +100,7 @@ class Writer:
                     with_data=with_data,
                 )
             answers = [
-                _answer(write, book, now) if is_wanted else None
+                _answer(write, book, now) if is_wanted else _Answer(None)
                 for write, is_wanted in zip(batch, wanted, strict=True)
             ]
             book.write()
@@ -115,22 +114,37 @@ class Writer:
                     connection.execute("ROLLBACK")
             raise
         self.is_unsynced = True
-        if any(write.lasts for write in batch):
-            self.sync()
         if book.told:
             self._tell(book.told)
-        return answers
+        failure = self._sync_for(answers)
+        return [failure if failure and answer.lasts else answer.answer for answer in answers]
+
+    def _sync_for(self, answers: Sequence[_Answer]) -> Exception | None:
+        """Sync if some of these wait for it; why it failed: what was committed stays so."""
+        if any(answer.lasts for answer in answers):
+            try:
+                self.sync()
+            except Exception as error:
+                return self.opening.failed(error)
+        return None
 
     def sync(self) -> None:
         """Have what was written outlast a power cut."""
-        self.is_unsynced = False
         self._file.sync()
+        self.is_unsynced = False
 
 
-def _answer(write: Write, book: Book, now: float) -> Any:
+class _Answer(NamedTuple):
+    answer: Any
+    #: Whether it is given only when what was done outlasts a power cut.
+    lasts: bool = False
+
+
+def _answer(write: Write, book: Book, now: float) -> _Answer:
     """What is answered, be it an error of the call's own."""
-    book.needs_data = write.needs_data
+    book.needs_data, book.has_ended = write.needs_data, False
     try:
-        return write.work(book, now)
+        answer = write.work(book, now)
     except (TooManySessions, SomeEnded) as told:  # nothing of it has been done
-        return told
+        answer = told
+    return _Answer(answer, write.lasts or book.has_ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import multiprocessing
 import os
 import signal
@@ -104,6 +105,21 @@ async def test_a_worker_tells_itself_once(worker: Worker) -> None:
     assert told == [("a1", ("signed out", 0.0))]
 
 
+async def test_workers_that_were_forked_with_the_store_at_hand_hear_each_other(
+    worker: Worker,
+) -> None:
+    told: Told = []
+    one = worker(told)
+    other = copy.copy(one)  # what a fork leaves both with
+    await one.open()
+    await other.open()
+    await one.create("a1", change({"a": b"1"}))
+    await one.end("a1", "signed out")
+    await until(lambda: len(told) == 2)
+    assert {(id, outcome[0]) for id, outcome in told} == {("a1", "signed out")}
+    await other.close()
+
+
 async def test_a_worker_hears_only_once_it_has_listened_for_a_call_s_time(worker: Worker) -> None:
     one = worker(timeout=2.0)
     assert not one.hears(time.monotonic())
@@ -182,7 +198,8 @@ async def test_what_fell_due_while_nobody_ran_is_told_by_one_worker_each(
         while len(found) < len(ids):
             ends, _ = await store.take_ends(50)
             found.extend(ends)
-            await store.ends_told([end.id for end in ends])
+            if ends:  # else it writes nothing by itself
+                await store.ends_told([end.id for end in ends])
             await asyncio.sleep(0.05)
 
     async with asyncio.timeout(60):
