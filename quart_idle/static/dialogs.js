@@ -131,8 +131,8 @@ function settle() {
   const isCovered = cover.isOpen;
   if (!root.querySelector("dialog[open]")) return;
   // What scrolls the page is the root's overflow, or the body's if the root has none. Where there
-  // is a scrollbar its place is kept: nothing moves. (As a border, which the backdrop darkens: no
-  // gutter is within its reach.)
+  // is a scrollbar its place is kept, by a border: the backdrop darkens it, and no gutter. (What is
+  // fixed at that side moves, and a root that is as wide as the window.)
   const scroller = getComputedStyle(html).overflow === "visible" ? " > body" : "";
   behind.replaceSync(
     `${anywhere} {

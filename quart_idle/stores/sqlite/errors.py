@@ -9,7 +9,7 @@ from typing import Final
 _WORDS: Final = {
     sqlite3.SQLITE_BUSY: "another program holds it locked",
     sqlite3.SQLITE_LOCKED: "another program holds it locked",
-    sqlite3.SQLITE_FULL: "the disk is full; sessions are read, and what is to be written waits",
+    sqlite3.SQLITE_FULL: "the disk is full: nothing is written, and read only what was open",
     sqlite3.SQLITE_READONLY: "it may not be written: look at its owner, rights and file system",
     sqlite3.SQLITE_PERM: "it may not be read: look at its owner and rights",
     sqlite3.SQLITE_CANTOPEN: (
