@@ -111,7 +111,7 @@ async def test_no_name_of_a_field_a_form_or_a_global_gets_in_the_client_s_way(
     assert draft["fields"] == [[name, f"my {name}"] for name in HIDDEN_IN_FORMS]
     await until(lambda: page.evaluate(f"{ours}('[part=cover]').open"))
     await page.evaluate(f"{ours}('[part=cover] button').click()")
-    await page.wait_for_url("**/page?again")
+    await page.wait_for_url("**/page?again&next=%2Fnames")
     await sign_in(browser, server.url)
     await page.goto(f"{server.url}/names")
     bar = "document.querySelector('quart-idle-draft')?.shadowRoot.querySelector('button')"

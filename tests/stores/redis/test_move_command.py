@@ -23,8 +23,15 @@ SECRET = "a-Secret"  # noqa: S105  (a test's own)
 
 
 def command(*arguments: str) -> subprocess.Popen[bytes]:
+    # Whoever runs the tests in the background may have told all below to leave Ctrl-C alone.
     return popen(
-        [sys.executable, "-W", "error", "-m", "quart_idle", *arguments],
+        [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            *("-W", "error", "-m", "quart_idle"),
+            *arguments,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
