@@ -125,6 +125,7 @@ async def test_a_store_that_finds_it_locked_at_first_is_there_when_it_is_not(pat
 async def test_on_a_full_disk_sessions_are_read_and_not_written(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 2 * 1024 * 1024) as disk:
         async with opened(disk / "sessions.db", timeout=30.0) as store:
+            await store.open()  # a disk that is full by then could not be read
             await store.create("id", change({"a": b"0", "large": bytes(30_000)}))
             await store.create("ended", change({"a": b"1"}))
             filler = fill(disk)
