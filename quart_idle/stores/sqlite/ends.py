@@ -32,8 +32,8 @@ _DROP: Final = """
 DELETE FROM ends WHERE key IN (SELECT key FROM ends WHERE space = ? ORDER BY key LIMIT ?)
 """
 _SOME: Final = """
-SELECT EXISTS (SELECT 1 FROM ends WHERE space = ?1 AND take_at <= ?2)
-    OR EXISTS (SELECT 1 FROM spaces WHERE space = ?1 AND lost)
+SELECT EXISTS (SELECT 1 FROM ends WHERE space = ? AND take_at <= ?)
+    OR EXISTS (SELECT 1 FROM spaces WHERE space = ? AND lost)
 """
 
 
@@ -71,7 +71,7 @@ def surplus(connection: sqlite3.Connection, space: int, most: int) -> int:
 
 def are_some(connection: sqlite3.Connection, space: int, now: float) -> bool:
     """Whether there is something to take."""
-    (found,) = connection.execute(_SOME, (space, now)).fetchone()
+    (found,) = connection.execute(_SOME, (space, now, space)).fetchone()
     return bool(found)
 
 
