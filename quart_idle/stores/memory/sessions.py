@@ -94,11 +94,10 @@ class Sessions:
     ) -> None:
         self._over.pop(new_id, None)  # it may go back to an id that it had
         self._enlist(new_id, entry, anew=anew)
-        listed, entry.listed = entry.listed, None  # the session goes on
-        self.finish(id, over, now)
-        entry.listed = listed
+        del self.living[id]
         self.living[new_id] = entry
         self._watch(new_id, entry, now)
+        self._end(id, over, now)  # last: whoever is told of it may look at the new id at once
 
     def changed(self, id: str, entry: MemoryEntry, now: float, *, nearer: bool) -> None:
         self._enlist(id, entry)
@@ -147,6 +146,10 @@ class Sessions:
         if entry.listed is not None:
             self.lists.leave(*entry.listed)
             entry.listed = None
+        self._end(id, over, now)
+
+    def _end(self, id: str, over: Over, now: float) -> None:
+        """Have an id be over, and tell so."""
         self._over[id] = over
         self._agenda.note(id, over.at + REASON_KEPT, now)
         self.tell(id, Ended(over.reason, now - over.at))
