@@ -15,7 +15,7 @@ import pytest
 def _mount(*arguments: str | Path) -> None:
     found = subprocess.run(["mount", *arguments], capture_output=True, text=True)
     if found.returncode:
-        pytest.skip(f"nothing can be mounted here: {found.stderr.strip()}")
+        pytest.fail(f"nothing can be mounted here: {found.stderr.strip()}")
 
 
 def _unmount(folder: Path) -> None:

@@ -120,7 +120,7 @@ def state(tmp_path: Path) -> Path:
     command, environment = confined(state, "true")
     found = subprocess.run(command, env=environment, capture_output=True, text=True)
     if found.returncode:
-        pytest.skip(f"nothing can be mounted here: {found.stderr}")
+        pytest.fail(f"nothing can be mounted here: {found.stderr}")
     return state
 
 

@@ -234,7 +234,6 @@ def test_a_folder_that_may_not_be_written_is_told_of() -> None:
         assert "Permission denied" in wrong(folder_of_others / "data" / "sessions.db")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root makes what another may not write")
 def test_a_file_that_may_not_be_written_is_told_of_and_its_folder_too() -> None:
     with as_nobody() as folder:
         path = folder / "sessions.db"
