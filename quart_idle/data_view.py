@@ -15,10 +15,10 @@ from werkzeug.exceptions import HTTPException
 
 from .bodies import DRAIN_TIMEOUT, MOST_DRAINED
 from .config import Settings
-from .interface import PASSIVE
 from .origins import cors_headers, may_change, user_mismatch
 from .quarts import current
 from .reasons import UNKNOWN
+from .request_activity import PASSIVE
 from .session import Session
 
 #: What is answered; None: nothing.

@@ -20,11 +20,12 @@ from .draft_view import add_draft_view
 from .events import Events
 from .exceptions import ConfigError, StoreUnavailable
 from .fresh import duration, require_proof
-from .interface import PASSIVE, QuartIdleSessionInterface, acting_session
+from .interface import QuartIdleSessionInterface, acting_session
 from .policy import SignOfLife
 from .presence import Presence
 from .quarts import current
 from .renewals import Renewals
+from .request_activity import PASSIVE
 from .routes import Routes
 from .session_view import add_session_view
 from .sessions import Sessions

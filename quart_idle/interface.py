@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import isawaitable
 from math import inf
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import quart
 from quart import Quart, Response, Websocket, has_request_context, has_websocket_context
@@ -16,30 +15,27 @@ from quart.sessions import SessionInterface, SessionMixin
 from quart.wrappers import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .answering import answer_cookie, answer_error, cookie_attributes, streams, vary_by_cookie
 from .checks import check_cookie, check_path
 from .config import Settings
-from .cookies import Token, first_living, max_age, tokens_in
+from .cookies import Token, first_living, tokens_in
 from .devices import device_of
 from .events import Events
 from .exceptions import SessionEnded, StoreUnavailable, TooManySessions
 from .files import StaticFiles
 from .log import log_event
-from .policy import Clocks, SignOfLife, deadline, lifetime_end
-from .quarts import current, handle_error
+from .policy import Clocks, SignOfLife, deadline
+from .quarts import current
 from .reasons import REGENERATED, UNKNOWN
 from .renewals import Renewals
+from .request_activity import is_activity
+from .request_session import RequestSession
 from .session import Session
 from .sessions import Sessions
 from .states import Sight
 from .stores.asking import ask
 from .stores.base import Change, Ended, Record, reason_of
 from .writing import SessionWriter
-
-#: The attribute by which a view says that its requests are not activity.
-PASSIVE: Final = "quart_idle_passive"
-
-# Where a browser says why it asks, and Turbo, which cannot set the browser's own headers.
-_PURPOSES: Final = frozenset((b"sec-purpose", b"purpose", b"x-sec-purpose"))
 
 # How long a request takes for its end to be worth another note, in seconds.
 _SLOW: Final = 1.0
@@ -109,7 +105,9 @@ class QuartIdleSessionInterface(SessionInterface):
             await self._read(app, request, session)
         return session
 
-    async def _read(self, app: Quart, request: BaseRequestWebsocket, session: Session) -> None:
+    async def _read(
+        self, app: Quart, request: BaseRequestWebsocket, session: RequestSession
+    ) -> None:
         try:
             id, found = await first_living(session._cookie_tokens, self._load)
         except StoreUnavailable as error:
@@ -120,14 +118,14 @@ class QuartIdleSessionInterface(SessionInterface):
             self._fill(session, id, found)
             if isinstance(found, Record):
                 # Now, and not when it is done: a slow view is within the time that it renewed.
-                is_activity = partial(self._is_activity, app, request)
+                counts = partial(is_activity, app, request, self._files)
                 left = deadline(found.clocks, self.limits)[0] - found.now
-                session._arrival = self._renewals.note_arrival(id, is_activity, left)
+                session._arrival = self._renewals.note_arrival(id, counts, left)
 
     def _load(self, id: str) -> Awaitable[Record | Ended | None]:
         return ask(self._store.load(id), self._patience)
 
-    async def reload(self, session: Session) -> None:
+    async def reload(self, session: RequestSession) -> None:
         async with session._save_lock:
             await self._writer.take_back(session)
             id = session._life.stored_id
@@ -139,7 +137,7 @@ class QuartIdleSessionInterface(SessionInterface):
             else:
                 self._fill(session, *read)
 
-    def _fill(self, session: Session, id: str, found: Record | Ended | None) -> None:
+    def _fill(self, session: RequestSession, id: str, found: Record | Ended | None) -> None:
         """Fill a session that has nothing in it."""
         if isinstance(found, Record):
             session._found(id, found)
@@ -158,23 +156,13 @@ class QuartIdleSessionInterface(SessionInterface):
                 if session._life.was_not_tried:
                     await self._read(app, current(quart.request), session)
 
-    def _is_activity(self, app: Quart, request: BaseRequestWebsocket) -> bool:
-        endpoint = request.endpoint or ""
-        view = app.view_functions.get(endpoint)
-        return (
-            view is not None
-            and (self._files is None or endpoint not in self._files.endpoints)
-            and not getattr(view, PASSIVE, False)
-            and not _is_fetched_ahead(request)
-        )
-
-    async def save(self, session: Session) -> None:
+    async def save(self, session: RequestSession) -> None:
         await self._writer.save(session)
 
-    async def end_others(self, session: Session, reason: str) -> int:
+    async def end_others(self, session: RequestSession, reason: str) -> int:
         if session._may_have_changed():
             await self.save(session)
-        id, user_id = session.id, session.user_id
+        id, user_id = session._life.id, session._contents.user_id
         if id is None or user_id is None:
             raise RuntimeError("nobody is signed in: there are no others of this user's")
         if not isinstance(await self._load(id), Record):
@@ -186,12 +174,12 @@ class QuartIdleSessionInterface(SessionInterface):
             id = own.id
         return await self._sessions.end_all(user_id, keep=id, reason=reason)
 
-    async def ended_wait(self, session: Session) -> str:
-        ended, id = session.ended, session._life.stored_id
+    async def ended_wait(self, session: RequestSession) -> str:
+        ended, id = session._life.ended, session._life.stored_id
         # An end that is to be saved yet is not waited for: whoever waits may be in its way.
         return await self._ended_wait(id) if ended is None and id is not None else ended or UNKNOWN
 
-    def renewed(self, session: Session, clocks: Clocks, now: float) -> Clocks:
+    def renewed(self, session: RequestSession, clocks: Clocks, now: float) -> Clocks:
         id = session._life.stored_id or ""
         return self._renewals.renewed(id, clocks, now, session._unwritten)
 
@@ -219,7 +207,7 @@ class QuartIdleSessionInterface(SessionInterface):
             except StoreUnavailable as error:
                 life.write_failed(error)
                 if response is not None:
-                    await self._answer_error(app, response, error)
+                    await answer_error(app, response, error)
             except Exception as error:
                 if isinstance(error, TooManySessions):
                     try:
@@ -230,7 +218,7 @@ class QuartIdleSessionInterface(SessionInterface):
                 session._save_failed = True
                 if response is None:
                     raise
-                await self._answer_error(app, response, error)
+                await answer_error(app, response, error)
         if response is None:
             return
         if arrival is not None and life.id is not None:
@@ -239,21 +227,20 @@ class QuartIdleSessionInterface(SessionInterface):
                 # Whoever waited for this was there until now; and it counts for a new id, too.
                 sign = SignOfLife(0.0, 0.0 if arrival.is_activity() else None)
                 self._renewals.note(life.id, sign, left=0.0 if slow else inf)
-        if session.accessed or _streams(response):
-            if "Vary" in response.headers:
-                response.vary.add("Cookie")
-            else:  # the same, and quicker
-                response.headers.add("Vary", "Cookie")
+        if session.accessed or streams(response):
+            vary_by_cookie(response)
             if isinstance(life.fault, StoreUnavailable) and response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(life.fault.RETRY_AFTER))
         if session._can_set_cookie and session._cookie is not None:
             if session._cookie == saved_before:
                 await self._look_at_cookie(session, session._cookie.token)
             if session._cookie is not None:
-                self._answer_cookie(app, session, session._cookie.token, response)
+                token, attributes = session._cookie.token, cookie_attributes(self, app, session)
+                check_cookie(self._cookie_name, attributes, self._settings)
+                answer_cookie(response, self._cookie_name, token, attributes, session, self.limits)
         session._can_set_cookie = False
 
-    async def _look_at_cookie(self, session: Session, token: Token | None) -> None:
+    async def _look_at_cookie(self, session: RequestSession, token: Token | None) -> None:
         """Send the client's own token again only if it has no newer one by now."""
         if token not in session._cookie_tokens.values():
             return
@@ -264,46 +251,6 @@ class QuartIdleSessionInterface(SessionInterface):
         if not isinstance(found, Record):
             session._cookie = None
 
-    async def _answer_error(
-        self, app: Quart, response: Response | WerkzeugResponse, error: Exception
-    ) -> None:
-        """Make the response what the application answers to an error; raise what it does not.
-
-        Raising the error here at once would pass by the application's handlers.
-        """
-        answer = await app.make_response(await handle_error(app, error))
-        data = answer.get_data()
-        response.status_code = answer.status_code
-        response.headers.clear()
-        response.headers.extend(answer.headers)
-        response.set_data(await data if isawaitable(data) else data)
-
-    def _answer_cookie(
-        self,
-        app: Quart,
-        session: Session,
-        token: Token | None,
-        response: Response | WerkzeugResponse,
-    ) -> None:
-        attributes: dict[str, Any] = {
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "httponly": self.get_cookie_httponly(app),
-            "samesite": self.get_cookie_samesite(app) or "Lax",
-            "secure": self.get_cookie_secure(app) or session._secure,
-            "partitioned": self.get_cookie_partitioned(app),
-        }
-        check_cookie(self._cookie_name, attributes, self._settings)
-        if token is None:
-            response.delete_cookie(self._cookie_name, **attributes)
-        else:
-            if session._contents.permanent and session._clocks is not None:
-                end = lifetime_end(session._clocks, self.limits)
-                left = None if end is None else end - session._clock_offset - monotonic()
-                attributes["max_age"] = max_age(left)
-            response.set_cookie(self._cookie_name, token, **attributes)
-        response.headers["Cache-Control"] = "no-store"
-
 
 def acting_session() -> str | None:
     """The id of the session whose request is under way; None: there is no such request."""
@@ -312,21 +259,3 @@ def acting_session() -> str | None:
         if type(session) is Session:
             return session._life.stored_id
     return None
-
-
-def _is_fetched_ahead(request: BaseRequestWebsocket) -> bool:
-    """Whether it may never be seen: browsers fetch ahead on hovering over a link, or unasked.
-
-    (Werkzeug's headers take three times as long: every request comes by here.)
-    """
-    for name, value in request.scope["headers"]:
-        if name.lower() in _PURPOSES and b"prefetch" in value.lower():
-            return True
-    return False
-
-
-def _streams(response: Response | WerkzeugResponse) -> bool:
-    """Whether the body is still to be made: it may look at the session, with the headers gone."""
-    return isinstance(response, Response) and isinstance(
-        response.response, response.iterable_body_class
-    )

@@ -19,7 +19,8 @@ from .client import tag
 from .config import Settings
 from .quarts import current
 from .reasons import REASONS, is_text_name, text_name
-from .session import Session, SessionBackend
+from .request_session import SessionBackend
+from .session import Session
 
 if TYPE_CHECKING:
     from jinja2 import Environment

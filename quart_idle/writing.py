@@ -17,7 +17,7 @@ from .events import Events
 from .exceptions import SessionEnded, SessionTooLarge, StoreUnavailable, TooManySessions
 from .reasons import SIGNED_OUT
 from .regeneration import PendingRegeneration
-from .session import Session, SetCookie
+from .request_session import RequestSession, SetCookie
 from .states import EXISTS, TO_END, State
 from .stores.asking import ask
 from .stores.base import Change, Changed, Fields, Record
@@ -47,7 +47,7 @@ class SessionWriter:
         """The worker stops: what is not taken back yet stays."""
         self._undoing.cancel()
 
-    async def save(self, session: Session) -> None:
+    async def save(self, session: RequestSession) -> None:
         """Write what there is to write.
 
         Raises:
@@ -61,7 +61,7 @@ class SessionWriter:
         async with session._save_lock:
             await self._save(session)
 
-    async def _save(self, session: Session) -> None:
+    async def _save(self, session: RequestSession) -> None:
         life, contents = session._life, session._contents
         if life.regeneration is not None and life.state not in TO_END:
             _need_answer(session)
@@ -82,7 +82,7 @@ class SessionWriter:
         elif life.id is not None:
             await self._change(session, life.id)
 
-    async def _end(self, session: Session) -> None:
+    async def _end(self, session: RequestSession) -> None:
         life = session._life
         id, reason = life.stored_id or "", life.ended or SIGNED_OUT
         ended = await ask(self._store.end(id, reason, id), self._patience)
@@ -92,7 +92,7 @@ class SessionWriter:
         life.over(reason, elsewhere=not is_own)
         session._cookie = SetCookie(None) if is_own else None
 
-    async def _create(self, session: Session) -> None:
+    async def _create(self, session: RequestSession) -> None:
         epoch, change = session._contents.epoch, self._change_of(session)
         _need_answer(session)
         token = new_token()
@@ -127,7 +127,7 @@ class SessionWriter:
             if absences == 2:
                 return
 
-    async def _change(self, session: Session, id: str) -> None:
+    async def _change(self, session: RequestSession, id: str) -> None:
         life, contents = session._life, session._contents
         if life.state is State.OVER:
             raise _too_late(id)
@@ -143,7 +143,7 @@ class SessionWriter:
             changed = await ask(self._store.save(id, change), self._patience)
             _settle(session, id, changed, change, epoch)
 
-    async def _regenerate(self, session: Session, pending: PendingRegeneration) -> None:
+    async def _regenerate(self, session: RequestSession, pending: PendingRegeneration) -> None:
         life = session._life
         is_first = life.regeneration is not pending
         life.regeneration_asked(pending)
@@ -181,7 +181,7 @@ class SessionWriter:
             session._cookie = SetCookie(pending.token)
             session._is_written(pending.change, pending.epoch)
 
-    async def take_back(self, session: Session) -> None:
+    async def take_back(self, session: RequestSession) -> None:
         """Have a session, which is to be read again, where it was before a change of its token.
 
         Whoever calls has its lock.
@@ -194,7 +194,7 @@ class SessionWriter:
             await self._undo(pending)
             session._life.taken_back()
 
-    async def _undo_later(self, session: Session, pending: PendingRegeneration) -> None:
+    async def _undo_later(self, session: RequestSession, pending: PendingRegeneration) -> None:
         """Have a session go back to the token that its client has, lest it be signed out."""
         await asyncio.sleep(0)  # who asked may ask again: that goes first, as long as it is quick
         for _ in range(_UNDO_TRIES):
@@ -215,7 +215,7 @@ class SessionWriter:
         call = self._store.regenerate(pending.new_id, pending.id, undo)
         return await ask(call, self._patience) is not None
 
-    def _change_of(self, session: Session) -> Change:
+    def _change_of(self, session: RequestSession) -> Change:
         contents = session._contents
         cleared = session._life.state is State.CLEARED
         change = contents.change(clear=cleared, device=session._device)
@@ -231,7 +231,7 @@ class SessionWriter:
         return change
 
 
-def _need_answer(session: Session) -> None:
+def _need_answer(session: RequestSession) -> None:
     if not session._can_set_cookie:
         raise RuntimeError(
             "this change of the session needs a new cookie, and there is no response (any "
@@ -243,7 +243,9 @@ def _too_late(id: str) -> SessionEnded:
     return SessionEnded(f"the session {id} was over before it could be changed")
 
 
-def _settle(session: Session, id: str, changed: Changed | None, change: Change, epoch: int) -> None:
+def _settle(
+    session: RequestSession, id: str, changed: Changed | None, change: Change, epoch: int
+) -> None:
     """Take in what became of a change, and of the session that had this id.
 
     Where it has another by now, a newer cookie is on its way, and none is sent.

@@ -109,6 +109,8 @@ FLOORS = [
         "cookies",
         "regeneration",
         "contents",
+        "request_session",
+        "session_mapping",
         "session",
         "drafts",
         "config",
@@ -122,6 +124,8 @@ FLOORS = [
         "devices",
         "events",
         "writing",
+        "request_activity",
+        "answering",
         "interface",
         "presence.activity",
         "presence.sending",
@@ -167,6 +171,8 @@ PURE = [
     "stores.sqlite.packing",
 ]
 KNOW_QUART = {
+    "answering",
+    "request_activity",
     "bound",
     "fresh",
     "checks",
