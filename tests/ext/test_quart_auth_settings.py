@@ -143,7 +143,7 @@ async def test_a_bound_socket_of_a_user_s_is_closed_when_they_sign_out(
 
 
 def test_without_quart_auth_it_says_which_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = IdleAuth.__module__
+    name = "quart_idle.ext.quart_auth"
     monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "quart_auth", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'quart-idle\[quart-auth\]'") as it:
@@ -152,7 +152,7 @@ def test_without_quart_auth_it_says_which_extra_to_install(monkeypatch: pytest.M
 
 
 # What of quart-auth is touched that its guides do not name, or that is overridden: if one of these
-# fails with another release, look at `quart_idle/ext/quart_auth.py`.
+# fails with another release, look at `quart_idle/ext/quart_auth/idle_auth.py`.
 
 
 def test_quart_auth_has_what_is_overridden_and_calls_it_so() -> None:

@@ -1,4 +1,4 @@
-"""quart-auth's users in the session: one cookie, one deadline.
+"""quart-auth's users in the session.
 
 What is touched of quart-auth beside the methods that its guides name:
 `QuartAuth._template_context`, its list of extensions, ``app.extensions["QUART_AUTH"]``, and what
@@ -24,41 +24,19 @@ from quart import (
     websocket,
 )
 from quart.typing import TestClientProtocol
+from quart_auth import Action, AuthUser, QuartAuth
 from werkzeug.local import LocalProxy
 
-from ..exceptions import ConfigError
-from ..files import sessionless
-from ..interface import QuartIdleSessionInterface
-from ..quarts import current, handle_error
-from ..session import Session
-from ..states import Sight
+from ...exceptions import ConfigError
+from ...files import sessionless
+from ...interface import QuartIdleSessionInterface
+from ...quarts import current, handle_error
+from ...session import Session
+from ...states import Sight
+from .settings import EXTENSIONS, OWN_SETTINGS, TOKENS, check_alone, check_setting
 
-try:
-    from quart_auth import Action, AuthUser, QuartAuth
-except ModuleNotFoundError as error:
-    if error.name != "quart_auth":
-        raise
-    text = "quart-auth is missing: pip install 'quart-idle[quart-auth]'"
-    raise ModuleNotFoundError(text, name=error.name) from None
-
-_LIST: Final = "QUART_AUTH"
-
-# What is of a cookie or token of quart-auth's own, and what there is in its place.
-_INSTEAD: Final = {
-    "cookie_domain": "use SESSION_COOKIE_DOMAIN",
-    "cookie_http_only": "use SESSION_COOKIE_HTTPONLY",
-    "cookie_name": "use SESSION_COOKIE_NAME",
-    "cookie_path": "use SESSION_COOKIE_PATH",
-    "cookie_samesite": "use SESSION_COOKIE_SAMESITE",
-    "cookie_secure": "use SESSION_COOKIE_SECURE",
-    "duration": "use QUART_IDLE_TIMEOUT and QUART_IDLE_LIFETIME",
-    "salt": "nothing is signed: remove it",
-    "serializer_class": "nothing is signed: remove it",
-}
 # Where quart-auth keeps its user, if nothing else is said.
 _OLD_COOKIE: Final = "QUART_AUTH"
-
-_TOKENS: Final = "have tokens in a QuartAuth beside it, with mode='bearer' and singleton=False"
 
 
 class _Held(NamedTuple):
@@ -107,7 +85,7 @@ class IdleAuth(QuartAuth):
         **others: Any,
     ) -> None:
         for name, value in others.items():
-            _check(name, f"{name}={value!r}", value)
+            check_setting(name, f"{name}={value!r}", value)
         super().__init__(
             attribute_name=attribute_name,  # type: ignore[arg-type]
             singleton=singleton,
@@ -124,20 +102,20 @@ class IdleAuth(QuartAuth):
             ConfigError: a setting is of quart-auth's own cookie or tokens; or the application has
                 another IdleAuth, or another QuartAuth that quart-auth's functions would mean.
         """
-        for name in ("mode", *_INSTEAD):
-            key = f"{_LIST}_{name.upper()}"
-            _check(name, f"{key} is {app.config.get(key)!r}", app.config.get(key))
-        if any(isinstance(other, IdleAuth) for other in app.extensions.get(_LIST, ())):
+        for name in ("mode", *OWN_SETTINGS):
+            key = f"{EXTENSIONS}_{name.upper()}"
+            check_setting(name, f"{key} is {app.config.get(key)!r}", app.config.get(key))
+        if any(isinstance(other, IdleAuth) for other in app.extensions.get(EXTENSIONS, ())):
             raise ConfigError(
                 "this application has its IdleAuth already: a session has one user; tell kinds of "
                 "users apart by a user_class"
             )
-        _check_alone(app, self)
+        check_alone(app, self)
         super().init_app(app)
 
         @app.before_serving
         async def check() -> None:
-            _check_alone(app)
+            check_alone(app)
             interface = app.session_interface
             if not isinstance(interface, QuartIdleSessionInterface):
                 raise ConfigError(f"IdleAuth needs QuartIdle(app); sessions are of {interface!r}")
@@ -152,10 +130,10 @@ class IdleAuth(QuartAuth):
         return _session().user_id
 
     def dump_token(self, auth_id: str, app: Quart | None = None) -> str:  # noqa: ARG002
-        raise RuntimeError(f"IdleAuth has no tokens: {_TOKENS}")
+        raise RuntimeError(f"IdleAuth has no tokens: {TOKENS}")
 
     def load_token(self, token: str, app: Quart | None = None) -> str | None:  # noqa: ARG002
-        raise RuntimeError(f"IdleAuth has no tokens: {_TOKENS}")
+        raise RuntimeError(f"IdleAuth has no tokens: {TOKENS}")
 
     # The request's user.
 
@@ -274,7 +252,7 @@ class IdleAuth(QuartAuth):
         """Whether the browser has a cookie still from when a QuartAuth was here."""
         return _OLD_COOKIE in request.cookies and not any(
             other is not self and other.mode == "cookie" and other.cookie_name == _OLD_COOKIE
-            for other in current_app.extensions[_LIST]
+            for other in current_app.extensions[EXTENSIONS]
         )
 
     async def after_websocket(self, response: Response | None) -> Response | None:
@@ -316,36 +294,6 @@ def _request() -> object:
     if has_request_context():
         return current(request)
     return current(websocket) if has_websocket_context() else None
-
-
-def _check(name: str, setting: str, value: object) -> None:
-    """See whether a setting of quart-auth's means anything here.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    if value is None or (name == "mode" and value == "cookie"):
-        return
-    if name == "mode":
-        raise ConfigError(f"{setting}, and IdleAuth is of sessions only; {_TOKENS}")
-    if name in _INSTEAD:
-        raise ConfigError(
-            f"{setting}, and IdleAuth has neither cookies nor tokens of its own; {_INSTEAD[name]} "
-            "(a QuartAuth beside it can be given its own settings as keywords)"
-        )
-
-
-def _check_alone(app: Quart, *more: QuartAuth) -> None:
-    """See whether quart-auth's functions mean one extension.
-
-    Raises:
-        ConfigError: there are several that they could.
-    """
-    if sum(it.singleton for it in (*app.extensions.get(_LIST, ()), *more)) > 1:
-        raise ConfigError(
-            "quart-auth's functions and templates would mean several extensions: an IdleAuth and a "
-            "QuartAuth; remove one, or give it singleton=False"
-        )
 
 
 def _check_request(doing: str) -> None:
