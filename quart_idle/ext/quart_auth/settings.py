@@ -42,7 +42,8 @@ def check_setting(name: str, setting: str, value: object) -> None:
     if name in OWN_SETTINGS:
         raise ConfigError(
             f"{setting}, and IdleAuth has neither cookies nor tokens of its own; "
-            f"{OWN_SETTINGS[name]} (a QuartAuth beside it can be given its own settings as keywords)"
+            f"{OWN_SETTINGS[name]} "
+            "(a QuartAuth beside it can be given its own settings as keywords)"
         )
 
 
