@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard, is_undisturbed, prompt_in
-from tests.helpers.visits import sign_in_at_window, why_ended
+from tests.helpers.visits import sign_in_at_window, sign_in_window, why_ended
 from tests.helpers.waiting import until
 
 
@@ -83,9 +83,7 @@ async def test_in_the_demo_an_untouched_page_is_warned_and_ended_in_activity_mod
         await page.emulate_media(color_scheme=scheme)
         found = await Axe().run(page)
         assert not found.response["violations"], found.generate_report()
-    async with page.expect_popup() as opened:
-        await cover_in(page).get_by_role("button", name="Sign in again").click()
-    window = await opened.value
+    window = await sign_in_window(page)
     await expect(window.get_by_role("main")).to_contain_text("because nothing happened")
     await sign_in_at_window(window, "Ada")
     await expect(cover_in(page)).to_be_hidden()

@@ -14,7 +14,14 @@ from tests.helpers.browser import Browser, chromium
 from tests.helpers.line import line_to
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard, on_top, veil_in
-from tests.helpers.visits import UNTOUCHED, end_by_time, open_letter, sign_in_at, user_of
+from tests.helpers.visits import (
+    UNTOUCHED,
+    end_by_time,
+    open_letter,
+    sign_in_at,
+    sign_in_window,
+    user_of,
+)
 from tests.helpers.waiting import until
 
 
@@ -92,9 +99,7 @@ async def test_the_sign_in_window_stays_though_its_page_has_a_session_of_nobody_
         page = await open_letter(browser, line.url)
         await page.get_by_label("Search").fill("unsaved")
         await end_by_time(browser, server.url)
-        async with page.expect_popup() as opened:
-            await cover_in(page).get_by_role("button", name="Sign in again").click()
-        window = await opened.value
+        window = await sign_in_window(page)
         await expect(window.get_by_label("Name")).to_be_visible()
         asked = line.asked
         await until(lambda: line.asked >= asked + 2)  # it looks whether somebody has signed in

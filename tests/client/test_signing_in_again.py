@@ -10,7 +10,7 @@ from tests.helpers.browser import Browser
 from tests.helpers.line import line_to
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard
-from tests.helpers.visits import WARNED_SOON, end_by_time, open_letter, sign_in_at
+from tests.helpers.visits import WARNED_SOON, end_by_time, open_letter, sign_in_at, sign_in_window
 from tests.helpers.waiting import until
 
 
@@ -22,9 +22,7 @@ async def test_the_page_finds_out_by_itself_though_the_sign_in_page_keeps_its_wi
         page = await open_letter(browser, line.url)
         await page.get_by_label("Search").fill("unsaved")
         await end_by_time(browser, server.url)
-        async with page.expect_popup() as opened:
-            await cover_in(page).get_by_role("button", name="Sign in again").click()
-        window = await opened.value
+        window = await sign_in_window(page)
         await expect(window.get_by_label("Name")).to_be_visible()
         asked = line.asked
         await until(lambda: line.asked >= asked + 2)  # its own window looks closed by now
@@ -68,9 +66,7 @@ async def test_who_signs_in_again_beside_one_page_finds_the_others_uncovered_uns
     front = await browser.open(f"{server.url}/letter")
     await end_by_time(browser, server.url)
     await expect(cover_in(behind)).to_be_visible()
-    async with front.expect_popup() as opened:
-        await cover_in(front).get_by_role("button", name="Sign in again").click()
-    await sign_in_at(await opened.value, "ada")
+    await sign_in_at(await sign_in_window(front), "ada")
     await expect(cover_in(front)).to_be_hidden()
     # Nobody has looked at them.
     await expect(cover_in(behind)).to_be_hidden(timeout=3000)
@@ -132,9 +128,7 @@ async def test_a_sign_in_that_takes_minutes_is_waited_for(
     server = serve_pages({"timeout": 600, "sign_in_url": "/sign-in"})
     page = await open_letter(browser, server.url)
     await end_by_time(browser, server.url)
-    async with page.expect_popup() as opened:
-        await cover_in(page).get_by_role("button", name="Sign in again").click()
-    window = await opened.value
+    window = await sign_in_window(page)
     await page.evaluate(
         """() => {
           const now = performance.now.bind(performance);

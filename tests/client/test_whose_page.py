@@ -11,7 +11,7 @@ from tests.helpers.browser import Browser
 from tests.helpers.line import line_to
 from tests.helpers.servers import Serve
 from tests.helpers.shown import AWAY, OVER, cover_in, heard, on_top, prompt_in
-from tests.helpers.visits import end_by_time, open_letter, open_warned, sign_in_at
+from tests.helpers.visits import end_by_time, open_letter, open_warned, sign_in_at, sign_in_window
 from tests.helpers.waiting import until
 
 
@@ -46,9 +46,7 @@ async def test_a_page_does_not_go_on_as_that_of_somebody_else_who_signed_in(
 
 async def sign_in_again(page: Page, name: str) -> Page:
     """Sign in by the cover's button, in the window that it opens."""
-    async with page.expect_popup() as opened:
-        await cover_in(page).get_by_role("button", name="Sign in again").click()
-    window = await opened.value
+    window = await sign_in_window(page)
     await window.wait_for_url("**/sign-in")
     assert await window.evaluate("innerWidth") < 600
     await sign_in_at(window, name)
@@ -67,9 +65,7 @@ async def test_who_signs_in_again_finds_every_page_as_it_was(
     for page in (behind, front):
         await expect(cover_in(page)).to_be_visible()
     # Who closes the window again has not signed in.
-    async with front.expect_popup() as opened:
-        await cover_in(front).get_by_role("button", name="Sign in again").click()
-    await (await opened.value).close()
+    await (await sign_in_window(front)).close()
     window = await sign_in_again(front, "ada")
     await expect(cover_in(front)).to_be_hidden()
     await until(window.is_closed)

@@ -8,7 +8,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from tests.helpers.browser import Browser
-from tests.helpers.shown import heard
+from tests.helpers.shown import cover_in, heard
 from tests.helpers.waiting import until
 
 # Untouched pages are warned after 2.5 seconds; their sessions end after four.
@@ -41,6 +41,13 @@ async def open_letter(browser: Browser, url: str, query: str = "") -> Page:
 async def end_by_time(browser: Browser, url: str) -> None:
     """As the clock would."""
     await browser.post(f"{url}/sign-out?reason=idle")
+
+
+async def sign_in_window(covered: Page) -> Page:
+    """The window that a covered page opens to sign in again."""
+    async with covered.expect_popup() as opened:
+        await cover_in(covered).get_by_role("button", name="Sign in again").click()
+    return await opened.value
 
 
 async def sign_in_at(page: Page, name: str) -> None:
