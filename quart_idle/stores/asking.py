@@ -9,7 +9,7 @@ a context of its own, and Python 3.11 has none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from types import coroutine
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -42,8 +42,8 @@ def _resume(step: Generator[Any, None, _T], waits_for: object) -> Generator[Any,
         return cast("_T", done.value)
 
 
-class Limit:
-    """Ends a wait for a store, by `TimeoutError`, when its time is up: ``async with limit.wait:``.
+class Timer:
+    """Goes off when a store's time is up.
 
     Where thousands of requests come at once, the event loop is busy for seconds, and an answer that
     has come waits for its turn: that is no failure of the store's. So the time is up only if the
@@ -51,12 +51,13 @@ class Limit:
 
     Args:
         timeout: the time, in seconds.
+        go_off: is called then, with the loop's time.
     """
 
-    __slots__ = ("_due", "_latest", "_loop", "_on_time", "_step", "_timer", "wait")
+    __slots__ = ("_due", "_go_off", "_latest", "_loop", "_on_time", "_step", "_timer")
 
-    def __init__(self, timeout: float) -> None:
-        self.wait = asyncio.timeout(None)
+    def __init__(self, timeout: float, go_off: Callable[[float], object]) -> None:
+        self._go_off = go_off
         self._loop = asyncio.get_running_loop()
         self._step = timeout / 20
         self._on_time = 0
@@ -69,14 +70,28 @@ class Limit:
         now = self._loop.time()
         self._on_time = self._on_time + 1 if now - self._due < self._step else 0
         if self._on_time == _CHECKS or now > self._latest:
-            self.wait.reschedule(now)
+            self._go_off(now)
         else:
             self._due = now + self._step
             self._timer = self._loop.call_at(self._due, self._check)
 
     def cancel(self) -> None:
-        """The wait is over."""
+        """It does not go off any more."""
         self._timer.cancel()
+
+
+class Limit(Timer):
+    """Ends a wait for a store, by `TimeoutError`, when its time is up: ``async with limit.wait:``.
+
+    Args:
+        timeout: the time, in seconds.
+    """
+
+    __slots__ = ("wait",)
+
+    def __init__(self, timeout: float) -> None:
+        self.wait = asyncio.timeout(None)
+        super().__init__(timeout, self.wait.reschedule)
 
 
 class Patience(NamedTuple):

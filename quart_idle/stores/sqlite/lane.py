@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 from ...exceptions import StoreUnavailable
-from ...tasks import Tasks
-from ..asking import Limit
+from ..asking import Timer
 from .errors import FileFailed
 from .thread import Thread
 
@@ -75,10 +77,14 @@ class Lane(Generic[_A]):
         self._do = do
         self._end = end
         self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
         self._thread = Thread(name)
         self._waiting: list[_A] = []
-        self._tasks = Tasks()
+        # What is under way, and what goes off if that takes too long.
+        self._batch: list[_A] = []
+        self._timer: Timer | None = None
         self._is_going = False
+        self._is_closed = False
 
     async def ask(self, asked: _A) -> Any:
         """What is answered.
@@ -89,7 +95,7 @@ class Lane(Generic[_A]):
         self._waiting.append(asked)
         if not self._is_going:
             self._is_going = True
-            self._tasks.start(self._go())
+            self._loop.call_soon(self._go)  # what is asked for in this turn goes together
         try:
             return await asked.answer
         except (FileFailed, sqlite3.Error, OSError, TimeoutError) as error:
@@ -97,25 +103,66 @@ class Lane(Generic[_A]):
 
     async def run(self, call: Callable[[], _T]) -> _T:
         """Have something done there beside that, for which nobody waits."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await self._loop.run_in_executor(self._thread, call)
 
     async def close(self) -> None:
         """End the thread; whoever waits still is told that the store failed."""
-        await self._tasks.end()
-        loop = asyncio.get_running_loop()
-        ending = loop.run_in_executor(self._thread, self._end)
+        batch = self._batch
+        self._arrive()
+        self._is_closed, self._is_going = True, False
+        self._give_up(sqlite3.OperationalError("the store was closed"), also=batch)
+        ending = self._loop.run_in_executor(self._thread, self._end)
         self._thread.shutdown()
         await asyncio.wait([ending], timeout=_GOODBYE)
 
-    async def _go(self) -> None:
+    # There and back by callbacks: for a trip that takes one session, each task and each turn of the
+    # loop costs as much as what is read there.
+
+    def _go(self) -> None:
+        """Have some of what is waiting done."""
+        if self._is_closed:
+            self._give_up(sqlite3.OperationalError("the store was closed"))
+        batch: list[_A] = []
+        while self._waiting and not batch:
+            batch = self._next()
+        self._is_going = bool(batch)
+        if batch:
+            self._batch = batch
+            self._wait()
+            self._thread.put(partial(self._there, batch))
+
+    def _there(self, batch: list[_A]) -> None:
+        """Do it; in the thread."""
+        answers: Sequence[Any]
         try:
-            await asyncio.sleep(0)  # what is asked for in this turn goes together
-            while self._waiting:
-                if batch := self._next():
-                    await self._trip(batch)
-        finally:
-            self._is_going = False
-            self._give_up(sqlite3.OperationalError("the store was closed"), since=monotonic())
+            answers = self._do(batch)
+        except BaseException as error:  # whoever waits gets it
+            answers = [error] * len(batch)
+        with suppress(RuntimeError):  # the loop is gone, with whoever waited there
+            self._loop.call_soon_threadsafe(self._back, batch, answers)
+
+    def _back(self, batch: list[_A], answers: Sequence[Any]) -> None:
+        """Give everybody an answer."""
+        self._arrive()
+        for asked, answer in zip(batch, answers, strict=True):
+            asked.give(answer)
+        self._go()
+
+    def _arrive(self) -> None:
+        """Nothing is under way."""
+        self._batch = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self) -> None:
+        """See to it that everybody is answered in time; each trip has a quarter of it at least."""
+        waited = monotonic() - self._batch[0].since
+        self._timer = Timer(max(self._timeout - waited, self._timeout / 4), self._is_late)
+
+    def _is_late(self, _: float) -> None:
+        self._give_up(TimeoutError(), since=monotonic() - self._timeout, also=self._batch)
+        self._wait()
 
     def _next(self) -> list[_A]:
         """Some of what is waiting, and what nobody waits for any more is dropped."""
@@ -131,44 +178,9 @@ class Lane(Generic[_A]):
         self._waiting = []
         return batch
 
-    async def _trip(self, batch: list[_A]) -> None:
-        """Have these done, and give everybody an answer, be it that it takes too long."""
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, self._do, batch)
-        try:
-            while not work.done():
-                waited = monotonic() - (batch[0].since)
-                limit = Limit(max(self._timeout - waited, self._timeout / 4))
-                try:
-                    async with limit.wait:
-                        await asyncio.shield(work)
-                except TimeoutError as error:
-                    if not work.done():
-                        self._give_up(error, since=monotonic() - self._timeout, also=batch)
-                except Exception:  # noqa: S110  (its own: see below)
-                    pass
-                finally:
-                    limit.cancel()
-            answers = work.result()
-        except Exception as error:
-            answers = [error] * len(batch)
-        except BaseException:
-            work.add_done_callback(_seen)
-            for asked in batch:
-                asked.give(sqlite3.OperationalError("the store was closed"))
-            raise
-        for asked, answer in zip(batch, answers, strict=True):
-            asked.give(answer)
-
-    def _give_up(self, error: Exception, *, since: float, also: Sequence[_A] = ()) -> None:
+    def _give_up(self, error: Exception, *, since: float = inf, also: Sequence[_A] = ()) -> None:
         """Tell those who have waited since then, or before, that it was in vain."""
         for asked in (*also, *self._waiting):
             if asked.since <= since:
                 asked.give(error)
         self._waiting = [asked for asked in self._waiting if asked.is_wanted]
-
-
-def _seen(work: asyncio.Future[Any]) -> None:
-    """Whatever it was, nobody is told of it."""
-    if not work.cancelled():
-        work.exception()

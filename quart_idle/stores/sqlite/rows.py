@@ -33,6 +33,7 @@ _LIGHT: Final = """
 _ASKED: Final = """
     FROM json_each(?) AS asked CROSS JOIN sessions ON space = ? AND sessions.id = asked.value
 """
+_ONE: Final = f"SELECT {_LIGHT}, data FROM sessions WHERE space = ? AND id = ?"  # noqa: S608
 _BY_ID: Final = f"SELECT {_LIGHT}, data {_ASKED}"
 _BY_ID_LIGHT: Final = f"SELECT {_LIGHT}, NULL {_ASKED}"
 _DUE: Final = (
@@ -115,6 +116,8 @@ class Table:
 
     def by_id(self, ids: Collection[str], *, with_data: bool) -> Iterator[Row]:
         """Those of these that there are."""
+        if with_data and len(ids) == 1:
+            return self._rows(_ONE, self._space, *ids)
         return self._rows(_BY_ID if with_data else _BY_ID_LIGHT, json.dumps([*ids]), self._space)
 
     def behind(self, key: int, limit: int) -> list[Row]:

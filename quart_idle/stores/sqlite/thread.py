@@ -11,15 +11,10 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-class _Job(NamedTuple):
-    done: Future[Any]
-    call: Callable[[], Any]
 
 
 class Thread(Executor):
@@ -32,20 +27,38 @@ class Thread(Executor):
     """
 
     def __init__(self, name: str) -> None:
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._name = name
         self._has_begun = False
         self._end = weakref.finalize(self, self._jobs.put, None)
         self._end.atexit = False  # it is ended then
 
-    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+    def put(self, job: Callable[[], None]) -> None:
+        """Have something done there that raises nothing.
+
+        Raises:
+            RuntimeError: the thread was ended.
+        """
         if not self._end.alive:
             raise RuntimeError("this thread was ended")
         if not self._has_begun:
             self._has_begun = True
             threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True).start()
+        self._jobs.put(job)
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         done: Future[_T] = Future()
-        self._jobs.put(_Job(done, lambda: fn(*args, **kwargs)))
+
+        def job() -> None:
+            if done.set_running_or_notify_cancel():
+                try:
+                    answer = fn(*args, **kwargs)
+                except BaseException as error:  # whoever waits gets it
+                    done.set_exception(error)
+                else:
+                    done.set_result(answer)
+
+        self.put(job)
         return done
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
@@ -53,13 +66,7 @@ class Thread(Executor):
         self._end()
 
 
-def _work(jobs: SimpleQueue[_Job | None]) -> None:
+def _work(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
     while (job := jobs.get()) is not None:
-        if job.done.set_running_or_notify_cancel():
-            try:
-                answer = job.call()
-            except BaseException as error:  # whoever waits gets it
-                job.done.set_exception(error)
-            else:
-                job.done.set_result(answer)
+        job()
         del job
