@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import bound, pages, requests, restart, sockets, store, users, ways
+from . import bound, growth, million, pages, requests, restart, sockets, store, users, ways, workers
 
 _PACKAGES = ("quart", "hypercorn", "wsproto", "uvicorn", "uvloop", "websockets", "redis", "hiredis")
 _TABLES = {
@@ -17,13 +17,17 @@ _TABLES = {
     "sqlite": requests.sqlite,
     "profile": requests.profile,
     "sockets": sockets.main,
+    "workers": workers.main,
+    "idle": workers.idle,
+    "million": million.main,
     "store": store.main,
     "users": users.main,
     "ways": ways.main,
     "bound": bound.main,
     "pages": pages.main,
+    "host": pages.host,
     "10000": pages.many,
-    "growth": pages.growth,
+    "growth": growth.main,
     "restart": restart.main,
 }
 

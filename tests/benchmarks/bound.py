@@ -12,7 +12,8 @@ from quart import Quart, websocket
 from quart_idle.stores.memory import MemoryStore
 
 from .clients import Clients, allow_files, clients
-from .contenders import STAYING, Contender, application
+from .contenders import Contender, application
+from .echo import STAYING
 from .serving import PATIENCE, Server, serve
 
 _SOCKETS = 10_000

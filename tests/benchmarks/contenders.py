@@ -9,11 +9,11 @@ import asyncio
 import gc
 import os
 import random
-import signal
+import sqlite3
 import struct
 import time
 from collections.abc import Callable
-from itertools import cycle
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from quart import Quart, websocket
@@ -32,109 +32,16 @@ from quart_idle.stores.asking import ask
 from quart_idle.stores.base import Change, Store
 from quart_idle.stores.memory import MemoryStore
 from quart_idle.stores.redis import RedisStore
+from quart_idle.stores.sqlite import SQLiteStore
+from quart_idle.stores.sqlite.packing import pack_clocks, unpack_clocks
 
-#: The ping interval, in seconds.
-INTERVAL = "PAGES_INTERVAL"
-#: The store's URL.
-STORE = "PAGES_STORE"
-
-#: How many pages, the first, stay when all others are ended.
-STAYING = 100
+from .echo import BATCH, STAYING, STORE, collect_on_signal, echo, naive, ping_interval
 
 # Nine pings pass between two renewals of a page, as with a timeout of 30 minutes and 25 seconds.
 _TIMEOUT_IN_INTERVALS = 72
-_TICK = 0.05
-# How many sessions are created or ended between two looks at what else there is to do.
-_BATCH = 50
 
-
-def _interval() -> float:
-    return float(os.environ.get(INTERVAL, "25"))
-
-
-def _collect_on_signal() -> None:
-    signal.signal(signal.SIGUSR1, lambda *_: gc.collect())
-
-
-class _Echo:
-    """The frames of QuartIdle, and nothing behind them."""
-
-    state = (
-        '{"type": "state", "left": 1800000, "total": null, "warning": 120000, '
-        '"keepalive": "presence", "retry": 8000}'
-    )
-    ping = '{"type": "ping", "left": 1795000, "retry": 8000}'
-
-    def __init__(self) -> None:
-        self.slots: list[set[Any]] = [set() for _ in range(round(_interval() / _TICK))]
-        self.sends: dict[Any, None] = {}
-        self.pinging: asyncio.Task[None] | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            for event in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{event}.complete"})
-            return
-        if scope["type"] == "http":
-            if scope["path"] == "/end":
-                await self.close()
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"ok"})
-            return
-        if self.pinging is None:
-            self.pinging = asyncio.create_task(self.ping_all())
-        slot = random.choice(self.slots)
-        slot.add(send)
-        self.sends[send] = None
-        try:
-            await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-            await send({"type": "websocket.send", "bytes": None, "text": self.state})
-            while (await receive())["type"] != "websocket.disconnect":
-                pass
-        finally:
-            slot.discard(send)
-            self.sends.pop(send, None)
-
-    async def ping_all(self) -> None:
-        for slot in cycle(self.slots):
-            for send in tuple(slot):
-                await send({"type": "websocket.send", "bytes": None, "text": self.ping})
-            await asyncio.sleep(_TICK)
-
-    async def close(self) -> None:
-        for number, send in enumerate(tuple(self.sends)[STAYING:]):
-            await send({"type": "websocket.close", "code": 4401, "reason": "signed out"})
-            if number % _BATCH == 0:
-                await asyncio.sleep(0)
-
-
-def echo() -> _Echo:
-    """The least that there can be."""
-    _collect_on_signal()
-    return _Echo()
-
-
-def naive() -> Quart:
-    """What is written first: a handler that pings, and prolongs a key in Redis for each answer."""
-    _collect_on_signal()
-    app = Quart("naive")
-    redis = aioredis.from_url(os.environ[STORE], max_connections=1000)
-    interval = _interval()
-
-    @app.websocket("/presence")
-    async def presence() -> None:
-        key = f"session:{websocket.headers['Cookie'][-43:]}"
-        await redis.set(key, b"{}", px=1_800_000)
-        await websocket.send(_Echo.state)
-        await asyncio.sleep(random.random() * interval)
-        while True:
-            await websocket.send(_Echo.ping)
-            await websocket.receive()
-            await redis.pexpire(key, 1_800_000)
-            await asyncio.sleep(interval)
-
-    return app
+_CLOCKS_OF = "SELECT clocks FROM sessions WHERE space = 1 AND id = ?"
+_SET_CLOCKS = "UPDATE sessions SET clocks = ? WHERE space = 1 AND id = ?"
 
 
 async def _age(store: Store, ids: list[str], interval: float) -> None:
@@ -155,13 +62,22 @@ async def _age(store: Store, ids: list[str], interval: float) -> None:
                 clocks = struct.pack("<ddddB", now - age, now - age, now - age, 0.0, 0)
                 pipeline.hset(store._keys.session(id).decode(), "\xff".encode("latin-1"), clocks)
             await pipeline.execute()
+    elif isinstance(store, SQLiteStore):
+        with closing(sqlite3.connect(store._file.path, isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            for id, age in ages.items():
+                (raw,) = file.execute(_CLOCKS_OF, (id,)).fetchone()
+                known = unpack_clocks(raw)
+                older = pack_clocks(known._replace(active=known.active - age))
+                file.execute(_SET_CLOCKS, (older, id))
+            file.execute("COMMIT")
 
 
 def application(store: Store) -> Quart:
     """QuartIdle on a store, with sessions that are made and ended as they are asked for."""
-    _collect_on_signal()
+    collect_on_signal()
     app = Quart("pages")
-    interval = _interval()
+    interval = ping_interval()
     QuartIdle(app, store=store, timeout=_TIMEOUT_IN_INTERVALS * interval, ping_interval=interval)
     tokens: list[str] = []
 
@@ -170,8 +86,8 @@ def application(store: Store) -> Quart:
         new = [new_token() for _ in range(count)]
         tokens.extend(new)
         change = Change({"name": encode("name", "Ada")}, {"user_id": "ada"})
-        for start in range(0, count, _BATCH):
-            batch = [id_of(token) for token in new[start : start + _BATCH]]
+        for start in range(0, count, BATCH):
+            batch = [id_of(token) for token in new[start : start + BATCH]]
             await asyncio.gather(*(store.create(id, change) for id in batch))
             await _age(store, batch, interval)
         return "\n".join(new)
@@ -181,7 +97,7 @@ def application(store: Store) -> Quart:
         """End all sessions but the first ones."""
         for number, token in enumerate(tokens[STAYING:]):
             await store.end(id_of(token), "signed out")
-            if number % _BATCH == 0:
+            if number % BATCH == 0:
                 await asyncio.sleep(0)
         return "ok"
 
@@ -209,6 +125,11 @@ def redis() -> Quart:
     return application(RedisStore(os.environ[STORE]))
 
 
+def sqlite() -> Quart:
+    """QuartIdle as it is, with its sessions in a file."""
+    return application(SQLiteStore(os.environ[STORE]))
+
+
 def calm() -> Quart:
     """The same, where Python looks for garbage less often, as the guide to deployment advises."""
     gc.set_threshold(10_000, 50, 1000)
@@ -219,7 +140,7 @@ def behind() -> Quart:
     """The same code behind a route of the application's."""
     store = MemoryStore()
     app = application(store)
-    interval = _interval()
+    interval = ping_interval()
     settings = read(
         app.config,
         {
@@ -264,14 +185,22 @@ class Contender(NamedTuple):
     path: str = "/_idle/presence"
     sessions: bool = True
     ends: bool = True
-    redis: bool = False
+    #: Where its sessions are kept, beside its memory: "redis", or "files".
+    kept: str = ""
+    #: How many processes there are; 0: the server's own.
+    workers: int = 0
+
+    @property
+    def redis(self) -> bool:
+        return self.kept == "redis"
 
 
 RAW = Contender("raw ASGI echo", echo, sessions=False)
 NAIVE = Contender(
-    "Quart route, PEXPIRE a ping", naive, path="/presence", sessions=False, ends=False, redis=True
+    "Quart route, PEXPIRE a ping", naive, path="/presence", sessions=False, ends=False, kept="redis"
 )
 MEMORY = Contender("QuartIdle on memory", memory)
-REDIS = Contender("QuartIdle on Redis", redis, redis=True)
-CALM = Contender("QuartIdle on Redis, calm GC", calm, redis=True)
+REDIS = Contender("QuartIdle on Redis", redis, kept="redis")
+SQLITE = Contender("QuartIdle on SQLite", sqlite, kept="files")
+CALM = Contender("QuartIdle on Redis, calm GC", calm, kept="redis")
 BEHIND = Contender("QuartIdle behind a Quart route", behind, path="/presence")

@@ -1,29 +1,26 @@
-"""Microseconds per request, in process: bare Quart, Quart's signed cookie, QuartIdle and others."""
+"""Microseconds for a request, in process: QuartIdle's, beside bare Quart's and others'."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import secrets
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from cProfile import Profile
 from pathlib import Path
 from pstats import Stats
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time, time
+from time import perf_counter, process_time
 from typing import Any
 
-from quart import Quart, session
-from quart.sessions import NullSession, SecureCookieSession, SessionInterface
-from redis import asyncio as aioredis
+from quart import Quart
 
-from quart_idle import QuartIdle
 from tests.helpers.redis_servers import redis_server
+
+from . import applications
+from .applications import ByHand, NoSession
 
 _BARE = "bare Quart, null session"
 _AT_ONCE = 64
@@ -31,183 +28,39 @@ _REQUESTS = 64 * 30
 _ROUNDS = 7
 
 
-class _NoSession(SessionInterface):
-    """Quart with a session that does nothing."""
-
-    async def open_session(self, app: Quart, request: object) -> NullSession:  # noqa: ARG002
-        return await self.make_null_session(app)
-
-
-class _ByHand(SessionInterface):
-    """A dict, looked up by the cookie: no clocks, no ends, no safety."""
-
-    def __init__(self) -> None:
-        self.sessions: dict[str, Any] = {}
-
-    async def open_session(self, app: Quart, request: Any) -> Any:
-        return self.sessions.get(request.cookies.get(self.get_cookie_name(app)))
-
-    async def save_session(self, app: Quart, session: Any, response: Any) -> None:
-        pass
-
-
-def _views(app: Quart) -> Quart:
-    @app.get("/read")
-    async def read() -> str:
-        return str(session.get("user", ""))
-
-    @app.get("/write")
-    async def write() -> str:
-        session["count"] = session.get("count", 0) + 1
-        return ""
-
-    @app.get("/sign-in")
-    async def sign_in() -> str:
-        session["user"] = "ada"
-        session["count"] = 0
-        return ""
-
-    return app
-
-
-def _bare_views(app: Quart) -> Quart:
-    @app.get("/read")
-    @app.get("/write")
-    async def view() -> str:
-        return ""
-
-    return app
-
-
-def _bare() -> Quart:
-    bare = _bare_views(Quart("bare"))
-    bare.session_interface = _NoSession()  # type: ignore[assignment]
-    return bare
-
-
 def _on_memory() -> dict[str, Quart]:
-    hand = _views(Quart("hand"))
-    hand.session_interface = _ByHand()  # type: ignore[assignment]
-    signed = _views(Quart("signed"))
-    signed.secret_key = "not a secret: a benchmark"  # noqa: S105
-    ours = _views(Quart("ours"))
-    QuartIdle(ours)
     return {
-        _BARE: _bare(),
-        "a dict looked up by hand": hand,
-        "Quart's signed cookie": signed,
-        "QuartIdle on memory": ours,
+        _BARE: applications.bare(),
+        "a dict looked up by hand": applications.dict_by_hand(),
+        "Quart's signed cookie": applications.signed(),
+        "QuartIdle on memory": applications.ours(),
     }
-
-
-class _GetEx(SessionInterface):
-    """Redis by hand: a session is a JSON text, prolonged when it is read, written whole."""
-
-    def __init__(self, client: aioredis.Redis) -> None:
-        self.client = client
-
-    async def open_session(self, app: Quart, request: Any) -> Any:
-        token = request.cookies.get(self.get_cookie_name(app)) or secrets.token_urlsafe(32)
-        raw = await self.client.getex(f"by-hand:{token}", ex=1800)
-        session = SecureCookieSession(json.loads(raw) if raw else {})
-        session.token = token  # type: ignore[attr-defined]
-        return session
-
-    async def save_session(self, app: Quart, session: Any, response: Any) -> None:
-        if session.modified:
-            await self.client.set(f"by-hand:{session.token}", json.dumps(dict(session)), ex=1800)
-            response.set_cookie(self.get_cookie_name(app), session.token)
 
 
 def _on_redis(url: str) -> dict[str, Quart]:
-    from flask_session import Session as FlaskSession
-    from quart_session import Session as QuartSession
-    from redis import Redis
-
-    hand = _views(Quart("hand"))
-    hand.session_interface = _GetEx(aioredis.Redis.from_url(url))  # type: ignore[assignment]
-    quart_session = _views(Quart("quart-session"))
-    quart_session.config.update(SESSION_TYPE="redis", SESSION_URI=url)
-    QuartSession(quart_session)
-    flask_session = _views(Quart("Flask-Session"))
-    flask_session.config.update(SESSION_TYPE="redis", SESSION_REDIS=Redis.from_url(url))
-    FlaskSession(flask_session)
-    ours = _views(Quart("ours"))
-    QuartIdle(ours, store=url)
     return {
-        _BARE: _bare(),
-        "GETEX, then SET, by hand": hand,
-        "quart-session": quart_session,
-        "Flask-Session": flask_session,
-        "QuartIdle on Redis": ours,
+        _BARE: applications.bare(),
+        "GETEX, then SET, by hand": applications.redis_by_hand(url),
+        "quart-session": applications.quart_session(url),
+        "Flask-Session": applications.flask_session_on_redis(url),
+        "QuartIdle on Redis": applications.ours(url),
     }
 
 
-class _InThread(SessionInterface):
-    """sqlite3 by hand, in a thread: a session is a JSON text, prolonged when it is read."""
-
-    def __init__(self, file: Path) -> None:
-        self.connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = NORMAL")
-        self.connection.execute("CREATE TABLE sessions (token PRIMARY KEY, data, until)")
-        self.thread = ThreadPoolExecutor(1)
-
-    def _read(self, token: str) -> str | None:
-        found = self.connection.execute(
-            "UPDATE sessions SET until = ? WHERE token = ? RETURNING data", (time() + 1800, token)
-        ).fetchone()
-        return found[0] if found else None
-
-    def _write(self, token: str, data: str) -> None:
-        self.connection.execute(
-            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", (token, data, time() + 1800)
-        )
-
-    async def open_session(self, app: Quart, request: Any) -> Any:
-        token = request.cookies.get(self.get_cookie_name(app)) or secrets.token_urlsafe(32)
-        loop = asyncio.get_running_loop()
-        raw = await loop.run_in_executor(self.thread, self._read, token)
-        session = SecureCookieSession(json.loads(raw) if raw else {})
-        session.token = token  # type: ignore[attr-defined]
-        return session
-
-    async def save_session(self, app: Quart, session: Any, response: Any) -> None:
-        if session.modified:
-            loop = asyncio.get_running_loop()
-            data = json.dumps(dict(session))
-            await loop.run_in_executor(self.thread, self._write, session.token, data)
-            response.set_cookie(self.get_cookie_name(app), session.token)
-
-
 def _on_files(folder: Path) -> dict[str, Quart]:
-    from cachelib.file import FileSystemCache
-    from flask_session import Session as FlaskSession
-
-    hand = _views(Quart("hand"))
-    hand.session_interface = _InThread(folder / "hand.db")  # type: ignore[assignment]
-    flask_session = _views(Quart("Flask-Session"))
-    flask_session.config.update(
-        SESSION_TYPE="cachelib", SESSION_CACHELIB=FileSystemCache(str(folder / "cache"))
-    )
-    FlaskSession(flask_session)
-    memory = _views(Quart("memory"))
-    QuartIdle(memory)
-    ours = _views(Quart("ours"))
-    QuartIdle(ours, store=f"sqlite:///{folder / 'sessions.db'}")
     return {
-        _BARE: _bare(),
-        "QuartIdle on memory": memory,
-        "sqlite3 in a thread, by hand": hand,
-        "Flask-Session on files": flask_session,
-        "QuartIdle on SQLite": ours,
+        _BARE: applications.bare(),
+        "QuartIdle on memory": applications.ours(),
+        "sqlite3 in a thread, by hand": applications.sqlite_by_hand(folder / "hand.db"),
+        "Flask-Session on files": applications.flask_session_on_files(folder / "cache"),
+        "QuartIdle on SQLite": applications.ours(f"sqlite:///{folder / 'sessions.db'}"),
     }
 
 
 async def _cookie(app: Quart) -> str:
-    if isinstance(app.session_interface, _NoSession):
+    if isinstance(app.session_interface, NoSession):
         return "session=none"
-    if isinstance(app.session_interface, _ByHand):
+    if isinstance(app.session_interface, ByHand):
         token = secrets.token_urlsafe(32)
         app.session_interface.sessions[token] = {"user": "ada", "count": 0}
         return f"session={token}"
@@ -215,7 +68,8 @@ async def _cookie(app: Quart) -> str:
     return response.headers["Set-Cookie"].partition(";")[0]
 
 
-def _call(app: Quart, path: str, cookie: str) -> Callable[[], Awaitable[None]]:
+def request(app: Quart, path: str, cookie: str) -> Callable[[], Awaitable[None]]:
+    """What makes a request, once for each call."""
     headers = [(b"host", b"localhost"), (b"cookie", cookie.encode())]
 
     async def call() -> None:
@@ -284,7 +138,7 @@ async def _measure(
         await app.startup()
         cookies = [await _cookie(app) for _ in range(_AT_ONCE)]
         for path in ("/read", "/write"):
-            everybody = [_call(app, path, cookie) for cookie in cookies]
+            everybody = [request(app, path, cookie) for cookie in cookies]
             for many in (_AT_ONCE, 1):
                 if any(column[1:3] == (path, many) for column in columns):
                     calls[name, path, many] = everybody[:many]
@@ -342,7 +196,7 @@ def sqlite() -> None:
 async def _profiled(app: Quart, path: str) -> dict[str, float]:
     """A request's time by package, in shares; cProfile makes small functions dearer."""
     await app.startup()
-    calls = [_call(app, path, await _cookie(app)) for _ in range(_AT_ONCE)]
+    calls = [request(app, path, await _cookie(app)) for _ in range(_AT_ONCE)]
     await _round(calls)
     profile = Profile()
     profile.enable()

@@ -18,7 +18,8 @@ from urllib.request import urlopen
 
 from tests.helpers.redis_servers import free_port
 
-from .contenders import INTERVAL, STORE, Contender
+from .contenders import Contender
+from .echo import INTERVAL, STORE
 
 # What starting, opening or ending may take, in seconds.
 PATIENCE = 300.0
@@ -59,7 +60,8 @@ def _command(contender: Contender, port: int, graceful: int | None) -> list[str]
             *(() if graceful is None else ("--timeout-graceful-shutdown", str(graceful))),
         ]
     return [
-        *(sys.executable, "-m", "hypercorn", f"{target}()", "--workers", "0"),
+        *(sys.executable, "-m", "hypercorn", f"{target}()"),
+        *("--workers", str(contender.workers)),
         *("--bind", f"127.0.0.1:{port}", "--worker-class", contender.loop, "--backlog", "4096"),
         *(() if graceful is None else ("--graceful-timeout", str(graceful))),
     ]
@@ -82,6 +84,7 @@ def start(
             env={**os.environ, INTERVAL: str(interval), STORE: store},
             stderr=file,
             stdout=file,
+            start_new_session=True,  # it is ended with its workers
         )
     until = time.monotonic() + PATIENCE
     while True:
@@ -98,11 +101,11 @@ def start(
 
 @contextmanager
 def serve(contender: Contender, *, interval: float, store: str = "") -> Iterator[Server]:
-    """One worker, in one process, on a free port."""
+    """A server on a free port: one worker, in one process, unless the contender has more."""
     with TemporaryDirectory() as folder:
         server = start(contender, free_port(), Path(folder) / "log", interval=interval, store=store)
         try:
             yield server
         finally:
-            server.process.kill()
+            os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait()

@@ -1,4 +1,7 @@
-"""What sessions cost in Redis: renewals, ends, bytes, and thousands of requests at once."""
+"""What sessions cost in Redis: renewals, ends, bytes, and thousands of requests at once.
+
+An end is measured in SQLite, too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import clock_gettime, perf_counter, process_time
-from typing import Any, cast
+from typing import cast
 
 import quart
 from quart import Quart
@@ -28,8 +31,9 @@ from quart_idle.stores.redis import RedisStore
 from tests.helpers.redis_servers import RedisServer, redis_server
 
 from .clients import allow_files, clients
-from .contenders import REDIS
-from .requests import _call
+from .contenders import REDIS, SQLITE, Contender
+from .million import VALUES
+from .requests import request
 from .serving import serve
 
 _URL = "QUART_IDLE_BENCHMARK_REDIS"
@@ -38,15 +42,6 @@ _PAGES = 2000
 _SESSIONS = 100_000
 _AT_ONCE = 5000
 _ROUNDS = 5
-
-# Five small values, as an application has them.
-_VALUES: dict[str, Any] = {
-    "name": "Ada Lovelace",
-    "cart": [1017, 2214, 1003],
-    "theme": "dark",
-    "visits": 41,
-    "csrf": "3f7c1f0a9be24d0c8a51",
-}
 
 
 def on_redis() -> Quart:
@@ -59,7 +54,7 @@ def on_redis() -> Quart:
     async def sign_in() -> str:
         current = cast(Session, quart.session)
         current.user_id = "ada"
-        current.update(_VALUES)
+        current.update(VALUES)
         return ""
 
     @app.get("/read")
@@ -99,18 +94,18 @@ async def _renewals(server: RedisServer) -> None:
     )
 
 
-def _ends(redis: RedisServer) -> None:
+def _ends(contender: Contender, store: str) -> None:
     spent = []
     allow_files(_PAGES)
     with (
         clients() as fleet,
-        serve(REDIS, interval=25.0, store=redis.url) as one,
-        serve(REDIS, interval=25.0, store=redis.url) as two,
+        serve(contender, interval=25.0, store=store) as one,
+        serve(contender, interval=25.0, store=store) as two,
     ):
         for _ in range(_ROUNDS):
             (token,) = one.get("/sessions/1").split()
             for server in (one, two):
-                fleet.open(server.port, REDIS.path, [token] * (_PAGES // 2))
+                fleet.open(server.port, contender.path, [token] * (_PAGES // 2))
             time.sleep(1.0)
             since = time.monotonic()
             one.get(f"/end/{id_of(token)}")
@@ -119,8 +114,9 @@ def _ends(redis: RedisServer) -> None:
             spent.append(fleet.figures().closes[_PAGES - 1] - since)
             fleet.leave()
     print(
-        f"\nan end with {_PAGES} pages on two workers, until the last has its close frame: "
-        f"{median(spent) * 1000:.0f} ms ({min(spent) * 1000:.0f} to {max(spent) * 1000:.0f})"
+        f"\n{contender.name}: an end with {_PAGES} pages on two workers, until the last has its "
+        f"close frame: {median(spent) * 1000:.0f} ms "
+        f"({min(spent) * 1000:.0f} to {max(spent) * 1000:.0f})"
     )
 
 
@@ -132,7 +128,7 @@ async def _at_once() -> None:
         response = await app.test_client().get("/sign-in")
         cookies.append(response.headers["Set-Cookie"].partition(";")[0])
     calls: list[Callable[[], Awaitable[None]]] = [
-        _call(app, "/read", cookies[number % 50]) for number in range(_AT_ONCE)
+        request(app, "/read", cookies[number % 50]) for number in range(_AT_ONCE)
     ]
     start = perf_counter()
     errors = [
@@ -160,7 +156,7 @@ async def _sizes(server: RedisServer) -> None:
 
     @theirs.get("/sign-in")
     async def sign_in() -> str:
-        quart.session.update({"user": "ada", **_VALUES})
+        quart.session.update({"user": "ada", **VALUES})
         return ""
 
     await theirs.startup()
@@ -186,7 +182,7 @@ async def _sizes(server: RedisServer) -> None:
     used = _used(client)
     store = RedisStore(server.url)
     store.bind(Limits(1800.0), lambda *_: None)
-    fields = {name: encode(name, value) for name, value in _VALUES.items()}
+    fields = {name: encode(name, value) for name, value in VALUES.items()}
     for _ in range(_SESSIONS // 1000):
         await asyncio.gather(
             *(
@@ -209,5 +205,6 @@ def main() -> None:
         os.environ[_URL] = server.url
         asyncio.run(_renewals(server))
         asyncio.run(_at_once())
-        _ends(server)
+        _ends(REDIS, server.url)
+        _ends(SQLITE, f"sqlite:///{folder}/sessions.db")
         asyncio.run(_sizes(server))

@@ -1,0 +1,92 @@
+"""How long requests take over sockets to two workers of one host, and what idle workers cost."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from quart import Quart
+
+from tests.helpers.redis_servers import redis_server
+
+from . import applications
+from .connections import CONNECTIONS, TIME, compare
+from .contenders import Contender
+from .echo import STORE
+from .serving import serve
+from .sockets import BARE, MEMORY, REDIS, stored
+
+_ROUNDS = 9
+# How long idle workers are looked at, in seconds, and how often.
+_IDLE, _LOOKS = 10.0, 3
+
+
+def _file() -> Path:
+    return Path(os.environ[STORE].removeprefix("sqlite:///"))
+
+
+def by_hand() -> Quart:
+    return applications.sqlite_by_hand(_file().with_name("hand.db"))
+
+
+def flask_session() -> Quart:
+    return applications.flask_session_on_files(_file().with_name("cache"))
+
+
+_SQLITE = Contender("QuartIdle on SQLite", stored, kept="files")
+_CONTENDERS = (
+    BARE,
+    MEMORY,
+    _SQLITE,
+    *(
+        contender._replace(name=f"{contender.name}, two workers", workers=2)
+        for contender in (
+            BARE,
+            _SQLITE,
+            REDIS,
+            Contender("sqlite3 in a thread", by_hand, kept="files"),
+            Contender("Flask-Session on files", flask_session, kept="files"),
+        )
+    ),
+)
+
+
+def main() -> None:
+    """Print the table of requests."""
+    print(
+        f"\nms for a request over sockets, {CONNECTIONS} connections, one or two workers of "
+        f"hypercorn, files and Redis on the same machine;\nmedians of {_ROUNDS} rounds of {TIME} s "
+        "in turn, and of their ratios to one worker's on memory of the same round"
+    )
+    with TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
+        compare(_CONTENDERS, MEMORY, ["/read", "/write"], _ROUNDS, server.url)
+
+
+def idle() -> None:
+    """Print what workers cost that have nothing to do."""
+    print(f"\nCPU of a worker that has nothing to do, in % of a core; median of {_LOOKS} looks")
+    with TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
+        for contender, many in ((BARE, 1), (MEMORY, 1), (REDIS, 1), (_SQLITE, 1), (_SQLITE, 4)):
+            redis = contender.kept == "redis"
+            store = server.url if redis else f"sqlite:///{folder}/{many}.db"
+            with ExitStack() as stack:
+                workers = [
+                    stack.enter_context(serve(contender, interval=25.0, store=store))
+                    for _ in range(many)
+                ]
+                time.sleep(3.0)  # what a start has left to do
+                looks = []
+                for _ in range(_LOOKS):
+                    used = sum(worker.cpu() for worker in workers)
+                    time.sleep(_IDLE)
+                    used = sum(worker.cpu() for worker in workers) - used
+                    looks.append(used / many / _IDLE * 100)
+            print(
+                f"{f'{contender.name}, {many} of them':40}{median(looks):7.3f} "
+                f"({min(looks):.3f} to {max(looks):.3f})",
+                flush=True,
+            )
