@@ -13,11 +13,12 @@ from .exceptions import (
 from .extension import QuartIdle
 from .session import Session
 from .sessions import SessionInfo
-from .stores.base import Store
+from .stores.base import Counts, Store
 from .stores.memory import MemoryStore
 
 __all__ = [
     "ConfigError",
+    "Counts",
     "MemoryStore",
     "Options",
     "QuartIdle",

@@ -28,9 +28,9 @@ from .exceptions import StoreUnavailable
 from .log import Outage, log_event, logs_events
 from .policy import Clocks
 from .receivers import send
-from .sessions import Sessions
+from .sessions import SessionInfo, Sessions
 from .stores.asking import ask
-from .stores.base import EventStore, Record, UntoldEnd
+from .stores.base import EventStore, Record, Reported, UntoldEnd
 from .tasks import Tasks
 
 #: How often an end is told, if receivers fail each time: then it is given up.
@@ -134,10 +134,35 @@ class Events:
     def _tell_page(
         self, signal: NamedSignal, id: str, session: Record, **about: str | None
     ) -> None:
-        info, event_id = self._sessions.info(id, session), secrets.token_hex(16)
-        self._start_other(
-            partial(_sent, self._app, signal, session=info, event_id=event_id, **about)
-        )
+        info = self._sessions.info(id, session)
+        self._start_other(partial(self._count_and_send, signal, info, **about))
+
+    async def _count_and_send(
+        self, signal: NamedSignal, info: SessionInfo, **about: str | None
+    ) -> None:
+        with suppress(StoreUnavailable):
+            info = await self._sessions.with_pages(info)
+        await send(self._app, signal, session=info, event_id=_new_event_id(), **about)
+
+    def wants_users(self) -> bool:
+        """Whether anybody is to be told of users who come online and go offline."""
+        wanted = signals.user_online, signals.user_offline
+        return any(signal.has_receivers_for(self._app) for signal in wanted)
+
+    def users_changed(self, reported: Reported) -> None:
+        """Users came online, or went offline."""
+        for signal, users in (
+            (signals.user_offline, reported.offline),
+            (signals.user_online, reported.online),
+        ):
+            if not signal.has_receivers_for(self._app):
+                continue
+            for user_id, moment in users.items():
+                at = datetime.fromtimestamp(moment, UTC)
+                event_id = _new_event_id()
+                self._start_other(
+                    partial(_sent, self._app, signal, user_id=user_id, at=at, event_id=event_id)
+                )
 
     def _start_other(self, telling: Callable[[], Coroutine[object, None, None]]) -> None:
         if len(self._others) < _MOST_OTHERS:
@@ -266,6 +291,11 @@ class Events:
 
 async def _sent(app: Quart, signal: NamedSignal, **about: object) -> None:
     await send(app, signal, **about)
+
+
+def _new_event_id() -> str:
+    """Of what is told once."""
+    return secrets.token_hex(16)
 
 
 def _event_id(id: str, signal: NamedSignal) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
@@ -21,23 +21,29 @@ from .events import Events
 from .exceptions import ConfigError, StoreUnavailable
 from .fresh import duration, require_proof
 from .interface import QuartIdleSessionInterface, acting_session
+from .online import Online
 from .policy import SignOfLife
 from .presence import Presence
 from .quarts import current
 from .renewals import Renewals
+from .reports import Reports
 from .request_activity import PASSIVE
 from .routes import Routes
 from .session_view import add_session_view
 from .sessions import Sessions
 from .siblings import warn_of_siblings
 from .stores.asking import Patience, ask
-from .stores.base import Ended, Live, UserStore
+from .stores.base import Ended, Live, Times, UserStore
 from .stores.memory import MemoryStore
 from .templates import add_to_templates
 
 _NAME = "quart_idle"
 
+#: How long what counts for `QuartIdle.presence`.
+TIMES: Final = Times()
+
 _View = TypeVar("_View", bound=Callable[..., Any])
+_T = TypeVar("_T")
 _Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 
 
@@ -59,6 +65,7 @@ class QuartIdle:
         self._bound: list[Callable[..., Any]] = []
         self._fresh: list[Callable[..., Any]] = []
         self._sessions: WeakKeyDictionary[Quart, Sessions] = WeakKeyDictionary()
+        self._online: WeakKeyDictionary[Quart, Online] = WeakKeyDictionary()
         del options  # a traceback may show the variables: the store's URL can hold a password
         if app is not None:
             self.init_app(app)
@@ -84,9 +91,13 @@ class QuartIdle:
 
         renewals = Renewals(renew, lambda id, outcome: presence.tell(id, outcome))
         cookie_name = app.config["SESSION_COOKIE_NAME"]
-        sessions = self._sessions[app] = Sessions(settings, renewals, acting_session)
+        reports = Reports(
+            settings, TIMES, lambda: events.wants_users(), lambda it: events.users_changed(it)
+        )
+        sessions = self._sessions[app] = Sessions(settings, renewals, reports, acting_session)
+        self._online[app] = Online(settings, TIMES, reports)
         events = Events(app, settings, sessions)
-        presence = Presence(settings, renewals, cookie_name, events)
+        presence = Presence(settings, renewals, cookie_name, events, reports)
         interface = QuartIdleSessionInterface(
             settings, renewals, cookie_name, sessions, events, presence.ended_wait
         )
@@ -123,6 +134,7 @@ class QuartIdle:
                 if isinstance(error.__cause__, ConfigError):
                     raise error.__cause__ from None
             events.open()
+            reports.open()
 
         @app.after_serving
         async def close() -> None:
@@ -130,6 +142,7 @@ class QuartIdle:
             presence.close()
             with suppress(StoreUnavailable):  # the log has it
                 await renewals.flush()
+            await reports.close()
             await events.close()
             with suppress(StoreUnavailable):
                 await ask(settings.store.close(), patient)
@@ -142,14 +155,17 @@ class QuartIdle:
             RuntimeError: there is no application yet; or there are several, and none of them is the
                 current one.
         """
-        if current_app and (found := self._sessions.get(current(current_app))) is not None:
-            return found
-        if len(self._sessions) == 1:
-            return next(iter(self._sessions.values()))
-        raise RuntimeError(
-            "idle.sessions is of one application: give QuartIdle its application first, and where "
-            "it has several, use this in a request or in `async with app.app_context():`"
-        )
+        return _of_application(self._sessions, "sessions")
+
+    @property
+    def presence(self) -> Online:
+        """Who has a page open, on all workers.
+
+        Raises:
+            RuntimeError: there is no application yet; or there are several, and none of them is the
+                current one.
+        """
+        return _of_application(self._online, "presence")
 
     @staticmethod
     def passive(view: _View) -> _View:
@@ -207,6 +223,18 @@ class QuartIdle:
             return fresh
 
         return decorate
+
+
+def _of_application(parts: Mapping[Quart, _T], name: str) -> _T:
+    """The current application's, or the only one's."""
+    if current_app and (found := parts.get(current(current_app))) is not None:
+        return found
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    raise RuntimeError(
+        f"idle.{name} is of one application: give QuartIdle its application first, and where it "
+        "has several, use this in a request or in `async with app.app_context():`"
+    )
 
 
 def _answer_routes(

@@ -117,5 +117,6 @@ def _told(info: SessionInfo, own: str | None) -> dict[str, object]:
         "address": info.address,
         "user_agent": info.user_agent,
         "browser": info.browser,
+        "pages": info.pages,
         **{name: moment and moment.isoformat() for name, moment in moments.items()},
     }

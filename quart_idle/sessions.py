@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 from typing import Final
@@ -15,6 +15,7 @@ from .exceptions import ConfigError
 from .policy import deadline
 from .reasons import ENDED_FROM_ELSEWHERE, SIGNED_OUT_EVERYWHERE, check_reason
 from .renewals import Renewals
+from .reports import Reports
 from .stores.asking import ask
 from .stores.base import Device, Listed, Record, UserStore
 
@@ -39,6 +40,8 @@ class SessionInfo:
     address: str | None
     #: Of the sign-in, its first 256 characters.
     user_agent: str | None
+    #: Open, on all workers. Of one that has ended: 0.
+    pages: int
     # Where it stands in its user's list; None: it was not read from there.
     _place: float | None = field(default=None, repr=False, compare=False)
 
@@ -58,16 +61,22 @@ class Sessions:
     Args:
         settings: the application's settings, with the store.
         renewals: knows activity that is not written yet.
+        reports: knows the open pages of all workers.
         acting: the id of the session whose request is under way; None: there is none.
     """
 
     def __init__(
-        self, settings: Settings, renewals: Renewals, acting: Callable[[], str | None]
+        self,
+        settings: Settings,
+        renewals: Renewals,
+        reports: Reports,
+        acting: Callable[[], str | None],
     ) -> None:
         self._store = settings.store
         self._patience = settings.patience
         self._limits = settings.limits
         self._renewals = renewals
+        self._reports = reports
         self._tells_devices = settings.devices
         self._acting = acting
 
@@ -107,15 +116,16 @@ class Sessions:
     async def part(self, user_id: str, place: float, limit: float) -> list[SessionInfo]:
         """What stands behind a place in a user's list, in order; so many at most."""
         store = self._lists(user_id)
-        found: list[SessionInfo] = []
+        found: list[Listed] = []
         while limit > 0:
             many = int(min(limit, _MOST_AT_ONCE))
             some = await ask(store.sessions_of(user_id, place, many), self._patience)
-            found += [self._info(it.id, user_id, it, it.place) for it in some]
+            found += some
             if len(some) < many:
                 break
             place, limit = some[-1].place, limit - len(some)
-        return found
+        pages = await self._reports.pages_of([it.id for it in found]) if found else {}
+        return [self._info(it.id, user_id, it, pages.get(it.id, 0), it.place) for it in found]
 
     async def get(self, id: str) -> SessionInfo | None:
         """A living session; None: there is none.
@@ -128,7 +138,7 @@ class Sessions:
         found = await ask(self._store.load(id), self._patience)
         if not isinstance(found, Record):
             return None
-        return self.info(id, found)
+        return await self.with_pages(self.info(id, found))
 
     async def end(self, id: str, reason: str = ENDED_FROM_ELSEWHERE) -> bool:
         """End a session, whoever's it is; with its pages, on all workers. Whether there was one.
@@ -198,8 +208,17 @@ class Sessions:
                 return many
 
     def info(self, id: str, session: Record) -> SessionInfo:
-        """What is known of a session that was read."""
-        return self._info(id, session.user_id, session)
+        """What is known of a session that was read, but for its pages."""
+        return self._info(id, session.user_id, session, 0)
+
+    async def with_pages(self, info: SessionInfo) -> SessionInfo:
+        """The same, with the pages that it has open.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        pages = (await self._reports.pages_of([info.id])).get(info.id, 0)
+        return replace(info, pages=pages) if pages else info
 
     def _lists(self, user_id: str) -> UserStore:
         check_user(user_id)
@@ -210,7 +229,12 @@ class Sessions:
         return self._store
 
     def _info(
-        self, id: str, user_id: str | None, found: Record | Listed, place: float | None = None
+        self,
+        id: str,
+        user_id: str | None,
+        found: Record | Listed,
+        pages: int,
+        place: float | None = None,
     ) -> SessionInfo:
         clocks = self._renewals.renewed(id, found.clocks, found.now)
         moments = clocks.created, clocks.active, deadline(clocks, self._limits)[0]
@@ -220,7 +244,8 @@ class Sessions:
             authenticated = datetime.fromtimestamp(found.sign_in.authenticated, UTC)
             if self._tells_devices:
                 device = found.sign_in.device
-        return SessionInfo(id, user_id, created, authenticated, active, end, *device, place)
+        times = created, authenticated, active, end
+        return SessionInfo(id, user_id, *times, *device, pages, place)
 
 
 def check_user(user_id: object) -> None:

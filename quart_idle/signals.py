@@ -1,10 +1,11 @@
-"""What happens to sessions, told: signals of blinker's, as Quart has its own.
+"""What happens to sessions and users, told: signals of blinker's, as Quart has its own.
 
-Each is sent with the application as the sender, and by keyword with ``session`` (a `SessionInfo`)
-and ``event_id``. Of several deliveries of one event, ``event_id`` is the same. Receivers are async
-functions or plain ones, which run in a thread; each has an application context, and ten seconds.
-Connect them before the first session is made. (blinker knows them by weak references: a receiver is
-to be kept by somebody, as a function of a module is.)
+Each is sent with the application as the sender, and by keyword with ``event_id`` and ``session`` (a
+`SessionInfo`), or, where it is about a user, ``user_id`` and ``at``. Of several deliveries of one
+event, ``event_id`` is the same. Receivers are async functions or plain ones, which run in a thread;
+each has an application context, and ten seconds. Connect them before the first session is made.
+(blinker knows them by weak references: a receiver is to be kept by somebody, as a function of a
+module is.)
 """
 
 from __future__ import annotations
@@ -31,3 +32,11 @@ page_opened: Final[NamedSignal] = _signals.signal("page-opened")
 
 #: Such a page is gone. ``reason``: why it was sent away; None: it left by itself.
 page_closed: Final[NamedSignal] = _signals.signal("page-closed")
+
+#: A user came online, ``at`` that moment (aware, by the store's clock): has a page open, on some
+#: worker, and had none within 45 s before. Told on one worker, once.
+user_online: Final[NamedSignal] = _signals.signal("user-online")
+
+#: A user has had no page open for 45 s, on any worker: since ``at``. Told on one worker, once; and
+#: not, if that is killed in this moment: `idle.presence.online` has it.
+user_offline: Final[NamedSignal] = _signals.signal("user-offline")

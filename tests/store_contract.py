@@ -14,6 +14,7 @@ is the same contract, but for drafts, as a state machine.
 
 from __future__ import annotations
 
+from tests.contract.attendance import Attendance
 from tests.contract.calls import Calls
 from tests.contract.common import (
     HERE,
@@ -43,6 +44,7 @@ __all__ = [
     "PAGE",
     "DraftStoreContract",
     "EventStoreContract",
+    "PresenceStoreContract",
     "StoreContract",
     "StoreModel",
     "Told",
@@ -63,3 +65,7 @@ class DraftStoreContract(StoreContract, Drafts, Users, Limits, SignIns):
 
 class EventStoreContract(Events):
     """Inherit this as well, if the store keeps ends that are to be told."""
+
+
+class PresenceStoreContract(Attendance):
+    """Inherit this as well, if the store knows the open pages of all workers."""

@@ -14,6 +14,7 @@ from ..config import Settings
 from ..events import Events
 from ..policy import SignOfLife
 from ..renewals import Renewals
+from ..reports import Reports
 from ..stores.base import Ended, Live
 from .activity import ACTIVE_NOW, sign_of_life
 from .connection import AppSocket, Connection, Handle, Named
@@ -41,6 +42,7 @@ class Presence:
         renewals: where signs of life go.
         cookie_name: the session cookie's.
         events: is told of pages that come and go.
+        reports: is told, for all workers to know.
 
     Attributes:
         stored: sessions as the store has them.
@@ -48,10 +50,15 @@ class Presence:
     """
 
     def __init__(
-        self, settings: Settings, renewals: Renewals, cookie_name: str, events: Events
+        self,
+        settings: Settings,
+        renewals: Renewals,
+        cookie_name: str,
+        events: Events,
+        reports: Reports,
     ) -> None:
         self.stored = StoredSessions(settings, renewals, cookie_name)
-        self._pages = Pages(settings, renewals, self.stored)
+        self._pages = Pages(settings, renewals, self.stored, reports)
         self.socket = PageSocket(settings, self.stored, self._pages, events)
 
     async def renew(self, id: str, sign: SignOfLife) -> Live | Ended | None:

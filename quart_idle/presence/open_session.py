@@ -24,12 +24,14 @@ class Page(Sender):
         slot: where the wheel has it.
     """
 
-    __slots__ = ("answering", "frames", "session", "slot", "unanswered", "wants")
+    __slots__ = ("answering", "frames", "is_open", "session", "slot", "unanswered", "wants")
 
     def __init__(self, session: OpenSession, send: ASGISendCallable, slot: set[Page]) -> None:
         super().__init__(send)
         self.session = session
         self.slot = slot
+        # Whether it has been let in, and counts as its user's.
+        self.is_open = False
         # Pings that it has not answered, and frames that it sent since the last.
         self.unanswered = 0
         self.frames = 0

@@ -13,6 +13,7 @@ from ..config import Settings
 from ..policy import SignOfLife
 from ..reasons import REGENERATED, UNKNOWN
 from ..renewals import Renewals
+from ..reports import Reports
 from ..servers import stopping
 from ..stores.asking import ask
 from ..stores.base import Ended, Live, Record
@@ -40,15 +41,19 @@ class Pages:
         settings: the application's settings, with the store.
         renewals: where signs of life go.
         stored: asks the store.
+        reports: is told of pages that are open, for all workers to know.
 
     Attributes:
         tasks: what is under way for a page that waits for the store.
         bonds: what else ends with a session.
     """
 
-    def __init__(self, settings: Settings, renewals: Renewals, stored: StoredSessions) -> None:
+    def __init__(
+        self, settings: Settings, renewals: Renewals, stored: StoredSessions, reports: Reports
+    ) -> None:
         self._settings = settings
         self._renewals = renewals
+        self._reports = reports
         self._sessions: dict[str, OpenSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         # None: no page has come yet by whose connection that can be seen.
@@ -96,11 +101,19 @@ class Pages:
             if self._sessions.get(session.id) is session:
                 del self._sessions[session.id]
 
+    def opened(self, page: Page, user_id: str | None) -> None:
+        """The page is open: its user has it before them."""
+        page.is_open = True
+        self._reports.opened(page.session.id, user_id)
+
     def leave(self, page: Page) -> None:
         """The page does not count any more; it may be told so still."""
         if not self._wheel.discard(page, page.slot):
             return
         session = page.session
+        if page.is_open:
+            page.is_open = False
+            self._reports.closed(session.id)
         session.pages = tuple(other for other in session.pages if other is not page)
         self._renewals.release(session.id)
         self.unwatch(session)

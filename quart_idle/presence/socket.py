@@ -66,6 +66,7 @@ class PageSocket:
                 if page.goodbye is None:
                     self._greet(page)
                     if found is not None:
+                        self._pages.opened(page, found.user_id)
                         self._events.page_opened(page, page.session.id, found)
                 # To the end, also after a goodbye: hypercorn sees the other side's close frame only
                 # when what came before it has been read.

@@ -25,6 +25,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..policy import Clocks, Limits, SignOfLife
+from .attendance import (
+    MOST_REPORTED,
+    MOST_TAKEN_OFF,
+    MOST_TOLD,
+    UNTOLD_KEPT,
+    Counts,
+    OpenPages,
+    Reported,
+    Times,
+)
 from .records import (
     APPLICATION_KEPT,
     DRAFT_KEPT,
@@ -60,12 +70,17 @@ __all__ = [
     "HASH_TAG_LENGTH",
     "MOST_DRAFTS",
     "MOST_ENDS",
+    "MOST_REPORTED",
+    "MOST_TAKEN_OFF",
+    "MOST_TOLD",
     "NOW",
     "PERMANENT",
     "REASON_KEPT",
+    "UNTOLD_KEPT",
     "Attributes",
     "Change",
     "Changed",
+    "Counts",
     "Device",
     "DraftStore",
     "Ended",
@@ -75,13 +90,17 @@ __all__ = [
     "Listed",
     "Listener",
     "Live",
+    "OpenPages",
+    "PresenceStore",
     "Record",
+    "Reported",
     "SessionLimit",
     "SharedStore",
     "SignIn",
     "Store",
     "Stretch",
     "TakenEnds",
+    "Times",
     "UntoldEnd",
     "UserStore",
     "hidden_for",
@@ -242,6 +261,54 @@ class EventStore(Protocol):
 
     async def ends_told(self, ids: Collection[str]) -> None:
         """Forget ends, by the ids of their sessions: they have been told, or are given up."""
+
+
+@runtime_checkable
+class PresenceStore(Protocol):
+    """Which pages are open on all workers: what a `Store` is too, for `idle.presence`.
+
+    Workers report what changes of their pages, and that they are there: a worker's pages count for
+    the length of a lease after its last report. A user is online while they have a page open, and
+    for a grace after the last is gone (or after the lease is over, of a worker that is).
+    """
+
+    async def report_pages(
+        self,
+        worker: str,
+        number: int,
+        changes: Mapping[str, OpenPages],
+        lease: float,
+        grace: float,
+        tells: bool = False,
+    ) -> Reported | None:
+        """Take in a report of a worker's; None: it is not what comes next, and nothing was done.
+
+        That is so where the worker's lease is over, or a part of what it reported is lost: it
+        begins anew then, under another name, with all of its pages. A report that has the number of
+        the last one is that, sent again: it is done once, and answered the same.
+
+        Args:
+            worker: a name that no other ever had: of digits and letters.
+            number: 1 for its first report, and one more for each further one.
+            changes: sessions whose pages changed, by their ids, as they are now; `MOST_REPORTED` at
+                most.
+            lease: for how long its pages count from now on, in seconds.
+            grace: for how long a user is online after their last page is gone, in seconds.
+            tells: whether the worker wants to know who came online by this, and tells of users who
+                went offline; each is told to one.
+        """
+
+    async def forget_pages(self, worker: str) -> None:
+        """A worker stops: its pages do not count any more."""
+
+    async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
+        """How many pages sessions have open, by their ids; those that have any."""
+
+    async def online(self, user_ids: Collection[str], grace: float) -> Collection[str]:
+        """Those of these users who are online."""
+
+    async def count_pages(self, grace: float) -> Counts:
+        """How many there are."""
 
 
 @runtime_checkable

@@ -27,9 +27,10 @@ from quart_idle.events import Events
 from quart_idle.presence import Presence
 from quart_idle.quarts import current
 from quart_idle.renewals import Renewals
+from quart_idle.reports import Reports
 from quart_idle.sessions import Sessions
 from quart_idle.stores.asking import ask
-from quart_idle.stores.base import Change, Store
+from quart_idle.stores.base import Change, Store, Times
 from quart_idle.stores.memory import MemoryStore
 from quart_idle.stores.redis import RedisStore
 from quart_idle.stores.sqlite import SQLiteStore
@@ -153,8 +154,9 @@ def behind() -> Quart:
         lambda signs: ask(store.renew(signs), settings.store_timeout),
         lambda id, outcome: presence.tell(id, outcome),
     )
-    events = Events(app, settings, Sessions(settings, renewals, lambda: None))
-    presence = Presence(settings, renewals, app.config["SESSION_COOKIE_NAME"], events)
+    reports = Reports(settings, Times(), lambda: False, lambda _: None)
+    events = Events(app, settings, Sessions(settings, renewals, reports, lambda: None))
+    presence = Presence(settings, renewals, app.config["SESSION_COOKIE_NAME"], events, reports)
     store.bind(settings.limits, presence.tell)
 
     @app.websocket("/presence")

@@ -192,7 +192,8 @@ async def test_what_is_not_the_user_s_is_answered_as_what_is_nobody_s_in_as_many
         here.store.calls.clear()
         answer = await delete(own, f"/{id}")
         headers = tuple(sorted((n, v) for n, v in answer.headers.items() if n != "Date"))
-        trips = tuple(here.store.calls)
+        # (Renewals are gathered, and written whenever that is due.)
+        trips = tuple(name for name in here.store.calls if name != "renew")
         answers.add((answer.status_code, await answer.get_data(), headers, trips))
     assert len(answers) == 1, answers
     ((status, body, _, trips),) = answers

@@ -10,10 +10,16 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from examples.signing_in import USERS, app, idle
+from examples.signing_in.with_presence import app as with_presence
+from examples.signing_in.with_presence import idle as team
+from examples.signing_in.with_presence import last_seen
 from examples.signing_in.with_signals import app as with_signals
 from examples.signing_in.with_signals import journal
 from examples.signing_in.with_user_key import app as with_user_key
 from quart_idle.stores.memory import steady_time
+from tests.helpers.clock import Clock
+from tests.helpers.site import Browser
+from tests.helpers.sockets import open_page
 from tests.helpers.waiting import until
 
 PASSWORD = {"name": "ada", "password": "lovelace"}
@@ -278,3 +284,21 @@ async def test_the_journal_has_who_signed_in_and_out() -> None:
         "ada signed in with Quart",
         "ada was signed out: signed out, by itself",
     ]
+
+
+async def test_the_team_page_shows_who_is_here_and_when_the_others_were_last(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_seen.clear()
+    store: Any = team.sessions._store
+    monkeypatch.setattr(store, "_clock", clock)
+    browser = Browser(with_presence)
+    await browser.client.get("/")
+    async with open_page(browser):
+        await clock.advance(2)
+        answer = await browser.client.get("/team")
+        assert await answer.get_json() == {"ada": "online", "bob": "None", "eve": "None"}
+    await clock.advance(50)
+    answer = await browser.client.get("/team")
+    assert (await answer.get_json())["ada"] == str(last_seen["ada"])
+    assert last_seen.keys() == {"ada"}

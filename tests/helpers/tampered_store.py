@@ -12,13 +12,17 @@ from quart_idle.policy import Clocks, Limits, SignOfLife
 from quart_idle.stores.base import (
     Change,
     Changed,
+    Counts,
     Ended,
     EndedSome,
     EventStore,
     Listed,
     Listener,
     Live,
+    OpenPages,
+    PresenceStore,
     Record,
+    Reported,
     Stretch,
     TakenEnds,
 )
@@ -50,6 +54,8 @@ class Tampered:
         self._inner = inner
         self._gates: dict[str, Gate] = {}
         self.calls: list[str] = []
+        #: What is reported and asked of open pages, apart.
+        self.page_calls: list[str] = []
         self.fault: Exception | None = None
         #: Sessions that a part of the store has which fails; renewals notice.
         self.lost: set[str] = set()
@@ -65,7 +71,7 @@ class Tampered:
         return gate
 
     async def _pass(self, name: str, *arguments: Any) -> Any:
-        self.calls.append(name)
+        (self.page_calls if hasattr(PresenceStore, name) else self.calls).append(name)
         if self.fault is not None:
             raise type(self.fault)(*self.fault.args)  # its traceback would grow and grow
         gate = self._gates.pop(name, None)
@@ -141,6 +147,30 @@ class Tampered:
 
     async def ends_told(self, ids: Collection[str]) -> None:
         await self._pass("ends_told", ids)
+
+    async def report_pages(
+        self,
+        worker: str,
+        number: int,
+        changes: Mapping[str, OpenPages],
+        lease: float,
+        grace: float,
+        tells: bool = False,
+    ) -> Reported | None:
+        arguments = worker, number, changes, lease, grace, tells
+        return cast("Reported | None", await self._pass("report_pages", *arguments))
+
+    async def forget_pages(self, worker: str) -> None:
+        await self._pass("forget_pages", worker)
+
+    async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
+        return cast("Mapping[str, int]", await self._pass("pages_of", ids))
+
+    async def online(self, user_ids: Collection[str], grace: float) -> Collection[str]:
+        return cast("Collection[str]", await self._pass("online", user_ids, grace))
+
+    async def count_pages(self, grace: float) -> Counts:
+        return cast(Counts, await self._pass("count_pages", grace))
 
     async def close(self) -> None:
         await self._pass("close")

@@ -318,7 +318,8 @@ async def test_a_graceful_restart_signs_nobody_out(site: Site, ada: httpx.AsyncC
 
 
 def test_what_the_guide_lets_the_application_do_is_all_that_its_scripts_do() -> None:
-    scripts = (ROOT / "quart_idle" / "stores" / "redis" / "scripts.lua").read_text()
+    folder = ROOT / "quart_idle" / "stores" / "redis"
+    scripts = "".join((folder / name).read_text() for name in ("scripts.lua", "attendance.lua"))
     used = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", scripts)}
     guide = (FOLDER / "README.md").read_text()
     for_clusters = re.findall(r"cluster needs `([^`]+)` as well", " ".join(guide.split()))

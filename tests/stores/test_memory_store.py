@@ -22,6 +22,7 @@ from tests.store_contract import (
     PAGE,
     DraftStoreContract,
     EventStoreContract,
+    PresenceStoreContract,
     StoreModel,
     Told,
     about,
@@ -29,7 +30,7 @@ from tests.store_contract import (
 )
 
 
-class TestMemoryStore(DraftStoreContract, EventStoreContract):
+class TestMemoryStore(DraftStoreContract, EventStoreContract, PresenceStoreContract):
     @pytest.fixture
     def store(self, clock: Clock) -> Store:
         return MemoryStore(clock)

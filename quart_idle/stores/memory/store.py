@@ -13,16 +13,20 @@ from ..agenda import Agenda
 from ..base import (
     Change,
     Changed,
+    Counts,
     Ended,
     EndedSome,
     Listed,
     Listener,
     Live,
+    OpenPages,
     Record,
+    Reported,
     Stretch,
     TakenEnds,
 )
 from ..changing import SomeEnded
+from .attendance import Attendance
 from .clock import steady_time
 from .drafts import Boxes
 from .sessions import Sessions
@@ -43,6 +47,7 @@ class MemoryStore:
         self._agenda = Agenda(clock, self._look)
         self._sessions = Sessions(self._agenda)
         self._boxes = Boxes(self._agenda)
+        self._attendance = Attendance()
 
     def bind(
         self,
@@ -138,6 +143,33 @@ class MemoryStore:
 
     async def ends_told(self, ids: Collection[str]) -> None:
         self._sessions.outbox.told(ids)
+
+    async def report_pages(
+        self,
+        worker: str,
+        number: int,
+        changes: Mapping[str, OpenPages],
+        lease: float,
+        grace: float,
+        tells: bool = False,
+    ) -> Reported | None:
+        now = self._now()
+        return self._attendance.report(worker, number, changes, lease, grace, tells, now)
+
+    async def forget_pages(self, worker: str) -> None:
+        self._attendance.forget(worker, self._now())
+
+    async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
+        now = self._now()
+        counts = {id: self._attendance.pages_of(id, now) for id in ids}
+        return {id: count for id, count in counts.items() if count}
+
+    async def online(self, user_ids: Collection[str], grace: float) -> Collection[str]:
+        now = self._now()
+        return [user for user in user_ids if self._attendance.is_online(user, grace, now)]
+
+    async def count_pages(self, grace: float) -> Counts:
+        return self._attendance.count(grace, self._now())
 
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
         self._boxes.keep(box, name, draft, self._now())

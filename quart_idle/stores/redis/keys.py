@@ -39,6 +39,14 @@ class Keys:
         #: What tells this store from others, once it was moved.
         self.identity = f"{prefix}:identity".encode()
 
+        # Open pages of all workers, on one node of a cluster.
+        pages = f"{prefix}:pages:{{pages}}:"
+        #: Their keys, but for those of single workers; and what these begin with.
+        self.attendance = [
+            (pages + name).encode() for name in ("leases", "sessions", "users", "gone", "pages")
+        ]
+        self.boards = f"{pages}of:".encode()
+
         #: What the keys of users' lists begin with.
         self.user_lists = f"{prefix}:user:{{".encode()
         #: What those of sessions begin with.

@@ -42,6 +42,9 @@ FENCED: Final = b"\xf8"
 #: Of a hash tag's ends that are to be told: that others were dropped, for there were too many.
 LOST: Final = b"\xf7"
 
+#: Of a worker's open pages: its last report.
+LAST: Final = b"\xf6"
+
 #: No user's name.
 NOBODY: Final = b"\xff"
 

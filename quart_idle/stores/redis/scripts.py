@@ -1,4 +1,4 @@
-"""The scripts of `scripts.lua`, with an application's limits in them, and what they answer."""
+"""The scripts of the files of Lua, with an application's limits in them, and what they answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ..base import (
     DRAFT_KEPT,
     HASH_TAG_LENGTH,
     MOST_ENDS,
+    MOST_TAKEN_OFF,
+    MOST_TOLD,
     PERMANENT,
     REASON_KEPT,
     hidden_for,
@@ -27,6 +29,7 @@ from .packing import (
     ENDED_AT,
     ENDED_BY,
     FENCED,
+    LAST,
     LOST,
     NEW_ID,
     REASON,
@@ -82,7 +85,7 @@ class Script:
         object.__setattr__(self, "sha", sha)
 
 
-# Fields of a session that are not data.
+# Fields that are not data, or no session.
 _FIELDS: Final = {
     "CLOCKS": CLOCKS,
     "USER": USER,
@@ -93,12 +96,15 @@ _FIELDS: Final = {
     "ENDED_BY": ENDED_BY,
     "FENCED": FENCED,
     "LOST": LOST,
+    "LAST": LAST,
 }
 
-# What all share; then, by turns, a script's name with its flags, and its own text.
-_SHARED, *_SCRIPTS = re.split(
-    r"^--- (.*)\n", Path(__file__).with_name("scripts.lua").read_text(), flags=re.MULTILINE
-)
+_FILES: Final = ("scripts.lua", "attendance.lua")
+# Of each, what all of it share; then, by turns, a script's name with its flags, and its own text.
+_PARTS: Final = [
+    re.split(r"^--- (.*)\n", Path(__file__).with_name(name).read_text(), flags=re.MULTILINE)
+    for name in _FILES
+]
 
 
 def scripts(
@@ -143,6 +149,9 @@ def scripts(
         "MOST_SWEPT": _MOST_SWEPT,
         "UNTOLD_KEPT": UNTOLD_KEPT,
         "JOINING": _JOINING,
+        "BOARDS": f"'{keys.boards.decode()}'",
+        "MOST_TAKEN_OFF": MOST_TAKEN_OFF,
+        "MOST_TOLD": MOST_TOLD,
         # Arguments are texts.
         "SAME": f"'{SAME}'",
         "CLEAR": f"'{CLEAR}'",
@@ -154,9 +163,10 @@ def scripts(
         "MORE": MORE,
         **{name: f"'\\{field[0]}'" for name, field in _FIELDS.items()},
     }
-    shared = "".join(f"local {name} = {value}\n" for name, value in constants.items()) + _SHARED
+    settings = "".join(f"local {name} = {value}\n" for name, value in constants.items())
     made = {}
-    for heading, own in zip(_SCRIPTS[::2], _SCRIPTS[1::2], strict=True):
-        name, _, flags = heading.partition(" ")
-        made[name] = Script(f"#!lua {flags}\n{shared}{own}")
+    for shared, *own in _PARTS:
+        for heading, text in zip(own[::2], own[1::2], strict=True):
+            name, _, flags = heading.partition(" ")
+            made[name] = Script(f"#!lua {flags}\n{settings}{shared}{text}")
     return made

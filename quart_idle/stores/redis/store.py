@@ -17,15 +17,19 @@ from ...tasks import end_tasks
 from ..base import (
     Change,
     Changed,
+    Counts,
     Ended,
     EndedSome,
     Listed,
     Listener,
     Live,
+    OpenPages,
     Record,
+    Reported,
     Stretch,
     TakenEnds,
 )
+from .attendance import Attendance
 from .calls import Calls, failures_of
 from .cluster import Cluster
 from .events import Ends
@@ -335,6 +339,32 @@ class RedisStore:
     async def ends_told(self, ids: Collection[str]) -> None:
         await self._start().ends.told(ids)
 
+    # Open pages.
+
+    async def report_pages(
+        self,
+        worker: str,
+        number: int,
+        changes: Mapping[str, OpenPages],
+        lease: float,
+        grace: float,
+        tells: bool = False,
+    ) -> Reported | None:
+        attendance = self._start().attendance
+        return await attendance.report(worker, number, changes, lease, grace, tells)
+
+    async def forget_pages(self, worker: str) -> None:
+        await self._start().attendance.forget(worker)
+
+    async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
+        return await self._start().attendance.pages_of(ids)
+
+    async def online(self, user_ids: Collection[str], grace: float) -> Collection[str]:
+        return await self._start().attendance.online(user_ids, grace)
+
+    async def count_pages(self, grace: float) -> Counts:
+        return await self._start().attendance.count(grace)
+
     # Others.
 
     async def meet(self, application: str) -> Collection[str]:
@@ -379,6 +409,7 @@ class _Running:
         alone = not isinstance(client, aioredis.RedisCluster)
         self.lists = Lists(self.calls, keys, alone=alone)
         self.ends = Ends(self.calls, keys)
+        self.attendance = Attendance(self.calls, keys)
         sweep = Sweep(self.calls, keys, self.lists.settled)
         self._tasks = [self.loop.create_task(work) for work in (self.hearing.run(), sweep.run())]
 

@@ -1,4 +1,4 @@
-"""The tables of sessions, drafts, and what is to be told."""
+"""The tables of sessions, drafts, what is to be told, and open pages."""
 
 from __future__ import annotations
 
@@ -86,5 +86,36 @@ CREATE TABLE moved (
     at REAL NOT NULL,
     PRIMARY KEY (space, name)
 ) WITHOUT ROWID;
+""",
+    """
+-- Workers, until when their pages count without another report, and the last one that came: its
+-- number, and what was answered.
+CREATE TABLE page_workers (
+    space INTEGER NOT NULL,
+    worker TEXT NOT NULL,
+    lease_end REAL NOT NULL,
+    number INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    PRIMARY KEY (space, worker)
+) WITHOUT ROWID;
+-- How many pages of a session are open on a worker.
+CREATE TABLE pages (
+    space INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    user_id BLOB,
+    pages INTEGER NOT NULL,
+    PRIMARY KEY (space, id, worker)
+) WITHOUT ROWID;
+CREATE INDEX pages_worker ON pages (space, worker);
+CREATE INDEX pages_user ON pages (space, user_id) WHERE user_id IS NOT NULL;
+-- Users who have no page any more, and since when.
+CREATE TABLE users_gone (
+    space INTEGER NOT NULL,
+    user_id BLOB NOT NULL,
+    since REAL NOT NULL,
+    PRIMARY KEY (space, user_id)
+) WITHOUT ROWID;
+CREATE INDEX users_gone_since ON users_gone (space, since);
 """,
 )

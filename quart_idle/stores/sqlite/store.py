@@ -15,17 +15,21 @@ from .. import changing
 from ..base import (
     Change,
     Changed,
+    Counts,
     Ended,
     EndedSome,
     Listed,
     Listener,
     Live,
+    OpenPages,
     Record,
+    Reported,
     Stretch,
     TakenEnds,
 )
 from ..changing import SomeEnded
 from .applications import meet
+from .attendance import count, forget_worker, online, pages_of, report
 from .book import Book
 from .database import DatabaseFile
 from .drafts import all_of, drop, keep
@@ -220,6 +224,38 @@ class SQLiteStore:
 
     async def ends_told(self, ids: Collection[str]) -> None:
         await self._write(lambda book, _: forget(book, ids))
+
+    # Open pages.
+
+    async def report_pages(
+        self,
+        worker: str,
+        number: int,
+        changes: Mapping[str, OpenPages],
+        lease: float,
+        grace: float,
+        tells: bool = False,
+    ) -> Reported | None:
+        def work(book: Book, now: float) -> Reported | None:
+            return report(book, worker, number, changes, lease, grace, tells, now)
+
+        found: Reported | None = await self._write(work, weight=len(changes) + 1)
+        return found
+
+    async def forget_pages(self, worker: str) -> None:
+        await self._write(lambda book, now: forget_worker(book, worker, now))
+
+    async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
+        found: Mapping[str, int] = await self._read(Read(pages_of(list(ids))))
+        return found
+
+    async def online(self, user_ids: Collection[str], grace: float) -> Collection[str]:
+        found: Collection[str] = await self._read(Read(online(user_ids, grace)))
+        return found
+
+    async def count_pages(self, grace: float) -> Counts:
+        found: Counts = await self._read(Read(count(grace)))
+        return found
 
     # Drafts.
 

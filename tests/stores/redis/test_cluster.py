@@ -20,13 +20,14 @@ from tests.store_contract import (
     PAGE,
     DraftStoreContract,
     EventStoreContract,
+    PresenceStoreContract,
     Told,
     change,
     record,
 )
 
 
-class TestRedisStoreOverACluster(DraftStoreContract, EventStoreContract):
+class TestRedisStoreOverACluster(DraftStoreContract, EventStoreContract, PresenceStoreContract):
     @pytest.fixture
     def clock(self, standing_cluster: tuple[Cluster, StandingTime]) -> StandingTime:
         return standing_cluster[1]

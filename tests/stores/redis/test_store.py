@@ -17,7 +17,14 @@ from quart_idle.stores.base import (
 from quart_idle.stores.redis import RedisStore
 from tests.helpers.beside import Beside
 from tests.helpers.redis_servers import EPOCH, RedisServer, StandingTime
-from tests.store_contract import LIMITS, DraftStoreContract, EventStoreContract, StoreModel, Told
+from tests.store_contract import (
+    LIMITS,
+    DraftStoreContract,
+    EventStoreContract,
+    PresenceStoreContract,
+    StoreModel,
+    Told,
+)
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ async def store(still: RedisServer) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-class TestRedisStore(DraftStoreContract, EventStoreContract):
+class TestRedisStore(DraftStoreContract, EventStoreContract, PresenceStoreContract):
     @pytest.fixture
     def clock(self, standing: tuple[RedisServer, StandingTime]) -> StandingTime:
         return standing[1]

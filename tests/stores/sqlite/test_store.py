@@ -16,7 +16,14 @@ from quart_idle.stores.sqlite import SQLiteStore
 from tests.helpers.beside import Beside
 from tests.helpers.sqlite_stores import PatientStore
 from tests.helpers.standing_clock import StandingClock
-from tests.store_contract import LIMITS, DraftStoreContract, EventStoreContract, StoreModel, change
+from tests.store_contract import (
+    LIMITS,
+    DraftStoreContract,
+    EventStoreContract,
+    PresenceStoreContract,
+    StoreModel,
+    change,
+)
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ async def store(clock: StandingClock, tmp_path: Path) -> AsyncIterator[SQLiteSto
     await store.close()
 
 
-class TestSQLiteStore(DraftStoreContract, EventStoreContract):
+class TestSQLiteStore(DraftStoreContract, EventStoreContract, PresenceStoreContract):
     pass
 
 
