@@ -172,7 +172,10 @@ class Site:
 
     async def greeting(self, cookies: httpx.Cookies) -> str:
         async with self.browser(cookies) as browser:
-            return (await browser.get("/")).text
+            try:
+                return (await browser.get("/")).text
+            except httpx.TransportError as error:
+                raise AssertionError(self.server.text()) from error
 
     async def signed_in(self, name: str) -> httpx.Cookies:
         async with self.browser() as browser:
