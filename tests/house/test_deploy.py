@@ -29,6 +29,8 @@ from tests.helpers.redis_servers import free_port, need, redis_server
 from tests.helpers.servers import Server, start
 from tests.helpers.wire import frame
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "examples" / "deploy"
 # What the guide lets the application do with Redis.

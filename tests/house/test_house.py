@@ -16,6 +16,8 @@ import pytest
 
 import quart_idle
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "quart_idle"
 

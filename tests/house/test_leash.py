@@ -33,7 +33,7 @@ async def test_it(tmp_path):
     start("tests.helpers.app:app", tmp_path, None, "--workers", "2")
     with redis_server(tmp_path):
         async with AsyncExitStack() as stack:
-            for number, engine in enumerate([chromium, firefox, webkit]):
+            for number, engine in enumerate([ENGINES]):
                 own = tmp_path / str(number)
                 own.mkdir()
                 tab = await (await stack.enter_async_context(engine(own))).tab()
@@ -41,6 +41,14 @@ async def test_it(tmp_path):
             Path(__file__).with_name("open").touch()
             await asyncio.sleep(600)
 """
+
+
+# What runs where an engine does.
+NAMES = {
+    "chromium": ["chrom"],
+    "firefox": ["firefox", "Web Content"],
+    "webkit": ["MiniBrowser", "WebKitWebProces", "Xvfb"],
+}
 
 
 def processes() -> dict[int, tuple[int, str, str]]:
@@ -83,11 +91,13 @@ def short() -> Iterator[Path]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("who", ["pytest", "its worker"])
+@pytest.mark.parametrize(
+    ("who", "engines"), [("pytest", list(NAMES)), ("its worker", ["chromium"])]
+)
 def test_browsers_and_servers_end_with_the_tests_even_if_those_are_killed(
-    short: Path, tmp_path: Path, who: str
+    short: Path, tmp_path: Path, who: str, engines: list[str]
 ) -> None:
-    (tmp_path / "test_open.py").write_text(OPEN)
+    (tmp_path / "test_open.py").write_text(OPEN.replace("ENGINES", ", ".join(engines)))
     log = tmp_path / "log"
     with log.open("wb") as output:
         runner = subprocess.Popen(
@@ -110,7 +120,7 @@ def test_browsers_and_servers_end_with_the_tests_even_if_those_are_killed(
         there = below(runner.pid)
         # What it shows below is worth nothing unless all of these were there.
         names = " ".join(name for _, name, _ in there)
-        for name in ("chrom", "firefox", "Web Content", "MiniBrowser", "WebKitWebProces", "Xvfb"):
+        for name in (name for engine in engines for name in NAMES[engine]):
             assert name in names, names
         assert "redis-server" in names
         worker = next(pid for pid, (parent, *_) in processes().items() if parent == runner.pid)

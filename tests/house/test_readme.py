@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import quart_idle
 from quart_idle.config import Options
 from tests.helpers.listings import GUIDES, blocks, text_of
+
+pytestmark = pytest.mark.once
 
 _ROOT = Path(__file__).parent.parent.parent
 _README = (_ROOT / "README.md").read_text()

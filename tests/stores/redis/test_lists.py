@@ -92,6 +92,7 @@ def count_calls(store: RedisStore) -> Counter[str]:
 # A cluster: the list and the session are not written together.
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("call", killed_worker.WRITES)
 async def test_between_any_two_writes_of_a_worker_that_is_killed_lists_say_what_lives(
     running_cluster: Cluster, call: str

@@ -75,6 +75,7 @@ class TestOneServer(OverOneServer):
         return still.url
 
 
+@pytest.mark.once
 class TestACluster(OverOneServer):
     @pytest.fixture
     def time(self, standing_cluster: tuple[Cluster, StandingTime]) -> StandingTime:

@@ -19,6 +19,8 @@ from quart_idle.stores.sqlite.clock import CLOCK, Host, host_clock, this_host
 from quart_idle.stores.sqlite.file import File
 from tests.helpers.redis_servers import StandingTime
 
+pytestmark = pytest.mark.once
+
 EPOCH: Final = 1_800_000_000.0
 HOUR: Final = 3600.0
 

@@ -16,9 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.busy_worker import check
 from tests.helpers.disks import disk
 from tests.helpers.leash import popen
+
+pytestmark = pytest.mark.once
 
 TIMES = int(os.environ.get("CRASHES", "5"))
 # How many crashes a file goes through before there is another.
