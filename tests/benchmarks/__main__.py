@@ -15,6 +15,7 @@ _TABLES = {
     "requests": requests.memory,
     "redis": requests.redis,
     "sqlite": requests.sqlite,
+    "stores": requests.stores,
     "profile": requests.profile,
     "sockets": sockets.main,
     "workers": workers.main,

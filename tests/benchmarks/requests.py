@@ -57,6 +57,15 @@ def _on_files(folder: Path) -> dict[str, Quart]:
     }
 
 
+def _stores(url: str, folder: Path) -> dict[str, Quart]:
+    return {
+        _BARE: applications.bare(),
+        "QuartIdle on memory": applications.ours(),
+        "QuartIdle on SQLite": applications.ours(f"sqlite:///{folder / 'sessions.db'}"),
+        "QuartIdle on Redis": applications.ours(url),
+    }
+
+
 async def _cookie(app: Quart) -> str:
     if isinstance(app.session_interface, NoSession):
         return "session=none"
@@ -191,6 +200,19 @@ def sqlite() -> None:
     print(f"{_TITLE}, files on this machine's disk")
     with TemporaryDirectory() as folder:
         asyncio.run(_measure(_on_files(Path(folder)), (_READ, _WRITE, _ALONE, _WAITING)))
+
+
+def stores() -> None:
+    """Print the table of all stores."""
+    logging.disable(logging.WARNING)
+    print(f"{_TITLE}, files and Redis on the same machine")
+    with (
+        TemporaryDirectory() as folder,
+        TemporaryDirectory() as other,
+        redis_server(Path(other)) as server,
+    ):
+        contenders = _stores(server.url, Path(folder))
+        asyncio.run(_measure(contenders, (_READ, _WRITE, _ALONE, _WAITING)))
 
 
 async def _profiled(app: Quart, path: str) -> dict[str, float]:
