@@ -38,11 +38,13 @@ class Asked:
     since: float = field(default_factory=monotonic, kw_only=True)
     #: How many sessions it is about.
     weight: int = field(default=1, kw_only=True)
+    #: Whether it is done though nobody waits for it any more.
+    even_late: bool = field(default=False, kw_only=True)
 
     @property
     def is_wanted(self) -> bool:
         """Whether it is to be done; can be asked in any thread."""
-        return not self.answer.done()
+        return self.even_late or not self.answer.done()
 
     def give(self, answer: Any) -> None:
         if self.answer.done():  # whoever waited has left
@@ -111,6 +113,9 @@ class Lane(Generic[_A]):
         self._arrive()
         self._is_closed, self._is_going = True, False
         self._give_up(sqlite3.OperationalError("the store was closed"), also=batch)
+        if self._waiting:
+            self._thread.put(partial(self._there, self._waiting))
+            self._waiting = []
         ending = self._loop.run_in_executor(self._thread, self._end)
         self._thread.shutdown()
         await asyncio.wait([ending], timeout=_GOODBYE)
@@ -122,6 +127,7 @@ class Lane(Generic[_A]):
         """Have some of what is waiting done."""
         if self._is_closed:
             self._give_up(sqlite3.OperationalError("the store was closed"))
+            self._waiting = []
         batch: list[_A] = []
         while self._waiting and not batch:
             batch = self._next()
@@ -179,7 +185,10 @@ class Lane(Generic[_A]):
         return batch
 
     def _give_up(self, error: Exception, *, since: float = inf, also: Sequence[_A] = ()) -> None:
-        """Tell those who have waited since then, or before, that it was in vain."""
+        """Tell those who have waited since then, or before, that it was in vain.
+
+        What is done all the same stays in the line.
+        """
         for asked in (*also, *self._waiting):
             if asked.since <= since:
                 asked.give(error)

@@ -160,6 +160,8 @@ class SQLiteStore:
         return ended
 
     async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
+        if len(signs) <= MOST_AT_ONCE:  # in this turn, with what else is asked
+            return await self._renew(signs)
         items = list(signs.items())
         answers = await asyncio.gather(
             *(

@@ -35,8 +35,6 @@ class Write(Asked):
     needs_data: bool = field(default=True, kw_only=True)
     #: Whether it is answered only when it outlasts a power cut, even if it ends nothing.
     lasts: bool = field(default=False, kw_only=True)
-    #: Whether it is done though nobody waits for it any more.
-    even_late: bool = field(default=False, kw_only=True)
 
 
 class Writer:
@@ -79,7 +77,8 @@ class Writer:
             if len(batch) == 1:
                 return [self.opening.failed(error)]
         # One of them is at fault, and the others are not to fail for it.
-        return [self.do([write])[0] for write in batch]
+        half = len(batch) // 2
+        return [*self.do(batch[:half]), *self.do(batch[half:])]
 
     def _do(self, batch: Sequence[Write]) -> Sequence[Any]:
         connection, space = self.opening.connection(), self.opening.space()
@@ -88,7 +87,7 @@ class Writer:
             now = self._file.now()
             book = Book(connection, space, self._limits, keeps_ends=self._wants_ends())
             # Others may have written for long, and whoever waited have left.
-            wanted = [write.even_late or write.is_wanted for write in batch]
+            wanted = [write.is_wanted for write in batch]
             for with_data in (True, False):
                 book.fetch(
                     [

@@ -20,7 +20,7 @@ import pytest
 from quart_idle import StoreUnavailable
 from quart_idle.policy import Limits
 from quart_idle.reasons import REGENERATED
-from quart_idle.stores.base import Record, UntoldEnd
+from quart_idle.stores.base import Ended, Record, UntoldEnd
 from quart_idle.stores.sqlite import SQLiteStore
 from tests.helpers.sqlite_stores import PatientStore
 from tests.helpers.standing_clock import StandingClock
@@ -310,6 +310,75 @@ async def test_a_write_that_was_given_up_is_not_done_later_but_an_end_is(
     await until(lambda: told)
     assert told == [("a2", ("signed out", 0.0))]
     assert dict((await record(one, "a1")).data) == {"a": b"1"}
+
+
+async def wait_in_line(store: SQLiteStore) -> list[asyncio.Task[Any]]:
+    """Calls behind one that waits for the file: one that saves `a1`, and one that ends `a2`."""
+    first = asyncio.create_task(store.create("a3", change({"a": b"1"})))
+    await asyncio.sleep(0.2)
+    behind = [
+        asyncio.create_task(store.save("a1", change({"b": b"2"}))),
+        asyncio.create_task(store.end("a2", "signed out")),
+    ]
+    await asyncio.sleep(0.1)
+    return [first, *behind]
+
+
+@pytest.mark.parametrize("leave", ["cancelled", "closed"])
+async def test_of_calls_that_were_given_up_before_their_turn_only_an_end_is_done(
+    worker: Worker, file: Path, leave: str
+) -> None:
+    one = worker()
+    await one.open()
+    for id in ("a1", "a2"):
+        await one.create(id, change({"a": b"1"}))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        calls = await wait_in_line(one)
+        if leave == "cancelled":
+            for call in calls:
+                call.cancel()
+        if leave == "closed":
+            closing_it = asyncio.create_task(one.close())
+            await asyncio.sleep(0.2)
+        else:
+            await asyncio.wait(calls)
+        other.execute("ROLLBACK")
+    if leave == "closed":
+        await closing_it
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} <= {StoreUnavailable, asyncio.CancelledError}
+    two = worker()
+
+    async def is_over() -> bool:
+        return isinstance(await two.load("a2"), Ended)
+
+    await until(is_over)
+    assert dict((await record(two, "a1")).data) == {"a": b"1"}
+
+
+async def test_a_call_that_cannot_be_done_fails_alone_and_costs_the_others_a_few_transactions(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = worker()
+    await one.open()
+    assert one._running is not None
+    writer = one._running.writer
+    do, batches = writer._do, list[int]()
+
+    def counted(batch: Any) -> Any:
+        batches.append(len(batch))
+        return do(batch)
+
+    monkeypatch.setattr(writer, "_do", counted)
+    wrong: Any = {"a": object()}
+    answers = await asyncio.gather(
+        *(one.create(f"a{n}", change(wrong if n == 100 else {"a": b"1"})) for n in range(256)),
+        return_exceptions=True,
+    )
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, Exception)] == [100]
+    assert len(batches) < 30
+    assert isinstance(await one.load("a255"), Record)
 
 
 async def test_a_call_that_cannot_be_done_fails_alone(worker: Worker) -> None:
