@@ -118,6 +118,12 @@ async def peek() -> dict[str, Any]:
     return _facts()
 
 
+@app.get("/pid")
+async def pid() -> str:
+    """Which worker answers."""
+    return str(os.getpid())
+
+
 @app.get("/untouched")
 async def untouched() -> str:
     """Activity that does not look at the session."""

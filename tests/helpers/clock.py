@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from selectors import BaseSelector
 from typing import Any
 
 import pytest
 
+from quart_idle.stores.sqlite.thread import Thread
 from tests.helpers.limit import TooLong
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -25,7 +28,7 @@ class Clock:
 
     def __init__(self, limit: float = 120.0) -> None:
         self._now = 1000.0
-        self._in_threads: set[asyncio.Future[Any]] = set()
+        self._in_threads: set[object] = set()
         # When a test that still runs is taken for one that never ends, by the system's time.
         self._limit = time.monotonic() + limit
 
@@ -66,6 +69,18 @@ class Clock:
             future.add_done_callback(self._in_threads.discard)
             return future
 
+        put = Thread.put
+
+        def put_in_thread(thread: Thread, job: Callable[[], None]) -> None:
+            def counted() -> None:
+                job()
+                with suppress(RuntimeError):  # the loop is gone
+                    loop.call_soon_threadsafe(self._in_threads.discard, counted)
+
+            self._in_threads.add(counted)
+            put(thread, counted)
+
+        patch.setattr(Thread, "put", put_in_thread)
         patch.setattr(selector, "select", jump)
         patch.setattr(loop, "time", self.monotonic)
         patch.setattr(loop, "run_in_executor", run)

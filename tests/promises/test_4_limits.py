@@ -18,6 +18,13 @@ from tests.helpers.site import KEY, OWN, MakeSite, ask
 from tests.helpers.sockets import open_page
 from tests.helpers.wire import PONG, frame, goodbye, presence
 
+
+@pytest.fixture
+def kind() -> str:
+    """None of this comes to a store."""
+    return "memory"
+
+
 # Bodies.
 
 

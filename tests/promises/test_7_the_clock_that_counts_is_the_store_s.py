@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,27 +36,36 @@ async def test_moments_are_told_by_the_store_s_clock(site: MakeSite, clock: Cloc
         assert abs(remaining - (expires - datetime.fromtimestamp(clock(), UTC))) < second
 
 
+@pytest.fixture
+def shared(kind: str, tmp_path: Path) -> Iterator[str]:
+    """A store that workers share."""
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path}/sessions.db"
+    else:
+        with redis_server(tmp_path) as redis:
+            yield redis.url
+
+
 @pytest.mark.parametrize("wrong", [-DAY, DAY])
 async def test_a_worker_whose_clock_is_wrong_neither_prolongs_nor_shortens_a_session(
-    serve: Serve, client: NewClient, tmp_path: Path, wrong: float
+    serve: Serve, client: NewClient, shared: str, tmp_path: Path, wrong: float
 ) -> None:
-    with redis_server(tmp_path) as redis:
-        settings = {"store": redis.url, "timeout": 60, "warning": 20, "lifetime": 300}
-        standing = StandingTime(tmp_path)
-        standing.set(time.time() + wrong)
-        right, false = serve(settings), serve(settings, environment=standing.environment)
-        for here, there in ((right, false), (false, right)):
-            user = await signed_in(here, client)
-            elsewhere = client(there)
-            elsewhere.cookies.update(user.cookies)
-            for worker, site in ((elsewhere, there), (user, here)):
-                async with presence(site, user) as page:
-                    told = await frame(page, "state")
-                left = (await worker.get("/_idle/state")).json()
-                for said in (told, left):
-                    assert 55_000 < said["left"] <= 60_000
-                    assert 290_000 < said["total"] <= 300_000
-                assert (await worker.get("/peek")).json()["user"] == "ada"
+    settings = {"store": shared, "timeout": 60, "warning": 20, "lifetime": 300}
+    standing = StandingTime(tmp_path)
+    standing.set(time.time() + wrong)
+    right, false = serve(settings), serve(settings, environment=standing.environment)
+    for here, there in ((right, false), (false, right)):
+        user = await signed_in(here, client)
+        elsewhere = client(there)
+        elsewhere.cookies.update(user.cookies)
+        for worker, site in ((elsewhere, there), (user, here)):
+            async with presence(site, user) as page:
+                told = await frame(page, "state")
+            left = (await worker.get("/_idle/state")).json()
+            for said in (told, left):
+                assert 55_000 < said["left"] <= 60_000
+                assert 290_000 < said["total"] <= 300_000
+            assert (await worker.get("/peek")).json()["user"] == "ada"
 
 
 @pytest.mark.parametrize("said", [-HOUR * 1000, 1e300, float("inf"), float("nan"), None, "0"])

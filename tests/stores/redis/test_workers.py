@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,13 +12,14 @@ import pytest
 from quart_idle import ConfigError
 from quart_idle.stores.base import Ended
 from quart_idle.stores.redis import RedisStore
+from tests.contract.workers import Two, WorkersContract
 from tests.helpers.listings import text_of
 from tests.helpers.proxy import Proxy
 from tests.helpers.redis_servers import RedisServer
 from tests.helpers.redis_workers import LIMITS, SAME, NewStore
 from tests.helpers.servers import NewClient, Serve, Server, signed_in
 from tests.helpers.waiting import until
-from tests.helpers.wire import frame, goodbye, hold, presence
+from tests.helpers.wire import hold, presence
 from tests.store_contract import HERE, PAGE, change
 
 
@@ -77,7 +77,7 @@ async def test_a_subscription_that_falls_silent_is_noticed_and_made_anew(
 
 
 @pytest.fixture
-def two(serve: Serve, server: RedisServer, proxy: Proxy) -> Callable[..., tuple[Server, Server]]:
+def two(serve: Serve, server: RedisServer, proxy: Proxy) -> Two:
     """Two hosts with one Redis; the second one's way there goes through the proxy."""
 
     def begin(**settings: Any) -> tuple[Server, Server]:
@@ -89,69 +89,8 @@ def two(serve: Serve, server: RedisServer, proxy: Proxy) -> Callable[..., tuple[
     return begin
 
 
-Two = Callable[..., tuple[Server, Server]]
-
-
-async def test_an_end_or_a_new_token_reaches_pages_on_another_host_within_a_second(
-    two: Two, client: NewClient
-) -> None:
-    here, there = two(timeout=60)
-    for act, farewell in {
-        "/sign-out": (4401, "signed out"),
-        "/sign-out?reason=banned": (4401, "banned"),
-        "/regenerate": (4409, "regenerated"),
-        "/sign-in/grace": (4409, "regenerated"),
-    }.items():
-        user = await signed_in(here, client)
-        async with presence(there, user) as page, presence(here, user) as own:
-            await frame(page, "state")
-            await frame(own, "state")
-            (await user.post(act)).raise_for_status()
-            assert await goodbye(page, 1) == farewell
-            assert await goodbye(own, 1) == farewell
-
-
-async def test_the_end_of_all_reaches_a_user_s_pages_on_every_host_within_a_second(
-    two: Two, client: NewClient
-) -> None:
-    here, there = two(timeout=60)
-    phone, laptop, own = [await signed_in(host, client) for host in (there, here, here)]
-    async with (
-        presence(there, phone) as one,
-        presence(there, laptop) as two_,
-        presence(here, laptop) as three,
-        presence(there, own) as kept,
-    ):
-        for page in (one, two_, three, kept):
-            await frame(page, "state")
-        await asyncio.sleep(1.2)  # that they came is written: they would hear by that
-        response = await own.post("/sign-out-everywhere/ada")
-        assert response.json() == {"ended": 2}
-        for page in (one, two_, three):
-            assert await goodbye(page, 1) == (4401, "signed out everywhere")
-        assert (await own.get("/")).json()["user"] == "ada"
-        await kept.send('{"type": "ask"}')
-        await frame(kept, "state")
-
-
-@pytest.mark.parametrize("way", ["page", "request"])
-async def test_pages_on_another_host_hear_that_a_warned_session_goes_on(
-    two: Two, client: NewClient, way: str
-) -> None:
-    here, there = two(timeout=3, warning=1.5, keepalive="activity", ping_interval=2)
-    user = await signed_in(here, client)
-    async with presence(here, user) as own, presence(there, user) as page:
-        for one in (own, page):
-            while (await frame(one))["type"] != "warn":
-                pass
-        if way == "page":
-            await own.send('{"type": "extend"}')
-        else:
-            await user.get("/untouched")
-        async with asyncio.timeout(1.3):  # a request's renewal is gathered first
-            while (state := await frame(page))["type"] != "state":
-                pass
-        assert state["left"] > state["warning"]
+class TestTwoHosts(WorkersContract):
+    pass
 
 
 async def test_without_a_subscription_pages_hear_at_the_next_ping_until_it_heals(
