@@ -115,7 +115,7 @@ def create(sessions: Sessions[_E], id: str, change: Change, now: float) -> Clock
         SomeEnded: it is to be asked again.
     """
     clocks = Clocks(now, now, now)
-    if sessions.over(id, now) is not None:
+    if sessions.alive(id, now) is None and sessions.over(id, now) is not None:
         return clocks
     _make_room(sessions, change, now, id, id)
     entry = sessions.new(id, clocks)

@@ -72,6 +72,19 @@ def write(connection: sqlite3.Connection, machine: Machine) -> float:
     return now
 
 
+@pytest.mark.parametrize("boots", [("first", ""), ("", "first")])
+def test_workers_agree_some_of_which_may_not_see_which_start_it_is(
+    connection: sqlite3.Connection, boots: tuple[str, str]
+) -> None:
+    machine = Machine(boots[0])
+    one = host_clock(connection, machine.host)
+    machine.pass_time(HOUR)
+    machine.wall += 20
+    machine.boot = boots[1]
+    other = host_clock(connection, machine.host)
+    assert one() == other() == EPOCH + HOUR
+
+
 def test_it_begins_with_the_wall_clock_and_counts(
     connection: sqlite3.Connection, machine: Machine
 ) -> None:
