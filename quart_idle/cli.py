@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -11,12 +12,12 @@ from time import monotonic
 from typing import Final, NoReturn
 
 from .exceptions import ConfigError, StoreUnavailable
-from .move import Progress, StoreLost, move
-from .stores.moving import Movable
+from .move import Progress, StoreLost, WrongWay, move
+from .stores.moving import DraftName, Movable, Name, SessionName
 from .stores.urls import movable_of
 
-#: What the process answers: all is done; a store did not answer; it was called wrongly (as argparse
-#: has it); Ctrl-C.
+#: What the process answers: all is done; something is not, as a store did not answer or has what
+#: cannot be read; it was called wrongly (as argparse has it); Ctrl-C.
 DONE: Final = 0
 FAILED: Final = 1
 WRONG: Final = 2
@@ -87,10 +88,8 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _move(given: argparse.Namespace) -> int:
     target_prefix = given.prefix if given.target_prefix is None else given.target_prefix
-    if (given.source, given.prefix) == (given.target, target_prefix):
-        raise _Wrong("SOURCE and TARGET are the same store", WRONG)
-    source = _store("SOURCE", given.source, given.prefix)
-    target = _store("TARGET", given.target, target_prefix)
+    source = _store("SOURCE", given.source, given.prefix, makes=False)
+    target = _store("TARGET", given.target, target_prefix, makes=True)
     async with AsyncExitStack() as stack:
         for name, store in (("SOURCE", source), ("TARGET", target)):
             await _open(name, store)
@@ -100,16 +99,30 @@ async def _move(given: argparse.Namespace) -> int:
             last = await move(source, target, report.tell)
         except StoreLost as lost:
             raise _Wrong(f"{_silent(lost.which.upper(), lost)}. {_AGAIN}", FAILED) from None
+        except WrongWay as wrong:
+            raise _Wrong(str(wrong), WRONG) from None
         report.round_is_over(last)
+        if last.unreadable:
+            raise _Wrong(f"{len(last.unreadable):,} could not be read; all else is moved", FAILED)
         if not last.found:
             raise _Wrong(f"SOURCE has no living session under the prefix {given.prefix!r}", FAILED)
-    print(f"done: {last.found:,} living sessions of SOURCE are in TARGET")
+    _say(f"done: {last.found:,} living sessions of SOURCE are in TARGET")
     return DONE
 
 
-def _store(name: str, url: str, prefix: str) -> Movable:
+def _say(text: str) -> None:
+    """Print. Where whoever read that has left, the move goes on, and its answer tells of it."""
     try:
-        return movable_of(url, prefix, _TIMEOUT)
+        print(text, flush=True)
+    except BrokenPipeError:
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, sys.stdout.fileno())
+        os.close(nobody)
+
+
+def _store(name: str, url: str, prefix: str, *, makes: bool) -> Movable:
+    try:
+        return movable_of(url, prefix, _TIMEOUT, makes=makes)
     except ConfigError as error:
         raise _Wrong(_renamed(error, name), WRONG) from None
 
@@ -135,24 +148,35 @@ def _renamed(error: ConfigError, name: str) -> str:
 
 
 class _Report:
-    """Says once a second how far it is, and what a round came to."""
+    """Says once a second how far it is, what a round came to, and what cannot be read."""
 
     def __init__(self) -> None:
         self._round = 1
         self._said = monotonic()
         self._last = ""
+        self._told: set[Name] = set()
 
     def tell(self, progress: Progress) -> None:
+        for name in progress.unreadable.keys() - self._told:
+            self._told.add(name)
+            which = progress.unreadable[name].upper()
+            print(f"{which} cannot read {_words(name)}: it stays as it is", file=sys.stderr)
         if progress.round != self._round:
-            print(self._last)
+            _say(self._last)
             self._round = progress.round
         self._last = _summary(progress)
         if monotonic() - self._said >= 1:
             self._said = monotonic()
-            print(f"… {progress.read:,} read, {progress.moved.total():,} moved", flush=True)
+            _say(f"… {progress.read:,} read, {progress.moved.total():,} moved")
 
     def round_is_over(self, progress: Progress) -> None:
-        print(_summary(progress))
+        _say(_summary(progress))
+
+
+def _words(name: Name) -> str:
+    if isinstance(name, DraftName):
+        return f"the draft {name.name} in the box {name.box}"
+    return f"the {'session' if isinstance(name, SessionName) else 'untold end of'} {name.id}"
 
 
 def _summary(progress: Progress) -> str:

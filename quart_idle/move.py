@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from .exceptions import StoreUnavailable
 from .stores.base import Record
-from .stores.moving import DraftName, Found, Movable, Name, SessionName
+from .stores.moving import DraftName, Found, Movable, Name, SessionName, Unreadable
 
 #: How long a store that does not answer is asked again, in seconds: a failover takes that.
 PATIENCE: Final = 30.0
@@ -35,6 +35,10 @@ class StoreLost(Exception):
         self.which = which
 
 
+class WrongWay(Exception):
+    """Nothing good comes of moving from the one store to the other: how they belong together."""
+
+
 @dataclass
 class Progress:
     """What has been done so far.
@@ -44,12 +48,14 @@ class Progress:
         read: things that were read in this round.
         found: living sessions that the source had in this round.
         moved: what was taken in in this round, by what it is.
+        unreadable: what could not be read and was left, in any round; and in which of the stores.
     """
 
     round: int = 0
     read: int = 0
     found: int = 0
     moved: Counter[str] = field(default_factory=Counter)
+    unreadable: dict[Name, str] = field(default_factory=dict)
 
 
 async def move(source: Movable, target: Movable, tell: Callable[[Progress], None]) -> Progress:
@@ -67,7 +73,9 @@ async def move(source: Movable, target: Movable, tell: Callable[[Progress], None
 
     Raises:
         StoreLost: one of them does not answer.
+        WrongWay: they are one, or the target has what is older.
     """
+    await _look_at_both(source, target)
     progress = Progress()
     for number in range(_ROUNDS):
         progress.round = number + 1
@@ -78,6 +86,20 @@ async def move(source: Movable, target: Movable, tell: Callable[[Progress], None
                 "target",
             )
     return progress
+
+
+async def _look_at_both(source: Movable, target: Movable) -> None:
+    """See to it that something good can come of it."""
+    its_own = await _patiently(target.identity, "target")
+    if its_own == await _patiently(source.identity, "source"):
+        raise WrongWay("SOURCE and TARGET are the same store, or one is a copy of the other")
+    if its_own in await _patiently(source.sources, "source"):
+        async for page in _pages(target, set(), "target"):
+            if any(isinstance(found.thing, Record) for found in page.values()):
+                raise WrongWay(
+                    "TARGET was moved to SOURCE before, and has sessions from then, which would "
+                    "stay as they were: empty it first"
+                )
 
 
 async def _round(
@@ -97,17 +119,19 @@ async def _round(
     return met
 
 
-async def _pages(source: Movable, met: set[Name]) -> AsyncIterator[Mapping[Name, Found]]:
-    """All pages, without what was met; where the source is lost meanwhile, from the start."""
+async def _pages(
+    store: Movable, met: set[Name], which: str = "source"
+) -> AsyncIterator[Mapping[Name, Found]]:
+    """All pages, without what was met; where the store is lost meanwhile, from the start."""
     give_up = monotonic() + PATIENCE
     while True:
         try:
-            async for page in source.pages():
+            async for page in store.pages():
                 yield {name: found for name, found in page.items() if name not in met}
                 give_up = monotonic() + PATIENCE
         except StoreUnavailable as error:
             if monotonic() > give_up:
-                raise StoreLost("source") from error
+                raise StoreLost(which) from error
             await asyncio.sleep(_AGAIN)
         else:
             return
@@ -133,8 +157,12 @@ async def _end_what_is_gone(
 async def _take_in(
     target: Movable, store: bytes, page: Mapping[Name, Found], progress: Progress
 ) -> None:
-    for name in await _patiently(lambda: target.take_in(store, page), "target"):
+    there = {n: found for n, found in page.items() if not isinstance(found.thing, Unreadable)}
+    taken = await _patiently(lambda: target.take_in(store, there), "target")
+    for name in taken.names:
         progress.moved[_kind(name, page[name])] += 1
+    progress.unreadable |= dict.fromkeys(page.keys() - there.keys(), "source")
+    progress.unreadable |= dict.fromkeys(taken.unreadable, "target")
 
 
 def _kind(name: Name, found: Found) -> str:

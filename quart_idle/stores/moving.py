@@ -15,11 +15,12 @@ not in one source is not gone from another, nor from one that came back empty.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from struct import error as NotPacked  # noqa: N812
 from struct import pack
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from ..policy import Clocks
 from ..reasons import BY_TIME, UNKNOWN
@@ -33,6 +34,8 @@ MARK_KEPT: Final = 30 * 86_400.0
 PAGE: Final = 500
 
 _SIZE: Final = 8
+
+_T = TypeVar("_T")
 
 #: How many bytes the identity of a store has.
 IDENTITY_SIZE: Final = 8
@@ -75,10 +78,25 @@ Name = SessionName | EndName | DraftName
 Thing = Record | Over | Draft | UntoldEnd
 
 
+class Unreadable:
+    """Something that a store has and cannot read: it stays as it is."""
+
+
+UNREADABLE: Final = Unreadable()
+
+
+def if_readable(unpack: Callable[[], _T]) -> _T | Unreadable:
+    """What something is unpacked to."""
+    try:
+        return unpack()
+    except (ValueError, TypeError, LookupError, ArithmeticError, NotPacked):
+        return UNREADABLE
+
+
 class Found(NamedTuple):
     """A thing as a store has it; None: it has none."""
 
-    thing: Thing | None
+    thing: Thing | Unreadable | None
     #: The store's clock when it was read, in seconds.
     now: float
 
@@ -109,6 +127,15 @@ class Mark(NamedTuple):
         return b"".join(self)
 
 
+class Taken(NamedTuple):
+    """What came of things that were to be taken in."""
+
+    #: What was taken in, or ended, or forgotten.
+    names: Sequence[Name]
+    #: What the target has, and cannot read.
+    unreadable: Sequence[Name] = ()
+
+
 class Movable(Protocol):
     """A store whose sessions, drafts and untold ends can be moved.
 
@@ -127,8 +154,11 @@ class Movable(Protocol):
     async def identity(self) -> bytes:
         """What tells this store from all others: random, and kept in it, as long as marks are.
 
-        One that has lost what it had gets another one.
+        One that has lost what it had, or a part of it, gets another one.
         """
+
+    async def sources(self) -> Collection[bytes]:
+        """The identities of the stores of which it has taken in something within `MARK_KEPT`."""
 
     def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
         """All that there is, in pages.
@@ -142,8 +172,8 @@ class Movable(Protocol):
     def taken(self) -> AsyncIterator[Collection[Name]]:
         """What was taken in within `MARK_KEPT`, in pages."""
 
-    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Sequence[Name]:
-        """Do with things of another store as `taken_in` says; which of them came to something.
+    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Taken:
+        """Do with things of another store as `taken_in` says.
 
         `store` is the identity of the other. What somebody changes meanwhile is looked at again.
         """
@@ -215,6 +245,8 @@ def taken_in(here: Found, mark: Mark | None, store: bytes, there: Found) -> Outc
         store: the identity of the source.
         there: the thing as the source has it.
     """
+    if isinstance(here.thing, Unreadable) or isinstance(there.thing, Unreadable):
+        return None
     if there.thing is None:
         return None if mark is None or mark.store != store else _without(here, mark)
     if mark is not None and mark.source == b"".join(prints(there.thing)):
@@ -260,12 +292,13 @@ def _merged_clocks(here: Clocks, moved: Clocks, is_like: bool) -> Clocks:
 
 def _without(here: Found, mark: Mark) -> Outcome | None:
     """What becomes of a thing that the source does not have any more."""
-    if here.thing is None or not _is_like(here.thing, mark, unused=True):
+    thing = here.thing
+    if thing is None or isinstance(thing, Unreadable) or not _is_like(thing, mark, unused=True):
         return None
-    if isinstance(here.thing, Record):
+    if isinstance(thing, Record):
         over = Over(UNKNOWN, here.now)
         return Outcome(over, mark)
-    return None if isinstance(here.thing, Over) else Outcome(None, mark)
+    return None if isinstance(thing, Over) else Outcome(None, mark)
 
 
 def _is_like(thing: Thing, mark: Mark, *, unused: bool = False) -> bool:

@@ -63,13 +63,14 @@ def store_of(value: object, folder: Path | None = None) -> Store:
     raise _unknown(scheme)
 
 
-def movable_of(url: str, prefix: str, timeout: float) -> Movable:
+def movable_of(url: str, prefix: str, timeout: float, *, makes: bool) -> Movable:
     """The store whose sessions are moved, without an application.
 
     Args:
         url: the store's.
         prefix: the namespace there.
         timeout: how long one trip may take, in seconds.
+        makes: whether a file is made where it is not there.
 
     Raises:
         ConfigError: there is no such store, or nothing of it can be moved.
@@ -86,7 +87,7 @@ def movable_of(url: str, prefix: str, timeout: float) -> Movable:
             from .sqlite import SQLiteMovable
         except ImportError:
             raise _without_sqlite() from None
-        return SQLiteMovable(url, prefix, timeout)
+        return SQLiteMovable(url, prefix, timeout, makes=makes)
     if scheme == "memory":
         raise ConfigError(
             "QUART_IDLE_STORE is memory://: those sessions are in the application's own process, "

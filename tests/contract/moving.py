@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from quart_idle.move import Progress, move
+from quart_idle.move import Progress, WrongWay, move
 from quart_idle.policy import Limits, SignOfLife
 from quart_idle.reasons import REGENERATED, UNKNOWN
 from quart_idle.stores.base import (
+    MOST_DRAFTS,
     REASON_KEPT,
     Change,
     Device,
@@ -36,7 +38,8 @@ class MovableContract:
 
     ``old_store`` and ``new_store`` are bound to `DAYS`, and open; ``read_out`` and ``take_in`` are
     these as a `Movable`, open; ``another`` is one more old store, and that as
-    a `Movable`. ``time`` is the clock of all.
+    a `Movable`. ``time`` is the clock of all. ``spoil`` makes a session of ``old`` or of ``new``
+    one that cannot be read.
     """
 
     @pytest.fixture(autouse=True)
@@ -48,10 +51,12 @@ class MovableContract:
         take_in: Movable,
         another: tuple[ApplicationStore, Movable],
         time: Time,
+        spoil: Callable[[str, str], None],
     ) -> None:
         self.old, self.new, self.clock = old_store, new_store, time
         self.source, self.target = read_out, take_in
         self.other_old, self.other_source = another
+        self.make_unreadable = spoil
         for store in (old_store, new_store):
             store.keep_ends(lambda: True)
 
@@ -171,7 +176,7 @@ class MovableContract:
         first = await self.move()
         assert first.found == 1
         async for page in self.source.pages():
-            assert await self.target.take_in(await self.source.identity(), page) == []
+            assert await self.target.take_in(await self.source.identity(), page) == ([], [])
         assert len(await self.new.sessions_of("ada", 0, 10)) == 1
 
     async def test_what_was_changed_in_the_source_meanwhile_is_changed_in_the_target(self) -> None:
@@ -331,6 +336,54 @@ class MovableContract:
             "one": (b"second", about(0)),
             "two": (b"second", about(0)),
         }
+
+    async def test_an_older_draft_takes_no_place_from_a_younger_one(self) -> None:
+        await self.old.create("ab1", change({"a": b"1"}))
+        await self.old.keep_draft("ab0a", "old", b"typed")
+        await self.clock.advance(10)
+        names = {f"form {number}" for number in range(MOST_DRAFTS)}
+        for name in sorted(names):
+            await self.new.keep_draft("ab0a", name, b"typed")
+            await self.clock.advance(1)
+        await self.move()
+        assert set(await self.new.drafts("ab0a")) == names
+        await self.old.keep_draft("ab0a", "young", b"typed")
+        await self.move()
+        assert set(await self.new.drafts("ab0a")) == {*names, "young"} - {"form 0"}
+
+    # What goes wrong.
+
+    async def test_what_cannot_be_read_is_told_and_left_and_all_else_is_moved(self) -> None:
+        for id in ("ab1", "ab2", "cd1", "cd2"):
+            await self.old.create(id, change({"a": b"1"}))
+        await self.move()
+        for id in ("ab1", "cd1"):
+            await self.old.save(id, change({"a": b"2"}))
+        self.make_unreadable("old", "ab1")
+        self.make_unreadable("new", "cd1")
+        await self.old.create("ab3", change({"a": b"1"}))
+        for _ in range(2):
+            last = await self.move()
+            assert last.unreadable == {SessionName("ab1"): "source", SessionName("cd1"): "target"}
+        assert (await record(self.new, "ab1")).data == {"a": b"1"}
+        await record(self.new, "ab3")
+
+    async def test_nothing_is_moved_back_onto_what_is_older(self) -> None:
+        await self.old.create("ab1", change({"a": b"1"}))
+        await self.move()
+        await self.new.save("ab1", change({"a": b"2"}))
+        with pytest.raises(WrongWay, match="empty it first"):
+            await move(self.target, self.source, lambda _: None)
+        assert (await record(self.old, "ab1")).data == {"a": b"1"}
+        await self.old.end("ab1", "enough")
+        await self.new.create("ab2", change({"a": b"1"}))
+        await move(self.target, self.source, lambda _: None)
+        await record(self.old, "ab2")
+
+    async def test_a_store_is_not_moved_to_itself(self) -> None:
+        await self.old.create("ab1", change({"a": b"1"}))
+        with pytest.raises(WrongWay, match="are the same store"):
+            await move(self.source, self.source, lambda _: None)
 
     async def test_a_session_of_a_thousand_fields_arrives(self) -> None:
         fields = {f"key {number}": b"x" * 50 for number in range(1200)}

@@ -78,6 +78,7 @@ class Cluster:
     async def connections(self) -> list[Any]:
         """One to each master, not connected yet; whoever wants them closes them."""
         await self._know()
+        await asyncio.wait([self._look()])  # nobody is asked whether a node is still the master
         return [_connect(node) for node in self._client.get_primaries()]
 
     async def close(self) -> None:

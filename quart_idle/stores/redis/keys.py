@@ -14,6 +14,7 @@ _INDEX = b":due"
 _UNTOLD = b":untold"
 _TAKEN = b":taken"
 _MOVED = b":moved"
+_IDENTITY = b":identity"
 
 
 class Keys:
@@ -36,8 +37,6 @@ class Keys:
         self.telling_turn = f"{prefix}:turn:untold".encode()
         #: Which applications have started, and when.
         self.applications = f"{prefix}:applications".encode()
-        #: What tells this store from others, once it was moved.
-        self.identity = f"{prefix}:identity".encode()
 
         # Open pages of all workers, on one node of a cluster.
         pages = f"{prefix}:pages:{{pages}}:"
@@ -70,6 +69,10 @@ class Keys:
     def moved(self, id: str) -> bytes:
         """The marks of what was taken in from another store of an id's hash tag."""
         return self._placed(id[:HASH_TAG_LENGTH]) + _MOVED
+
+    def identity(self, tag: str) -> bytes:
+        """What tells what has this hash tag from that of other stores, once it was moved."""
+        return self._placed(tag) + _IDENTITY
 
     def user_list(self, user_id: str) -> tuple[bytes, bytes]:
         """Where a user's sessions are listed, and those that are about to join (`scripts.lua`)."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ..base import DRAFT_KEPT, HASH_TAG_LENGTH, REASON_KEPT, Record
 from ..changing import Over
-from ..moving import MARK_KEPT, Draft, DraftName, EndName, Name, SessionName, Thing
+from ..moving import (
+    MARK_KEPT,
+    Draft,
+    DraftName,
+    EndName,
+    Name,
+    SessionName,
+    Thing,
+    Unreadable,
+    if_readable,
+)
 from .keys import Keys
 from .packing import (
     CLOCKS,
@@ -77,8 +88,10 @@ def name_of(tag: str, mark: bytes) -> Name:
     return DraftName(tag + box, name)
 
 
-def things_of(key: bytes, found: Hash, keys: Keys, now: float) -> Iterator[tuple[Name, Thing]]:
-    """What a key has of what is moved."""
+def things_of(
+    key: bytes, found: Hash, keys: Keys, now: float
+) -> Iterator[tuple[Name, Thing | Unreadable]]:
+    """What a key has of what is moved. Names of ours are texts."""
     match = re.fullmatch(re.escape(keys.sessions) + rb"(..)}(.*)", key, re.DOTALL)
     if match is None or not found:
         return
@@ -87,22 +100,29 @@ def things_of(key: bytes, found: Hash, keys: Keys, now: float) -> Iterator[tuple
         for name, raw in found.items():
             if name != LOST and raw:
                 id = to_text(tag + name)
-                yield EndName(id), unpack_untold(id, raw)
+                yield EndName(id), if_readable(partial(unpack_untold, id, raw))
     elif rest.startswith(_DRAFT):
         box = rest.removeprefix(_DRAFT).rpartition(b":")[0]
-        if (draft := _draft(found)) is not None:
-            yield DraftName(to_text(tag + box), to_text(found[b"name"])), draft
-    elif not rest.startswith(b":") and (session := _session(found, now)) is not None:
-        yield SessionName(to_text(tag + rest)), session
+        if (draft := if_readable(lambda: _draft(found))) is not None:
+            text = if_readable(lambda: to_text(found[b"name"]))
+            if isinstance(text, Unreadable):
+                draft, text = text, repr(found[b"name"])
+            yield DraftName(to_text(tag + box), text), draft
+    elif not rest.startswith(b":"):
+        session = if_readable(lambda: _session(found, now))
+        if session is not None:
+            yield SessionName(to_text(tag + rest)), session
 
 
 class Seen(NamedTuple):
     """A thing that was looked for, and the hash that has it, or is to have it."""
 
-    thing: Thing | None
+    thing: Thing | Unreadable | None
     key: bytes
     #: By which it is known whether the hash, or its field, is still as it was.
     print: bytes
+    #: When the draft was kept that another one would push out.
+    displaced: float = 0.0
 
 
 def seen(name: Name, spot: Spot, answer: Sequence[Any], now: float) -> Seen:
@@ -116,20 +136,21 @@ def seen(name: Name, spot: Spot, answer: Sequence[Any], now: float) -> Seen:
     """
     if isinstance(name, EndName):
         raw = answer[0][0]
-        end = unpack_untold(name.id, raw) if raw else None
+        end = if_readable(lambda: unpack_untold(name.id, raw)) if raw else None
         return Seen(end, spot.hashes[0], answer[1])
     hashes = [as_hash(found) for found in answer[::2]]
     if isinstance(name, SessionName):
-        thing = _session(hashes[0], now) if hashes[0] else None
+        thing = if_readable(lambda: _session(hashes[0], now)) if hashes[0] else None
         return Seen(thing, spot.hashes[0], answer[1])
-    drafts = [_draft(found) for found in hashes]
+    drafts = [if_readable(partial(_draft, found)) for found in hashes]
     asked = to_bytes(name.name)
     for at, draft in enumerate(drafts):
         if draft is not None and hashes[at][b"name"] == asked:
             return Seen(draft, spot.hashes[at], answer[2 * at + 1])
     # In a full box, the place of the oldest.
-    at = min(range(len(drafts)), key=lambda at: getattr(drafts[at], "at", 0.0))
-    return Seen(None, spot.hashes[at], answer[2 * at + 1])
+    kept = [draft.at if isinstance(draft, Draft) else 0.0 for draft in drafts]
+    at = kept.index(min(kept))
+    return Seen(None, spot.hashes[at], answer[2 * at + 1], kept[at])
 
 
 def fields_of(name: Name, thing: Record | Over | Draft | None) -> Iterator[bytes | str]:

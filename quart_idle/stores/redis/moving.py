@@ -11,6 +11,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -31,6 +32,9 @@ from ..moving import (
     Name,
     Outcome,
     SessionName,
+    Taken,
+    Thing,
+    Unreadable,
     taken_in,
 )
 from .cluster import Cluster
@@ -51,6 +55,9 @@ from .packing import pack_untold, to_bytes
 from .scripts import UNTOLD_KEPT, Script
 from .trips import Server
 from .urls import client_maker
+
+# How many hash tags' marks are looked at at once.
+_TAGS: Final = 32
 
 # How often a thing is looked at that somebody changes at the moment.
 _LOOKS: Final = 10
@@ -98,8 +105,21 @@ class RedisMovable:
         await self._client.aclose()
 
     async def identity(self) -> bytes:
+        # Of a cluster, any node can lose what it had.
+        tags = HASH_TAGS if isinstance(self._trips, Cluster) else HASH_TAGS[:1]
+        parts = await _all(map(self._identify, tags))
+        return blake2b(b"".join(parts), digest_size=IDENTITY_SIZE).digest()
+
+    async def _identify(self, tag: str) -> bytes:
         new = secrets.token_bytes(IDENTITY_SIZE)
-        return bytes(await self._call("identify", [self._keys.identity], new, repr(MARK_KEPT)))
+        answer = await self._call("identify", [self._keys.identity(tag)], new, repr(MARK_KEPT))
+        return bytes(answer)
+
+    async def sources(self) -> Collection[bytes]:
+        found: set[bytes] = set()
+        async for _, marks in self._marks():
+            found |= {Mark.unpack(raw).store for raw in marks.values()}
+        return found
 
     # Reading out.
 
@@ -149,26 +169,37 @@ class RedisMovable:
     # Taking in.
 
     async def taken(self) -> AsyncIterator[Collection[Name]]:
-        for tag in HASH_TAGS:
-            marks, _ = await self._load(self._keys.moved(tag))
+        async for tag, marks in self._marks():
             names = [name_of(tag, mark) for mark in marks]
             for start in range(0, len(names), PAGE):
                 yield names[start : start + PAGE]
 
-    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Sequence[Name]:
-        names = list(page)
-        some = await _all(self._take_in(name, store, page[name]) for name in names)
-        return [
-            name for name, came_to_something in zip(names, some, strict=True) if came_to_something
-        ]
+    async def _marks(self) -> AsyncIterator[tuple[str, dict[bytes, bytes]]]:
+        """The marks of each hash tag, by what they are called there."""
+        for at in range(0, len(HASH_TAGS), _TAGS):
+            tags = HASH_TAGS[at : at + _TAGS]
+            found = await _all(self._load(self._keys.moved(tag)) for tag in tags)
+            for tag, (marks, _) in zip(tags, found, strict=True):
+                yield tag, marks
 
-    async def _take_in(self, name: Name, store: bytes, there: Found) -> bool:
+    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Taken:
+        names = list(page)
+        came_to = await _all(self._take_in(name, store, page[name]) for name in names)
+        return Taken(
+            [name for name, done in zip(names, came_to, strict=True) if done],
+            [name for name, done in zip(names, came_to, strict=True) if done is None],
+        )
+
+    async def _take_in(self, name: Name, store: bytes, there: Found) -> bool | None:
+        """Whether it came to something; None: what is here cannot be read."""
         for _ in range(_LOOKS):
             here, mark, where = await self._look(name)
+            if isinstance(here.thing, Unreadable):
+                return None
             outcome = taken_in(here, mark, store, there)
-            if outcome is None:
+            if outcome is None or _is_older(outcome.thing, where):
                 return False
-            if await self._write(name, here, where, outcome):
+            if await self._write(name, here.thing, here.now, where, outcome):
                 return True
         raise StoreUnavailable from TimeoutError("something is changed all the time")
 
@@ -181,7 +212,9 @@ class RedisMovable:
         where = seen(name, spot, answer, now)
         return Found(where.thing, now), Mark.unpack(mark) if mark else None, where
 
-    async def _write(self, name: Name, here: Found, where: Seen, outcome: Outcome) -> bool:
+    async def _write(
+        self, name: Name, here: Thing | None, now: float, where: Seen, outcome: Outcome
+    ) -> bool:
         """Have a thing be what it becomes; False: it has changed."""
         spot = spot_of(name, self._keys)
         mark = b"" if outcome.mark is None else outcome.mark.pack()
@@ -195,13 +228,14 @@ class RedisMovable:
             )
         if isinstance(thing, UntoldEnd):
             raise TypeError(f"{name} is an end")
-        return await self._put(name, spot, here, where, thing, marking)
+        return await self._put(name, spot, here, now, where, thing, marking)
 
     async def _put(
         self,
         name: Name,
         spot: Spot,
-        here: Found,
+        here: Thing | None,
+        now: float,
         where: Seen,
         thing: Record | Over | Draft | None,
         marking: Sequence[Any],
@@ -210,16 +244,16 @@ class RedisMovable:
         told: tuple[Any, ...] = "", ""
         if isinstance(name, SessionName):
             keys.append(self._keys.index(name.id))
-            if isinstance(thing, Over) and here.thing is not None:
-                ended = "ended", name.id, repr(here.now - thing.at), thing.reason
+            if isinstance(thing, Over) and here is not None:
+                ended = "ended", name.id, repr(now - thing.at), thing.reason
                 told = self._keys.telling, to_bytes("\n".join(ended))
         lives = isinstance(thing, Record)
         user = thing.user_id if isinstance(thing, Record) else None
-        former = here.thing.user_id if isinstance(here.thing, Record) else None
+        former = here.user_id if isinstance(here, Record) else None
         if isinstance(name, SessionName) and user is not None:
             list_key = self._keys.user_list(user)[:1]
             await self._call("enlist", list_key, to_bytes(name.id), repr(MARK_KEPT))
-        gone = repr(thrown_away(thing, here.now))
+        gone = repr(thrown_away(thing, now))
         fields = fields_of(name, thing)
         if not await self._call("put", keys, *marking, gone, int(lives), *told, *fields):
             return False
@@ -229,6 +263,11 @@ class RedisMovable:
 
     async def _call(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
         return await self._trips.call(_SCRIPTS[name], keys, *arguments)
+
+
+def _is_older(thing: Thing | None, where: Seen) -> bool:
+    """Whether it is a draft that would push out one that was kept later."""
+    return isinstance(thing, Draft) and thing.at < where.displaced
 
 
 async def _all(calls: Iterable[Awaitable[_T]]) -> list[_T]:

@@ -30,6 +30,7 @@ class DatabaseFile:
         migrations: what leads from each version of the store's tables to the next: SQL.
         folder: where a URL's relative path begins; None: in the folder that the process is in.
         time: what to count by instead of the host's clock: seconds since the epoch.
+        makes: whether the file is made where it is not there.
 
     Raises:
         ConfigError: the URL is wrong.
@@ -41,6 +42,8 @@ class DatabaseFile:
         migrations: Sequence[str],
         folder: Path | None = None,
         time: Callable[[], float] | None = None,
+        *,
+        makes: bool = True,
     ) -> None:
         is_url = isinstance(where, str) and where.startswith("sqlite:")
         path, synced = (
@@ -51,7 +54,7 @@ class DatabaseFile:
         own = f"{CLOCK};{APPLICATIONS};"
         first, *others = migrations
         self.path = path
-        self._file = File(path, [own + first, *others], synced=synced)
+        self._file = File(path, [own + first, *others], synced=synced, makes=makes)
         self._time = time
         self._clock: HostClock | None = None
         self._timeout = _SHARE

@@ -45,12 +45,16 @@ class File:
         migrations: what leads from each version of the tables to the next, from none to the latest:
             statements of SQL.
         synced: whether each commit waits until the disk has it.
+        makes: whether the file is made where it is not there.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, synced: bool = False) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], *, synced: bool = False, makes: bool = True
+    ) -> None:
         self.path = path
         self._migrations = migrations
         self._synced = synced
+        self._makes = makes
         self._is_ready = False
         self._identity: tuple[int, int] | None = None
 
@@ -142,6 +146,8 @@ class File:
     def _make(self) -> None:
         """Make the file and its folder, for nobody else to read, if they are not there."""
         folder = self.path.parent
+        if not (self._makes or os.path.exists(self.path)):
+            raise self._unusable("is not there")
         try:
             with suppress(FileExistsError):
                 folder.mkdir(0o700)
@@ -177,6 +183,8 @@ class File:
         """
         with self._lasting_errors(), closing(self._open(timeout)) as connection:
             version = self._version(connection)  # before anything is written
+            if not (version or self._makes):
+                raise self._unusable("is empty")
             # Pages that are empty can be given back later; this counts for a file that is new.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._have_log(connection, timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -24,7 +24,10 @@ from ..moving import (
     Name,
     Outcome,
     SessionName,
+    Taken,
     Thing,
+    Unreadable,
+    if_readable,
     taken_in,
 )
 from .book import Book
@@ -56,6 +59,7 @@ _FORGET: Final = "DELETE FROM moved WHERE space = ? AND at < ?"
 _IDENTIFY: Final = (
     "UPDATE spaces SET identity = ifnull(identity, ?) WHERE space = ? RETURNING identity"
 )
+_SOURCES: Final = "SELECT DISTINCT substr(mark, 1, ?) FROM moved WHERE space = ?"
 _MARKED: Final = "SELECT name FROM moved WHERE space = ? AND name > ? ORDER BY name LIMIT ?"
 
 # The last key of a page, None where nothing follows; and the page.
@@ -70,6 +74,7 @@ class SQLiteMovable:
         prefix: the namespace in it.
         timeout: how long an answer may take, in seconds.
         clock: the clock that counts; None: the host's.
+        makes: whether the file is made where it is not there.
 
     Raises:
         ConfigError: the URL is wrong.
@@ -82,8 +87,9 @@ class SQLiteMovable:
         timeout: float,
         *,
         clock: Callable[[], float] | None = None,
+        makes: bool = True,
     ) -> None:
-        file = DatabaseFile(where, MIGRATIONS, None, clock)
+        file = DatabaseFile(where, MIGRATIONS, None, clock, makes=makes)
         file.bind(timeout)
         self._writer = Writer(file, prefix, _NO_LIMITS, 0, lambda _: None, lambda: False)
         self._timeout = timeout
@@ -114,6 +120,14 @@ class SQLiteMovable:
         identity: bytes = await self._do(work)
         return identity
 
+    async def sources(self) -> Collection[bytes]:
+        def work(book: Book, now: float) -> set[bytes]:  # noqa: ARG001
+            rows = book.connection.execute(_SOURCES, (IDENTITY_SIZE, book.space))
+            return {bytes(store) for (store,) in rows}
+
+        found: set[bytes] = await self._do(work)
+        return found
+
     # Reading out.
 
     async def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
@@ -138,19 +152,30 @@ class SQLiteMovable:
             last = rows[-1]
             yield [_name_of(name) for name in rows]
 
-    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Sequence[Name]:
-        def work(book: Book, now: float) -> list[Name]:
-            return [name for name, there in page.items() if _take_in(book, name, store, there, now)]
+    async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Taken:
+        def work(book: Book, now: float) -> Taken:
+            here = {name: _thing(book, name, now) for name in page}
+            return Taken(
+                [name for name in page if _take_in(book, name, store, here[name], page[name], now)],
+                [name for name, (thing, _) in here.items() if isinstance(thing, Unreadable)],
+            )
 
-        names: list[Name] = await self._do(work)
-        return names
+        taken: Taken = await self._do(work)
+        return taken
 
 
-def _take_in(book: Book, name: Name, store: bytes, there: Found, now: float) -> bool:
+def _take_in(
+    book: Book,
+    name: Name,
+    store: bytes,
+    here: tuple[Thing | Unreadable | None, Row | None],
+    there: Found,
+    now: float,
+) -> bool:
     marked = book.connection.execute(_MARK, (book.space, _marked(name))).fetchone()
     mark = None if marked is None else Mark.unpack(marked[0])
-    here, row = _thing(book, name, now)
-    outcome = taken_in(Found(here, now), mark, store, there)
+    thing, row = here
+    outcome = taken_in(Found(thing, now), mark, store, there)
     if outcome is None:
         return False
     _write(book, name, row, outcome, now)
@@ -187,17 +212,20 @@ def _write_session(book: Book, id: str, row: Row | None, thing: Thing | None, no
         book.finish(id, thing, now)
 
 
-def _thing(book: Book, name: Name, now: float) -> tuple[Thing | None, Row | None]:
+def _thing(book: Book, name: Name, now: float) -> tuple[Thing | Unreadable | None, Row | None]:
     """A thing as it is here; and of a session the row."""
     if isinstance(name, SessionName):
-        rows = list(Table(book.connection, book.space).by_id([name.id], with_data=True))
+        table = Table(book.connection, book.space)
+        rows = if_readable(lambda: list(table.by_id([name.id], with_data=True)))
+        if isinstance(rows, Unreadable):
+            return rows, None
         return (_session(rows[0], now), rows[0]) if rows else (None, None)
     if isinstance(name, DraftName):
         place = book.space, name.box, to_bytes(name.name)
         found = book.connection.execute(_DRAFT, place).fetchone()
         return (None if found is None else Draft(*found)), None
     found = book.connection.execute(_END, (book.space, name.id, 1)).fetchone()
-    return (None if found is None else unpack_end(found)), None
+    return (None if found is None else if_readable(lambda: unpack_end(found))), None
 
 
 def _session(row: Row, now: float) -> Record | Over | None:
@@ -209,25 +237,31 @@ def _session(row: Row, now: float) -> Record | Over | None:
 def _sessions(book: Book, now: float, last: int) -> _Page:
     rows = Table(book.connection, book.space).behind(last, PAGE)
     page: dict[Name, Found] = {}
-    for row in rows:
-        if (thing := _session(row, now)) is not None:
-            page[SessionName(row.id)] = Found(thing, now)
-    return rows[-1].key if rows else None, page
+    for _, id, unpack in rows:
+        row = if_readable(unpack)
+        thing = row if isinstance(row, Unreadable) else _session(row, now)
+        if thing is not None:
+            page[SessionName(id)] = Found(thing, now)
+    return rows[-1][0] if rows else None, page
 
 
 def _drafts(book: Book, now: float, last: int) -> _Page:
     rows = book.connection.execute(_DRAFTS, (book.space, last, PAGE)).fetchall()
-    page: dict[Name, Found] = {
-        DraftName(box, to_text(name)): Found(Draft(draft, at), now)
-        for _, box, name, draft, at in rows
-    }
+    page: dict[Name, Found] = {}
+    for _, box, raw, draft, at in rows:
+        name = if_readable(lambda raw=raw: to_text(raw))  # type: ignore[misc]
+        if isinstance(name, Unreadable):
+            page[DraftName(box, raw.decode(errors="backslashreplace"))] = Found(name, now)
+        else:
+            page[DraftName(box, name)] = Found(Draft(draft, at), now)
     return rows[-1][0] if rows else None, page
 
 
 def _ends(book: Book, now: float, last: int) -> _Page:
     rows = book.connection.execute(_ENDS_BEHIND, (book.space, last, PAGE)).fetchall()
-    ends = [unpack_end(found) for found in rows]
-    page: dict[Name, Found] = {EndName(end.id): Found(end, now) for end in ends}
+    page: dict[Name, Found] = {
+        EndName(row[1]): Found(if_readable(partial(unpack_end, row)), now) for row in rows
+    }
     return rows[-1][0] if rows else None, page
 
 

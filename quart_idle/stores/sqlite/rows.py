@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ..base import Fields
@@ -120,9 +121,10 @@ class Table:
             return self._rows(_ONE, self._space, *ids)
         return self._rows(_BY_ID if with_data else _BY_ID_LIGHT, json.dumps([*ids]), self._space)
 
-    def behind(self, key: int, limit: int) -> list[Row]:
-        """Those that follow a key; so many at most."""
-        return list(self._rows(_BEHIND, self._space, key, limit))
+    def behind(self, key: int, limit: int) -> list[tuple[int, str, Callable[[], Row]]]:
+        """Those that follow a key, so many at most: key, id, and what unpacks it."""
+        found = self._connection.execute(_BEHIND, (self._space, key, limit)).fetchall()
+        return [(each[0], each[1], partial(_row, each)) for each in found]
 
     def due(self, now: float, limit: int) -> Iterator[Row]:
         """Those that are to be looked at by now, without data."""

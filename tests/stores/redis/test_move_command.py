@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,6 @@ async def test_it_moves_out_of_a_file_and_into_one(server: RedisServer, tmp_path
         (f"nosql://{SECRET}", "redis://h", "SOURCE names a store nosql:// that is not known"),
         (f"redis://u:12?{SECRET}@h", "redis://h", "SOURCE is a redis:// URL that is wrong"),
         (f"redis+cluster://u:1?{SECRET}@h", "redis://h", "SOURCE is a redis+cluster:// URL"),
-        ("redis://h", "redis://h", "SOURCE and TARGET are the same store"),
     ],
 )
 def test_a_wrong_call_is_told_without_secrets(source: str, target: str, told: str) -> None:
@@ -129,6 +129,59 @@ def test_a_wrong_call_is_told_without_secrets(source: str, target: str, told: st
     assert (code, out) == (2, "")
     assert errors.startswith(f"error: {told}")
     assert SECRET not in errors
+
+
+async def test_a_store_is_known_by_whatever_name(server: RedisServer, tmp_path: Path) -> None:
+    await filled(server.url)
+    path = tmp_path / "sessions.db"
+    assert run("move", server.url, f"sqlite:///{path}")[0] == 0
+    for source, target in (
+        (server.url, server.url),
+        (server.url, server.url.replace("127.0.0.1", "localhost") + "/0"),
+        (f"sqlite:///{path}", f"sqlite:///{tmp_path}/./{path.name}"),
+    ):
+        code, out, errors = run("move", source, target)
+        assert (code, out) == (2, "")
+        assert errors.startswith("error: SOURCE and TARGET are the same store")
+
+
+@pytest.mark.parametrize(("make", "why"), [(None, "is not there"), (Path.touch, "is empty")])
+def test_a_source_that_is_no_store_is_told_and_nothing_is_made(
+    server: RedisServer, tmp_path: Path, make: Any, why: str
+) -> None:
+    path = tmp_path / "sesions.db"
+    if make:
+        make(path)
+    code, out, errors = run("move", f"sqlite:///{path}", server.url)
+    assert (code, out, errors) == (2, "", f"error: SOURCE: the file {path} {why}\n")
+    assert [(file.name, file.stat().st_size) for file in tmp_path.iterdir()] == (
+        [(path.name, 0)] if make else []
+    )
+
+
+async def test_what_cannot_be_read_is_named_and_the_rest_is_moved(server: RedisServer) -> None:
+    await filled(server.url)
+    with server.client as client:
+        client.hset("quart-idle:{01}1", b"\xff", b"spoilt")
+    code, out, errors = run("move", server.url, server.url, "--target-prefix", "new")
+    assert code == 1
+    assert "moved: 1 sessions, 1 ended ones" in out
+    assert errors.splitlines() == [
+        "SOURCE cannot read the session 011: it stays as it is",
+        "error: 1 could not be read; all else is moved",
+    ]
+
+
+async def test_it_goes_on_where_nobody_reads_what_it_says(server: RedisServer) -> None:
+    await filled(server.url, many=2000)
+    process = command("move", server.url, server.url, "--target-prefix", "new")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, errors = await asyncio.to_thread(process.communicate, timeout=120)
+    assert (process.returncode, errors) == (0, b"")
+    with server.client as client:
+        assert len(client.keys("new:{*}*[0-9]")) == 2000
 
 
 @pytest.mark.parametrize(

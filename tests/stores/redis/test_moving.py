@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from redis import Redis
+from redis.cluster import RedisCluster
 
 from quart_idle.move import Progress, move
 from quart_idle.stores.base import Record
@@ -17,6 +20,7 @@ from quart_idle.stores.redis import RedisMovable, RedisStore
 from tests.contract.common import change, reason, record
 from tests.contract.moving import DAYS, MovableContract
 from tests.helpers.redis_servers import Cluster, RedisServer, StandingTime, Watched
+from tests.helpers.redis_stores import soon
 
 
 @asynccontextmanager
@@ -63,6 +67,17 @@ class OverOneServer(MovableContract):
     async def another(self, url: str) -> AsyncIterator[tuple[RedisStore, Movable]]:
         async with opened(url, "another") as store, moving(url, "another") as movable:
             yield store, movable
+
+    @pytest.fixture
+    def spoil(self, url: str) -> Callable[[str, str], None]:
+        def begin(which: str, id: str) -> None:
+            prefix = {"old": "old", "new": "o*[l]d?\\"}[which]
+            host, port = re.findall(r"([\d.]+):(\d+)", url)[0]
+            kind = RedisCluster if "cluster" in url else Redis
+            with kind(host=host, port=int(port)) as client:
+                client.hset(f"{prefix}:{{{id[:2]}}}{id[2:]}", b"\xff", b"x")
+
+        return begin
 
 
 class TestOneServer(OverOneServer):
@@ -246,6 +261,26 @@ async def test_a_source_that_came_back_empty_ends_nothing(server: RedisServer) -
         assert (await move(source, target, silent)).found == 1
         for id in ("ab1", "ab2"):
             await record(new, id)
+
+
+async def test_a_node_that_takes_over_meanwhile_is_asked_instead(
+    running_cluster: Cluster, server: RedisServer
+) -> None:
+    ids = [f"{number % 256:02x}{number}" for number in range(600)]
+    async with (
+        opened(running_cluster.url) as old,
+        moving(running_cluster.url) as source,
+        moving(server.url) as target,
+    ):
+        await asyncio.gather(*(old.create(id, change({"a": b"1"})) for id in ids))
+        await source.identity()
+        await soon(running_cluster.nodes[0].has_replica_in_step, 10)
+        running_cluster.nodes[0].stop()
+        try:
+            assert (await move(source, target, silent)).found == len(ids)
+        finally:
+            running_cluster.nodes[0].start()
+            await asyncio.to_thread(running_cluster.give_back)
 
 
 async def test_a_store_that_comes_back_is_waited_for(server: RedisServer) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,15 @@ class TestFiles(MovableContract):
         yield store, movable
         await movable.close()
         await store.close()
+
+    @pytest.fixture
+    def spoil(self, tmp_path: Path) -> Callable[[str, str], None]:
+        def begin(which: str, id: str) -> None:
+            with closing(sqlite3.connect(tmp_path / f"{which}.db")) as connection:
+                connection.execute("UPDATE sessions SET clocks = x'00' WHERE id = ?", (id,))
+                connection.commit()
+
+        return begin
 
     @pytest.fixture
     async def read_out(self, time: StandingClock, tmp_path: Path) -> AsyncIterator[Movable]:
