@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
@@ -40,7 +40,7 @@ from .templates import add_to_templates
 _NAME = "quart_idle"
 
 #: How long what counts for `QuartIdle.presence`.
-TIMES: Final = Times()
+TIMES = Times()
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _T = TypeVar("_T")

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from itertools import islice
+from math import inf
 from typing import Final
 
 from .config import Settings
@@ -187,16 +188,14 @@ class Reports:
             self._schedule(ASK_AGAIN)
             return False
         if self._loop is not None and (self._open or self._tells()):
-            wait = self._times.renewal
-            if due is not None:
-                wait = min(wait, max(due, _GATHER))
+            wait = min(self._times.renewal, max(due, _GATHER))
             self._renewal = self._loop.time() + wait
             self._schedule(wait)
         elif not self._changed:
             self._begin_anew()  # the lease runs out
         return True
 
-    async def _report_all(self) -> float | None:
+    async def _report_all(self) -> float:
         """Report what changed, or that this worker is there; when the next report is due."""
         store, times = self._store, self._times
         while store is not None:
@@ -218,7 +217,7 @@ class Reports:
                 self._tell(reported)
             if not self._changed:
                 return reported.due
-        return None
+        return inf
 
     def _make_report(self) -> None:
         ids = list(islice(self._changed, MOST_REPORTED))

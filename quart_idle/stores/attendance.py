@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final, NamedTuple
 
 #: How many sessions a report is about, at most; and users and sessions a question.
 MOST_REPORTED: Final = 500
 
 #: How many sessions of workers that are gone a store takes off in one call, at most.
-MOST_TAKEN_OFF: Final = 2000
+MOST_TAKEN_OFF: Final = 500
 
 #: How many users are told of in the answer to one report, at most.
 MOST_TOLD: Final = 500
@@ -44,9 +45,8 @@ class Reported(NamedTuple):
     online: Mapping[str, float] = {}
     #: Users whose grace is over, of whom nobody else is told; and when their last page was gone.
     offline: Mapping[str, float] = {}
-    #: In how many seconds a report is due, for another grace or lease is over then; None: it is not
-    #: known of any.
-    due: float | None = None
+    #: In how many seconds a report is due, as a lease is over then, or (for one who tells) a grace.
+    due: float = inf
 
 
 class Counts(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 from quart_idle import Store
 from quart_idle.stores.base import (
     MOST_REPORTED,
+    MOST_TAKEN_OFF,
     UNTOLD_KEPT,
     Counts,
     OpenPages,
@@ -150,9 +151,7 @@ class Attendance(Bound):
         assert await presence.pages_of(["a1", "c1"]) == {"c1": 1}
         assert await presence.count_pages(GRACE) == Counts(1, 1, 1)
         assert await presence.online(["ada"], GRACE), "within the grace"
-        due = (await other.report()).due
-        assert due is not None
-        assert due <= 30
+        assert (await other.report()).due <= 30
         await clock.advance(29)
         await other.report()
         await clock.advance(17)
@@ -188,6 +187,21 @@ class Attendance(Bound):
         anew = Worker(presence, "aa2")
         assert not (await anew.report({"a1": ("ada", 1)})).online, "ada was not gone for long"
         assert await presence.pages_of(["a1", "a2"]) == {"a1": 1}
+
+    async def test_many_pages_of_a_worker_that_is_gone_are_taken_off_by_and_by(
+        self, presence: PresenceStore, one: Worker, clock: Time
+    ) -> None:
+        many = MOST_TAKEN_OFF + MOST_REPORTED
+        for at in range(0, many, MOST_REPORTED):
+            numbers = range(at, at + MOST_REPORTED)
+            await one.report({f"{number:04x}": (f"user {number}", 1) for number in numbers})
+        await clock.advance(LEASE + 1)
+        one.number += 1
+        assert await one.again() is None, "its lease is over, whatever is left of it"
+        for _ in range(3):
+            found = await presence.count_pages(GRACE)
+        assert found == Counts(many, 0, 0)
+        assert await presence.online(["user 0", f"user {many - 1}"], 0.0) == []
 
     async def test_a_report_that_is_not_the_next_is_refused(
         self, presence: PresenceStore, one: Worker
@@ -236,12 +250,12 @@ class Attendance(Bound):
         silent = Worker(presence, "cc3", tells=False)
         for seconds, told in ((UNTOLD_KEPT - 5, ["ada"]), (UNTOLD_KEPT + 5, [])):
             found = await silent.report({"a1": ("ada", 1)})
-            assert found == Reported()
+            assert not found.online
             await silent.report({"a1": ("ada", 0)})
             for _ in range(4):
                 await clock.advance((GRACE + seconds) / 4)
                 silent = Worker(presence, f"{silent.name}c", tells=False)
-                assert await silent.report() == Reported()
+                assert not (await silent.report()).offline
             teller = Worker(presence, f"dd{int(seconds)}")
             assert list((await teller.report()).offline) == told
 

@@ -57,7 +57,7 @@ class Attendance:
             for id, pages in changes.items():
                 online.update(dict.fromkeys(self._set(worker, id, pages, now), now))
             worker.answer = Reported(online, offline) if tells else _NOBODY
-        return worker.answer._replace(due=self._due(now, grace) if tells else None)
+        return worker.answer._replace(due=self._due(now, grace if tells else inf))
 
     def forget(self, name: str, now: float) -> None:
         if (worker := self._workers.get(name)) is not None:
@@ -116,10 +116,10 @@ class Attendance:
             del self._gone[user_id]
         return taken
 
-    def _due(self, now: float, grace: float) -> float | None:
+    def _due(self, now: float, grace: float) -> float:
         moments = [since + grace for since in self._gone.values()]
         moments += [worker.lease_end for worker in self._workers.values()]
-        return max(0.0, min(moments) - now) if moments else None
+        return max(0.0, min(moments) - now)
 
 
 def _add(counter: Counter[str], name: str, more: int) -> None:

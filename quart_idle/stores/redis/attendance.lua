@@ -84,10 +84,9 @@ if number > known then
 end
 redis.call('ZADD', leases, exact(now + lease), worker)
 for _, key in ipairs({board, unpack(KEYS)}) do redis.call('PEXPIRE', key, ABANDONED * 1000) end
-if not tells then return {came, left, at} end
 local next = tonumber(redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2])
 local first = redis.call('ZRANGE', gone, 0, 0, 'WITHSCORES')[2]
-if first then next = math.min(next, tonumber(first) + grace) end
+if first and tells then next = math.min(next, tonumber(first) + grace) end
 return {came, left, at, exact(math.max(0, next - now))}
 
 --- forget_pages flags=allow-oom

@@ -42,12 +42,12 @@ class Attendance:
         answer = await self._calls.write("report", self._keys, worker, number, *terms, *packed)
         if answer is None:
             return None
-        came, left, at, *due = answer
+        came, left, at, due = answer
         gone = zip(left[::2], left[1::2], strict=True)
         return Reported(
             {to_text(user): float(at) for user in came},
             {to_text(user): float(since) for user, since in gone},
-            float(due[0]) if due else None,
+            float(due),
         )
 
     async def forget(self, worker: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, Final
 
 from ..base import (
@@ -93,7 +94,7 @@ def report(
         answer = json.dumps([came, gone] if tells else [{}, {}])
     connection.execute(_KEEP, (space, worker, now + lease, number, answer))
     online, offline = json.loads(answer)
-    return Reported(online, offline, _due(book, grace, now) if tells else None)
+    return Reported(online, offline, _due(book, grace if tells else inf, now))
 
 
 def forget_worker(book: Book, worker: str, now: float) -> None:
