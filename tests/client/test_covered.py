@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any
 
 from playwright.async_api import Page, expect
@@ -159,42 +158,6 @@ async def test_the_page_behind_the_prompt_does_not_move(
     await expect(prompt_in(page)).to_be_hidden()
     await page.mouse.wheel(0, 300)
     await until(lambda: page.evaluate("scrollY > 0"))
-
-
-# Of a screenshot: the colours at the left and right edges, half way down.
-EDGES = """async (image) => {
-  const bitmap = await createImageBitmap(await (await fetch(image)).blob());
-  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d",
-    { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0);
-  return [1, bitmap.width - 2].map((x) =>
-    [...context.getImageData(x, bitmap.height / 2, 1, 1).data.slice(0, 3)]);
-}"""
-
-
-async def edges_of(page: Page) -> list[list[int]]:
-    image = b64encode(await page.screenshot()).decode()
-    found: list[list[int]] = await page.evaluate(EDGES, f"data:image/png;base64,{image}")
-    return found
-
-
-async def test_no_bright_strip_is_left_beside_the_prompt_where_the_scrollbar_was(
-    serve_pages: Serve, browser: Browser
-) -> None:
-    server = serve_pages({"keepalive": "activity", "timeout": 123, "warning": 120})
-    page = await open_letter(browser, server.url)
-    await page.evaluate("document.body.style.minHeight = '300vh'")
-    assert await page.evaluate("innerWidth > document.documentElement.clientWidth")
-    left, _ = await edges_of(page)
-    assert left == [255, 255, 255]
-    await expect(prompt_in(page)).to_be_visible()
-    left, right = await edges_of(page)
-    assert max(left) < 100
-    assert right == left
-    # Nor beside the cover.
-    await browser.post(f"{server.url}/sign-out?reason=idle")
-    await expect(cover_in(page)).to_be_visible()
-    assert await edges_of(page) == [[255, 255, 255]] * 2
 
 
 async def test_what_is_folded_out_behind_the_prompt_does_not_open_it_anew(

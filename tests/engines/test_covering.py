@@ -16,7 +16,7 @@ from tests.helpers.engines.acts import (
     sign_in,
     uncovered,
 )
-from tests.helpers.engines.driver import Engine
+from tests.helpers.engines.driver import Engine, Tab
 from tests.helpers.engines.scenarios import scenario
 from tests.helpers.servers import Serve
 from tests.helpers.waiting import until
@@ -41,6 +41,17 @@ FOUND = """() => {
 }"""
 
 
+async def is_read_out(page: Tab, *texts: str) -> bool:
+    read_out = await page.read_out()
+    return all(text in read_out for text in texts)
+
+
+async def is_silent_on(page: Tab, *texts: str) -> bool:
+    read_out = await page.read_out()
+    return not any(text in read_out for text in texts)
+
+
+@scenario("nothing of a covered page is in the accessibility tree, for screen readers")
 @scenario("a covered page is hidden altogether, and as it was when its user is back")
 async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine: Engine) -> None:
     server = serve_pages({"timeout": 600})
@@ -49,6 +60,8 @@ async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine:
     is_found, *texts = await page.evaluate(FOUND)
     assert is_found
     assert all("Signed in as" in text for text in texts)
+    # (Browsers make it once somebody asks.)
+    await until(partial(is_read_out, page, "Signed in as ada", "Search", "Transfer"))
     await page.evaluate(
         """() => {
           document.body.style.minHeight = "300vh";
@@ -63,6 +76,8 @@ async def test_a_page_that_is_uncovered_is_as_it_was(serve_pages: Serve, engine:
     await post(desk, "/sign-out?reason=idle")
     assert (await shown(page, COVER))["focus"] == COVER
     assert await page.evaluate(FOUND) == [False, "", ""]
+    await until(partial(is_read_out, page, COVER, "Sign in again"))
+    await until(partial(is_silent_on, page, "Signed in as", "Search", "unsaved"))
     during = await page.evaluate(STATE)
     assert (during[0], during[3:]) == (120, ["hidden", before[4]])
     await sign_in(desk, "ada")

@@ -50,6 +50,8 @@ LAYOUT = """() => {
   return [getComputedStyle(dialog).direction, isLeft];
 }"""
 
+IS_DARK = "() => matchMedia('(prefers-color-scheme: dark)').matches"
+
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
 
@@ -112,8 +114,11 @@ async def findings(tab: Tab) -> Any:
     found = await tab.evaluate(
         """async () => {
           const { violations, passes } = await axe.run();
-          return [violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]),
-                  JSON.stringify(passes).includes("quart-idle")];
+          // (In the dark, it has something against browsers' own buttons.)
+          const isOurs = ({ target }) => JSON.stringify(target).includes("quart-idle");
+          const ours = (rules) => rules.flatMap(({ id, nodes }) =>
+            nodes.filter(isOurs).map(({ html }) => [id, html]));
+          return [ours(violations), ours(passes).length > 0];
         }"""
     )
     violations, has_looked = found
@@ -121,26 +126,33 @@ async def findings(tab: Tab) -> Any:
     return violations
 
 
-@scenario("axe has nothing against the prompt, the last warning, the cover, the bar of drafts")
+@scenario("axe has nothing against the last warning; prompt, cover, bar of drafts, light and dark")
 async def test_axe_finds_nothing_in_what_the_client_shows(
     serve_pages: Serve, engine: Engine
 ) -> None:
-    for settings in (PATIENT, {"timeout": 600, "lifetime": 120.5, "warning": 120}):
-        server = serve_pages(settings)
-        await desk_at(engine, server.url, "ada")
+    server = serve_pages({"timeout": 600, "lifetime": 120.5, "warning": 120})
+    await desk_at(engine, server.url, "ada")
+    page = await open_page(engine, f"{server.url}/letter")
+    await shown(page, PROMPT)
+    assert await findings(page) == []
+    server = serve_pages({**PATIENT, "timeout": 600, "drafts": True})
+    for is_dark in (False, True):
+        await engine.start_over()
+        if is_dark:
+            await engine.prefer("dark")
+        desk = await desk_at(engine, server.url, "ada")
         page = await open_page(engine, f"{server.url}/letter")
+        assert await page.evaluate(IS_DARK) == is_dark
+        await write(page, "Your letter", "Dear Bob")
+        await go(page, f"{server.url}/letter")
+        await until(partial(is_within_reach, page, "Restore"))
+        assert await findings(page) == []
+        await post(desk, "/hurry?seconds=121")
         await shown(page, PROMPT)
         assert await findings(page) == []
-    server = serve_pages({"timeout": 600, "drafts": True})
-    desk = await desk_at(engine, server.url, "ada")
-    page = await open_page(engine, f"{server.url}/letter")
-    await write(page, "Your letter", "Dear Bob")
-    await go(page, f"{server.url}/letter")
-    await until(partial(is_within_reach, page, "Restore"))
-    assert await findings(page) == []
-    await post(desk, "/sign-out?reason=idle")
-    await shown(page, COVER)
-    assert await findings(page) == []
+        await post(desk, "/sign-out?reason=idle")
+        await shown(page, COVER)
+        assert await findings(page) == []
 
 
 def pages_of(pdf: bytes) -> int:

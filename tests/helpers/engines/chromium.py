@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import CDPSession, Page, Worker
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page, Worker
 
 from tests.helpers import browser
-from tests.helpers.engines.driver import DriverError, Return, Tab, called, packed
+from tests.helpers.engines.driver import DriverError, Return, Tab, Wish, called, packed
 from tests.helpers.waiting import BetweenPages, until
 
 # An extension does what a user does by a tab's menu: the protocol has no words for it.
@@ -44,6 +44,7 @@ _BRING_BACK = {
 class ChromiumTab:
     def __init__(self, page: Page) -> None:
         self.page = page
+        self._cdp: CDPSession | None = None
 
     async def go(self, url: str) -> None:
         await self.page.goto(url)
@@ -72,16 +73,39 @@ class ChromiumTab:
     async def pdf(self) -> bytes:
         return await self.page.pdf()
 
+    async def shrink(self) -> None:
+        metrics = {"width": 320, "height": 256, "deviceScaleFactor": 2, "mobile": False}
+        await self._ask("Emulation.setDeviceMetricsOverride", **metrics)
+
+    async def picture(self) -> bytes:
+        return await self.page.screenshot()
+
+    async def read_out(self) -> str:
+        nodes = (await self._ask("Accessibility.getFullAXTree"))["nodes"]
+        names = [node.get("name", {}).get("value") for node in nodes if not node["ignored"]]
+        return "\n".join(filter(None, names))
+
     async def close(self) -> None:
         await self.page.close()
+
+    async def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        # (As long as it is there, so is what is emulated.)
+        self._cdp = self._cdp or await self.page.context.new_cdp_session(self.page)
+        return await self._cdp.send(method, parameters)
 
 
 class Chromium:
     def __init__(self, chrome: browser.Browser) -> None:
         self._chrome = chrome
+        self._wish: Wish | None = None
 
     async def tab(self) -> ChromiumTab:
-        return ChromiumTab(await self._chrome.context.new_page())
+        page = await self._chrome.context.new_page()
+        if self._wish == "dark":
+            await page.emulate_media(color_scheme="dark")
+        elif self._wish == "forced colours":
+            await page.emulate_media(forced_colors="active")
+        return ChromiumTab(page)
 
     async def hidden_tab(self) -> ChromiumTab:
         tab = await self.tab()
@@ -103,7 +127,11 @@ class Chromium:
 
         return ChromiumTab(await until(find))
 
+    async def prefer(self, wish: Wish) -> None:
+        self._wish = wish
+
     async def start_over(self) -> None:
+        self._wish = None
         await self._chrome.start_over()
 
 
@@ -114,5 +142,6 @@ async def chromium(folder: Path) -> AsyncIterator[Chromium]:
     extension.mkdir()
     (extension / "manifest.json").write_text(json.dumps(_MANIFEST))
     (extension / "worker.js").touch()
-    async with browser.chromium(folder, f"--load-extension={extension}") as chrome:
+    flags = [f"--load-extension={extension}", "--ignore-certificate-errors"]
+    async with browser.chromium(folder, *flags) as chrome:
         yield Chromium(chrome)

@@ -12,6 +12,9 @@ from typing import Any, Literal, Protocol
 #: as its address, and what is in its HTTP cache.
 Return = Literal["duplicated", "restored", "discarded"]
 
+#: What colours the user wishes for.
+Wish = Literal["dark", "forced colours"]
+
 
 class Tab(Protocol):
     """A tab, or a window that a page has opened."""
@@ -40,6 +43,15 @@ class Tab(Protocol):
     async def pdf(self) -> bytes:
         """What would be printed, where the driver can tell."""
 
+    async def shrink(self) -> None:
+        """Have the page zoomed to 200% or more, with 320 by 256 pixels of its own."""
+
+    async def picture(self) -> bytes:
+        """What is seen, as a PNG."""
+
+    async def read_out(self) -> str:
+        """What the accessibility tree holds, which is what screen readers go by."""
+
     async def close(self) -> None: ...
 
 
@@ -58,8 +70,11 @@ class Engine(Protocol):
     async def bring_back(self, tab: Tab, how: Return) -> Tab:
         """The tab once more: duplicated; closed and restored; or discarded, and shown again."""
 
+    async def prefer(self, wish: Wish) -> None:
+        """Have colours as the user wishes; before the first tab."""
+
     async def start_over(self) -> None:
-        """Close all tabs, and forget cookies."""
+        """Close all tabs, and forget cookies and wishes."""
 
 
 class DriverError(Exception):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 import os
 import shutil
@@ -18,12 +17,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
+from tests.helpers.engines.bidi import Line
 from tests.helpers.engines.driver import (
     DriverError,
     Return,
     Tab,
+    Wish,
     called,
     click_at,
     packed,
@@ -45,7 +46,28 @@ _PREFERENCES = {
     "network.connectivity-service.enabled": False,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
     "toolkit.telemetry.server": "",
+    "widget.gtk.overlay-scrollbars.enabled": False,
 }
+
+# The preferences in which a user's wishes are.
+_WISHES: dict[Wish, tuple[str, int]] = {
+    "dark": ("layout.css.prefers-color-scheme.content-override", 0),
+    "forced colours": ("browser.display.document_color_use", 2),
+}
+
+# What is in front: each name of the tree, which is what assistive technology is handed.
+_TREE = """(() => {
+  const service = Cc["@mozilla.org/accessibilityService;1"].getService(Ci.nsIAccessibilityService);
+  const names = [];
+  const walk = (accessible) => {
+    for (let one = accessible?.firstChild; one; one = one.nextSibling) {
+      names.push(one.name);
+      walk(one);
+    }
+  };
+  walk(service.getAccessibleFor(gBrowser.selectedBrowser));
+  return names.filter(Boolean).join("\\n");
+})()"""
 
 # What a user does by a tab's menu, told to the browser's own window.
 _BRING_BACK = {
@@ -67,37 +89,6 @@ _BRING_BACK = {
       gBrowser.selectedTab = tab;
     })""",
 }
-
-
-class Line:
-    """Commands to the browser, and its answers."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-        self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-
-    async def hear(self) -> None:
-        try:
-            async for text in self._socket:
-                answer = json.loads(text)
-                waiting = self._waiting.pop(answer.get("id"), None)
-                if waiting and not waiting.done():
-                    waiting.set_result(answer)
-        finally:
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(DriverError("the browser is gone"))
-
-    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        number = next(self._numbers)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        found = await answer
-        if found["type"] == "error":
-            raise DriverError(f"{method}: {found['error']}: {found['message']}")
-        result: dict[str, Any] = found["result"]
-        return result
 
 
 class FirefoxTab:
@@ -141,6 +132,21 @@ class FirefoxTab:
     async def pdf(self) -> bytes:
         return base64.b64decode((await self._send("browsingContext.print"))["data"])
 
+    async def shrink(self) -> None:
+        await self._send(
+            "browsingContext.setViewport",
+            viewport={"width": 320, "height": 256},
+            devicePixelRatio=2,
+        )
+
+    async def picture(self) -> bytes:
+        return base64.b64decode((await self._send("browsingContext.captureScreenshot"))["data"])
+
+    async def read_out(self) -> str:
+        await self.front()
+        found: str = await self._line.ask_window(_TREE)
+        return found
+
     async def close(self) -> None:
         await self._send("browsingContext.close")
 
@@ -151,6 +157,7 @@ class Firefox:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._container: str | None = None
+        self._wish: Wish | None = None
 
     async def tab(self) -> FirefoxTab:
         if self._container is None:
@@ -179,10 +186,10 @@ class Firefox:
     async def bring_back(self, tab: Tab, how: Return) -> Tab:
         known = {each.context for each in await self._own()}
         await tab.front()
-        await self._do("window.tab = gBrowser.selectedTab")
+        await self._line.ask_window("window.tab = gBrowser.selectedTab")
         if how == "discarded":
             await self.tab()  # in front of it
-        await self._do(_BRING_BACK[how])
+        await self._line.ask_window(_BRING_BACK[how])
         if how == "discarded":
             return tab
 
@@ -192,19 +199,15 @@ class Firefox:
         found: Tab = await until(find)
         return found
 
-    async def _do(self, expression: str) -> None:
-        """In the browser's own window."""
-        tree = await self._line.send("browsingContext.getTree", **{"moz:scope": "chrome"})
-        found = await self._line.send(
-            "script.evaluate",
-            expression=f"(async () => {{ await ({expression}); }})()",
-            awaitPromise=True,
-            target={"context": tree["contexts"][0]["context"]},
-        )
-        if found["type"] == "exception":
-            raise DriverError(found["exceptionDetails"]["text"])
+    async def prefer(self, wish: Wish) -> None:
+        self._wish = wish
+        await self._line.ask_window("Services.prefs.setIntPref({!r}, {})".format(*_WISHES[wish]))
 
     async def start_over(self) -> None:
+        if self._wish:
+            name, _ = _WISHES[self._wish]
+            await self._line.ask_window(f"Services.prefs.clearUserPref({name!r})")
+            self._wish = None
         if self._container is not None:
             await self._line.send("browser.removeUserContext", userContext=self._container)
             self._container = None
@@ -247,7 +250,9 @@ async def firefox(folder: Path) -> AsyncIterator[Firefox]:
             line = Line(socket)
             hearing = asyncio.create_task(line.hear())
             try:
-                await line.send("session.new", capabilities={})
+                await line.send(
+                    "session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}}
+                )
                 yield Firefox(line)
                 with suppress(DriverError):
                     await line.send("browser.close")

@@ -10,6 +10,8 @@ ENGINES = ["chromium", "firefox", "webkit"]
 BEYOND = {
     ("print", "webkit"): "its driver does not print",
     ("return", "webkit"): "its browser does not bring tabs back",
+    ("forced colours", "webkit"): "it has none",
+    ("other site", "webkit"): "it blocks third-party cookies",
 }
 
 

@@ -6,22 +6,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import shutil
 import socket
+import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.helpers.engines import assistive
+from tests.helpers.engines.desktop import bus_in, screen_in
 from tests.helpers.engines.driver import (
     DriverError,
     Return,
     Tab,
+    Wish,
     called,
     click_at,
     packed,
@@ -37,14 +43,27 @@ const [text, done] = arguments;
 """
 
 
+_PREFER: dict[Wish, str] = {"dark": "--dark-mode"}
+
+
+def _program() -> str:
+    """The browser, which is on no path."""
+    found = sorted(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"))
+    return str(found[-1])
+
+
 class Line:
     """Commands to the driver: one at a time, since each is for the window that was switched to."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, bus: str) -> None:
         self._client = client
+        # By which the browser speaks to assistive technology.
+        self._bus = bus
         self._turn = asyncio.Lock()
         self._session = ""
         self._window = ""
+        #: How the browser is started.
+        self.arguments: list[str] = []
 
     async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         response = await self._client.request(
@@ -68,10 +87,27 @@ class Line:
             return await self._send(method, f"{self._session}{path}", body)
 
     async def _begin(self) -> None:
+        wanted: dict[str, Any] = {"acceptInsecureCerts": True}
+        if self.arguments:
+            wanted["webkitgtk:browserOptions"] = {
+                "binary": _program(),
+                "args": ["--automation", *self.arguments],
+            }
         # Without any wish, it is MiniBrowser, which this driver came with.
-        found = await self._send("POST", "/session", {"capabilities": {"alwaysMatch": {}}})
+        found = await self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self._session = f"/session/{found['sessionId']}"
         self._window = ""
+
+    async def assist(self, *order: str) -> str:
+        """All that assistive technology is told; or it presses a button, so many times."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", assistive.__name__, *order),
+            env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": self._bus},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        told, _ = await process.communicate()
+        assert process.returncode == 0
+        return told.decode()
 
     async def end(self) -> None:
         """With it the browser, its windows and what it knew."""
@@ -119,6 +155,23 @@ class WebKitTab:
     async def pdf(self) -> bytes:
         raise DriverError("this driver does not print")
 
+    async def shrink(self) -> None:
+        await self._line.assist("Zoom In", "4")  # each time by a fifth
+        await until(partial(self.evaluate, "() => outerWidth / innerWidth > 2"))
+        # The window's own parts are above the page, and not zoomed.
+        size = """() => {
+          const zoom = outerWidth / innerWidth;
+          const above = outerHeight - innerHeight * zoom;
+          return { width: Math.round(320 * zoom), height: Math.round(256 * zoom + above) };
+        }"""
+        await self._send("POST", "/window/rect", await self.evaluate(size))
+
+    async def picture(self) -> bytes:
+        return base64.b64decode(await self._send("GET", "/screenshot"))
+
+    async def read_out(self) -> str:
+        return await self._line.assist()
+
     async def close(self) -> None:
         await self._send("DELETE", "/window")
 
@@ -153,30 +206,13 @@ class WebKit:
     async def bring_back(self, tab: Tab, how: Return) -> Tab:
         raise DriverError(f"{tab} cannot be {how}: this browser does not bring tabs back")
 
+    async def prefer(self, wish: Wish) -> None:
+        self._line.arguments = [_PREFER[wish]]
+
     async def start_over(self) -> None:
+        self._line.arguments = []
         await self._line.end()
         self._is_new = True
-
-
-@asynccontextmanager
-async def _screen(folder: Path) -> AsyncIterator[str]:
-    """A screen that nobody sees; its name."""
-    program = shutil.which("Xvfb")
-    assert program, "these tests need a screen: apt-get install xvfb"
-    told = folder / "screen"
-    with told.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(program, "-displayfd", str(output.fileno()), "-nolisten", "tcp"),
-            *("-screen", "0", "1280x900x24"),
-            stdin=DEVNULL,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            pass_fds=[output.fileno()],
-            start_new_session=True,
-        )
-    async with ended_after(process):
-        number = await until(lambda: (text := told.read_text()).endswith("\n") and text.strip())
-        yield f":{number}"
 
 
 def _free_port() -> int:
@@ -192,7 +228,9 @@ async def webkit(folder: Path) -> AsyncIterator[WebKit]:
     program = shutil.which("WebKitWebDriver")
     assert program, "these tests need WebKit: apt-get install webkit2gtk-driver"
     port = _free_port()
-    async with _screen(folder) as screen:
+    (folder / "gtk-3.0").mkdir()
+    (folder / "gtk-3.0" / "settings.ini").write_text("[Settings]\ngtk-overlay-scrolling=0\n")
+    async with screen_in(folder) as screen, bus_in(folder) as bus:
         process = await asyncio.create_subprocess_exec(
             *(program, f"--port={port}"),
             env={
@@ -200,6 +238,7 @@ async def webkit(folder: Path) -> AsyncIterator[WebKit]:
                 **{name: str(folder) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")},
                 **{name: str(folder) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")},
                 "DISPLAY": screen,
+                "DBUS_SESSION_BUS_ADDRESS": bus,
                 # There is no graphics card: what stands in for one makes each key take a second.
                 "WEBKIT_SKIA_ENABLE_CPU_RENDERING": "1",
             },
@@ -217,7 +256,7 @@ async def webkit(folder: Path) -> AsyncIterator[WebKit]:
                 return False
 
             await until(is_ready)
-            line = Line(client)
+            line = Line(client, bus)
             try:
                 yield WebKit(line)
             finally:
