@@ -54,7 +54,7 @@ button {
   background: var(--quart-idle-accent, var(--quart-idle-fg, CanvasText));
 }
 button:hover { text-decoration: underline }
-:focus-visible { outline-offset: 3px }
+button:focus-visible { outline: solid var(--quart-idle-fg, CanvasText); outline-offset: 3px }
 :empty { display: none !important }
 [part=prompt] [role] { position: absolute !important; clip-path: inset(50%) !important }
 [part=cover] {
@@ -128,7 +128,6 @@ function release() {
 /** The page behind becomes what the dialogs need. */
 function settle() {
   release();
-  const isCovered = cover.isOpen;
   if (!root.querySelector("dialog[open]")) return;
   // What scrolls the page is the root's overflow, or the body's if the root has none. Where there
   // is a scrollbar its place is kept, by a border: the backdrop darkens it, and no gutter. (What is
@@ -138,11 +137,11 @@ function settle() {
     `${anywhere} {
 scrollbar-gutter: auto; border-right: ${innerWidth - html.clientWidth}px solid #0000
 }
-${anywhere}${scroller} { overflow: hidden !important }${isCovered ? covering : ""}`,
+${anywhere}${scroller} { overflow: hidden !important }${cover.isOpen ? covering : ""}`,
   );
   // Reader modes read a copy of the page, without its style sheets.
   const { body } = page;
-  if (!isCovered || !body) return;
+  if (!cover.isOpen || !body) return;
   visibility = body.style.visibility;
   body.style.visibility = "hidden";
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +12,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
 from tests.helpers.browser import Browser
+from tests.helpers.colors import brightness, contrast
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in, heard, prompt_in
 from tests.helpers.visits import end_by_time, open_warned
@@ -48,22 +48,6 @@ LOOK = """(element) => {
 async def look_of(element: Locator) -> dict[str, str]:
     found: dict[str, str] = await element.evaluate(LOOK)
     return found
-
-
-def brightness(color: str) -> float:
-    """A colour's relative luminance: WCAG 2.2."""
-    channels = [int(channel) / 255 for channel in re.findall(r"\d+", color)[:3]]
-    red, green, blue = (
-        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
-        for channel in channels
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2, from 1 to 21."""
-    darker, lighter = sorted([brightness(one), brightness(other)])
-    return (lighter + 0.05) / (darker + 0.05)
 
 
 # What an application's own style sheet says.

@@ -13,6 +13,7 @@ from typing import Any
 import axe_playwright_python
 import pytest
 
+from tests.helpers.colors import contrast
 from tests.helpers.engines.acts import (
     COVER,
     PROMPT,
@@ -48,6 +49,13 @@ LAYOUT = """() => {
   const button = dialog.querySelector("button").getBoundingClientRect();
   const isLeft = button.left - box.left < box.right - button.right;
   return [getComputedStyle(dialog).direction, isLeft];
+}"""
+
+# Of the button that has the focus: the colour of what says so, and what it is on.
+RING = """() => {
+  const { activeElement } = document.querySelector("quart-idle").shadowRoot;
+  const { outlineColor } = getComputedStyle(activeElement);
+  return [outlineColor, getComputedStyle(activeElement.closest("dialog")).backgroundColor];
 }"""
 
 IS_DARK = "() => matchMedia('(prefers-color-scheme: dark)').matches"
@@ -150,6 +158,7 @@ async def test_axe_finds_nothing_in_what_the_client_shows(
         await post(desk, "/hurry?seconds=121")
         await shown(page, PROMPT)
         assert await findings(page) == []
+        assert contrast(*await page.evaluate(RING)) >= 3
         await post(desk, "/sign-out?reason=idle")
         await shown(page, COVER)
         assert await findings(page) == []
