@@ -91,10 +91,10 @@ async def _is_told(desk: Tab) -> bool:
 async def test_a_policy_that_forbids_the_socket_is_violated_once(
     serve_pages: Serve, engine: Engine
 ) -> None:
-    server = serve_pages({"timeout": 2, "warning": 0.5})
+    server = serve_pages({"timeout": 4, "warning": 1})
     desk = await desk_at(engine, server.url, "ada")
     page = await open_page(engine, f"{server.url}/watched?requests")
-    await asyncio.sleep(3.5)
+    await asyncio.sleep(5.5)
     assert await dialog_in(page) is None
     assert await state_of(page) == "live"
     (report,) = await get(desk, "/reports")
