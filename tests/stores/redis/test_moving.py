@@ -13,14 +13,14 @@ import pytest
 from redis import Redis
 from redis.cluster import RedisCluster
 
-from quart_idle.move import Progress, move
+from quart_idle.move import Progress, StoreLost, move
 from quart_idle.stores.base import Record
 from quart_idle.stores.moving import Movable
 from quart_idle.stores.redis import RedisMovable, RedisStore
 from tests.contract.common import change, reason, record
 from tests.contract.moving import DAYS, MovableContract
 from tests.helpers.redis_servers import Cluster, RedisServer, StandingTime, Watched
-from tests.helpers.redis_stores import soon
+from tests.helpers.redis_stores import healed, soon
 
 
 @asynccontextmanager
@@ -90,7 +90,6 @@ class TestOneServer(OverOneServer):
         return still.url
 
 
-@pytest.mark.once
 class TestACluster(OverOneServer):
     @pytest.fixture
     def time(self, standing_cluster: tuple[Cluster, StandingTime]) -> StandingTime:
@@ -260,6 +259,35 @@ async def test_a_source_that_came_back_empty_ends_nothing(server: RedisServer) -
         await old.create("ab2", change({"a": b"1"}))
         assert (await move(source, target, silent)).found == 1
         for id in ("ab1", "ab2"):
+            await record(new, id)
+
+
+async def test_a_cluster_s_node_that_is_gone_meanwhile_ends_nothing_also_if_it_comes_back_empty(
+    running_cluster: Cluster, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quart_idle.move.PATIENCE", 1.0)
+    ids = [f"{number % 256:02x}{number}" for number in range(600)]
+    lost = running_cluster.nodes[2]  # without a replica
+    async with (
+        opened(running_cluster.url) as old,
+        opened(server.url) as new,
+        moving(running_cluster.url) as source,
+        moving(server.url) as target,
+    ):
+        await asyncio.gather(*(old.create(id, change({"a": b"1"})) for id in ids))
+        assert (await move(source, target, silent)).found == len(ids)
+        lost.stop()
+        try:
+            with pytest.raises(StoreLost, match="source"):
+                await move(source, target, silent)
+        finally:
+            lost.start()  # empty
+        monkeypatch.undo()
+        gone = next(id for id in ids if running_cluster.owner(b"{%b}" % id[:2].encode()) == 2)
+        await healed(lambda: old.load(gone))
+        found = (await move(source, target, silent)).found
+        assert 0 < found < len(ids)
+        for id in ids:
             await record(new, id)
 
 
