@@ -1,6 +1,6 @@
 """A worker that changes sessions in an SQLite file and notes what it is answered, until its end.
 
-``python -m tests.helpers.busy_worker FILE NOTES``: it appends to the notes what it asks for before
+``python -m tests.helpers.busy_worker URL NOTES``: it appends to the notes what it asks for before
 it does, and then that it was answered. `check` compares a file with what was noted.
 """
 
@@ -27,9 +27,9 @@ LANES: Final = 12
 _LIMITS: Final = Limits(timeout=86_400.0)
 
 
-def opened(path: Path) -> SQLiteStore:
+def opened(where: Path | str) -> SQLiteStore:
     """A store on a file."""
-    store = SQLiteStore(path)
+    store = SQLiteStore(where)
     store.bind(_LIMITS, lambda *_: None, timeout=30.0)
     store.keep_ends(lambda: True)
     return store
@@ -83,8 +83,8 @@ class _Lane:
         os.write(self._notes, json.dumps(noted).encode() + b"\n")
 
 
-async def _work(path: Path, notes: int) -> None:
-    store = opened(path)
+async def _work(url: str, notes: int) -> None:
+    store = opened(url)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(LANES):
             tasks.create_task(_Lane(store, notes).go_on())
@@ -189,4 +189,4 @@ async def _state(store: SQLiteStore, living: set[str]) -> State | None:
 
 if __name__ == "__main__":
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    asyncio.run(_work(Path(sys.argv[1]), os.open(sys.argv[2], flags)))
+    asyncio.run(_work(sys.argv[1], os.open(sys.argv[2], flags)))

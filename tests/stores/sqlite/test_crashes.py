@@ -33,8 +33,9 @@ ROOT = Path(__file__).parents[3]
 class Workers:
     """Three workers on a file, and what they noted."""
 
-    def __init__(self, path: Path, notes: Path) -> None:
+    def __init__(self, path: Path, notes: Path, synchronous: str) -> None:
         self.path = path
+        self._url = f"sqlite:///{path}?synchronous={synchronous}"
         self._notes = notes
         self._processes: list[subprocess.Popen[bytes]] = []
         notes.mkdir()
@@ -46,7 +47,7 @@ class Workers:
                 sys.executable,
                 "-m",
                 "tests.helpers.busy_worker",
-                str(self.path),
+                self._url,
                 str(notes),
             ]
             self._processes.append(popen(command, cwd=ROOT))
@@ -90,8 +91,8 @@ class Workers:
 
 
 @contextmanager
-def workers(path: Path, notes: Path) -> Iterator[Workers]:
-    them = Workers(path, notes)
+def workers(path: Path, notes: Path, synchronous: str = "normal") -> Iterator[Workers]:
+    them = Workers(path, notes, synchronous)
     try:
         yield them
     finally:
@@ -131,12 +132,14 @@ async def test_a_copy_of_any_moment_opens_and_has_what_was_answered(tmp_path: Pa
             print(crash, found)
 
 
-async def test_a_power_cut_costs_the_last_writes_at_most_and_brings_no_session_back(
-    tmp_path: Path,
+@pytest.mark.parametrize("synchronous", ["normal", "full"])
+async def test_a_power_cut_brings_no_session_back_and_costs_the_last_writes_at_most_or_none(
+    tmp_path: Path, synchronous: str
 ) -> None:
+    costs = synchronous == "normal"
     with (
         disk(tmp_path / "disk", 256 * 1024 * 1024) as its,
-        workers(its.folder / "data" / "sessions.db", tmp_path / "notes") as them,
+        workers(its.folder / "data" / "sessions.db", tmp_path / "notes", synchronous) as them,
     ):
         them.start()
         them.wait_for_work()
@@ -147,5 +150,6 @@ async def test_a_power_cut_costs_the_last_writes_at_most_and_brings_no_session_b
                 shutil.copytree(tmp_path / "notes", notes)
                 shutil.copytree(cut / "data", tmp_path / f"data{crash}")
             path = tmp_path / f"data{crash}" / them.path.name
-            found = await check(path, sorted(notes.iterdir()), set(), lost=True)
+            found = await check(path, sorted(notes.iterdir()), set(), lost=costs)
+            assert costs or found["missing"] == 0
             print(crash, found)
