@@ -30,8 +30,6 @@ FRESH: Final = timedelta(minutes=1)
 FORM: Final = timedelta(minutes=5)
 PING_INTERVAL: Final = timedelta(seconds=5)
 
-# What the store knows of activity is older by an eighth of the timeout and a ping, at most.
-NOW: Final = timedelta(seconds=20)
 MINUTE: Final = timedelta(minutes=1)
 
 LONGEST_NAME: Final = 40
@@ -79,10 +77,8 @@ def ago(moment: datetime) -> str:
 
 
 def active(device: SessionInfo) -> str:
-    """When it was used last."""
-    if datetime.now(UTC) - device.active_at < NOW:
-        return "Active now"
-    return f"Active {ago(device.active_at)}"
+    """Whether a page is open there, or else when it was used last."""
+    return "Active now" if device.pages else f"Last active {ago(device.active_at)}"
 
 
 def signed_in(device: SessionInfo) -> str:

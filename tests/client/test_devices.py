@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 from axe_playwright_python.async_playwright import Axe
@@ -12,7 +13,9 @@ from tests.helpers.browser import Browser
 from tests.helpers.servers import Serve
 from tests.helpers.shown import cover_in
 from tests.helpers.visits import sign_in_at_window
+from tests.helpers.waiting import until
 
+PAST = "2000-01-01T00:00:00+00:00"
 # As the server's clock tells it to a page, which may be behind.
 FUTURE = "2999-01-01T00:00:00+00:00"
 
@@ -71,6 +74,54 @@ async def test_a_device_that_is_signed_out_from_another_is_covered_at_once_and_l
         await profile.close()
 
 
+async def test_a_device_is_active_now_while_a_page_is_open_there_and_the_list_follows_by_itself(
+    serve: Serve, browser: Browser
+) -> None:
+    server = serve(target="examples.demo:app")
+    page = await browser.blank()
+    await sign_in(page, server.url)
+    await page.get_by_role("link", name="Devices").click()
+    phone_row = page.get_by_role("listitem").filter(has_text="a phone of Ada's")
+    address = f"{server.url}/presence/devices"
+
+    async def has_pages(many: int) -> bool:
+        found = await browser.get(f"{server.url}/presence/_idle/sessions")
+        return [it["pages"] for it in found if not it["current"]] == [many]
+
+    assert browser.context.browser is not None
+    profile = await browser.context.browser.new_context(user_agent="a phone of Ada's")
+    try:
+        phone = await profile.new_page()
+        await sign_in(phone, server.url)
+        another = await profile.new_page()
+        await another.goto(f"{server.url}/presence/")
+        await until(lambda: has_pages(2))
+        await expect(phone_row).to_contain_text("Active now")
+        await expect(phone_row).to_have_class(re.compile(r"\bnow\b"))
+        text = await (await browser.context.request.get(address)).text()
+        assert "Active now" in text
+        assert 'class="card device now"' in text
+
+        await phone.close()
+        await until(lambda: has_pages(1))
+        async with page.expect_response("**/_idle/sessions"):
+            pass
+        await expect(phone_row).to_contain_text("Active now")
+
+        await another.goto("about:blank")
+        await expect(phone_row).to_contain_text("Last active a moment ago")
+        await expect(phone_row).not_to_have_class(re.compile(r"\bnow\b"))
+        text = await (await browser.context.request.get(address)).text()
+        assert "Last active a moment ago" in text
+        assert "Active now" not in text
+        assert 'class="card device now"' not in text
+
+        await another.goto(f"{server.url}/presence/")
+        await expect(phone_row).to_contain_text("Active now")
+    finally:
+        await profile.close()
+
+
 async def test_who_is_to_prove_who_they_are_does_so_and_the_device_is_signed_out(
     serve: Serve, browser: Browser
 ) -> None:
@@ -111,9 +162,16 @@ async def test_a_long_list_is_shown_whole_with_times_that_can_be_and_never_an_ol
             requests += 1
         number = requests
         names = ("own", "one") if "after=" not in route.request.url else ("two",)
-        moments = {"active_at": FUTURE, "authenticated_at": None if "one" in names else FUTURE}
+        since = None if "one" in names else FUTURE
         devices = [
-            {"id": name, "current": name == "own", "user_agent": f"{name} {number}", **moments}
+            {
+                "id": name,
+                "current": name == "own",
+                "user_agent": f"{name} {number}",
+                "pages": 1 if name == "one" else 0,
+                "active_at": PAST if name == "one" else FUTURE,
+                "authenticated_at": since,
+            }
             for name in names
         ]
         if number == 1:
@@ -125,9 +183,11 @@ async def test_a_long_list_is_shown_whole_with_times_that_can_be_and_never_an_ol
     await page.get_by_role("link", name="Devices").click()
     rows = page.get_by_role("listitem")
     await expect(rows).to_have_count(3)
-    await expect(rows.last).to_contain_text("two 2")
-    await expect(rows.last).to_contain_text("Signed in a moment ago")
-    await expect(rows.nth(1)).to_contain_text("Active now")
+    await expect(rows.nth(1)).to_contain_text("two 2")
+    await expect(rows.nth(1)).to_contain_text("Last active a moment ago")
+    await expect(rows.nth(1)).to_contain_text("Signed in a moment ago")
+    await expect(rows.last).to_contain_text("one 2")
+    await expect(rows.last).to_contain_text("Active now")
     await asyncio.sleep(1.5)  # the first one's answer has come
     text = await page.get_by_role("list").inner_text()
     assert "NaN" not in text

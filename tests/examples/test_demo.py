@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from examples.demo import ago
+from examples.demo import active, ago
+from quart_idle import SessionInfo
 from tests.helpers.servers import Serve
 from tests.helpers.waiting import until
 
@@ -125,6 +127,25 @@ async def test_a_form_of_another_port_s_page_does_nothing(serve: Serve) -> None:
             answer = await browser.post("/sign-out", headers={"Origin": origin})
             assert answer.status_code == 403
         assert (await browser.get("/devices")).url.path == "/presence/devices"
+
+
+def test_a_device_is_active_now_only_while_a_page_is_open_there() -> None:
+    moment = datetime.now(UTC)
+    device = SessionInfo(
+        id="0" * 64,
+        user_id="Ada",
+        created_at=moment - timedelta(hours=1),
+        authenticated_at=None,
+        active_at=moment,
+        expires_at=moment + timedelta(hours=1),
+        address=None,
+        user_agent=None,
+        pages=0,
+    )
+    assert active(device) == "Last active a moment ago"
+    unused = replace(device, active_at=moment - timedelta(minutes=2, seconds=1))
+    assert active(unused) == "Last active 2 minutes ago"
+    assert active(replace(unused, pages=1)) == "Active now"
 
 
 def test_what_the_store_has_from_a_clock_ahead_is_of_a_moment_ago() -> None:

@@ -3,7 +3,6 @@
 import { idle } from "../_idle/quart-idle.js";
 
 const POLL = 3000; // ms
-const NOW = 20_000; // ms: what the store knows of activity is as old as that, at most
 
 const list = document.getElementById("devices");
 const others = document.getElementById("others");
@@ -19,16 +18,16 @@ const minutes = (ms) => {
 /** Shows a device as the server tells of it; `now` is the server's time. */
 function show(row, device, now) {
   const name = device.browser ?? device.user_agent ?? "Unknown browser";
-  const unused = now - Date.parse(device.active_at);
   const since = device.authenticated_at;
   const signedIn = since ? ` ${minutes(now - Date.parse(since))}` : "";
   row.dataset.id = device.id;
-  row.classList.toggle("now", unused < NOW);
+  row.classList.toggle("now", device.pages > 0);
   row.querySelector("h2").textContent = name;
   row.querySelector("button").ariaLabel = `Sign out: ${name}`;
   if (!device.current) {
-    row.querySelector(".active").textContent =
-      unused < NOW ? "Active now" : `Active ${minutes(unused)}`;
+    row.querySelector(".active").textContent = device.pages
+      ? "Active now"
+      : `Last active ${minutes(now - Date.parse(device.active_at))}`;
   }
   row.querySelector(".signed-in").textContent =
     `Signed in${signedIn}` + (device.address ? ` from ${device.address}` : "");
