@@ -21,6 +21,7 @@ import pytest
 
 from tests.helpers.leash import popen
 from tests.helpers.listings import blocks
+from tests.helpers.own_mounts import with_own_mounts
 from tests.helpers.redis_servers import need
 from tests.helpers.servers import Server
 from tests.helpers.waiting import until
@@ -89,27 +90,22 @@ def test_the_unit_runs_what_the_guide_does_and_may_write_where_the_sessions_are(
 
 # The application, where it may write what the unit lets it.
 
-# Everything but the folder of the state is read-only, as with ProtectSystem=strict.
+# Everything but the folder of the state, devices and the kernel's is read-only, as with
+# ProtectSystem=strict.
 CONFINED = """
 set -e
+points=$(awk '{ print $5 }' /proc/self/mountinfo | grep -vE '^/(dev|proc|sys)(/|$)')
 mount -t tmpfs tmpfs /var/lib
 mkdir /var/lib/site
 mount --bind "$STATE" /var/lib/site
-for point in $MOUNTS /var/lib; do mount -o remount,bind,ro "$point"; done
+for point in $points /var/lib; do mount -o remount,bind,ro "$point"; done
 exec "$@"
 """
 
 
-def mounts() -> list[str]:
-    """What `ProtectSystem=strict` makes read-only: all but devices and the kernel's."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = [line.split()[4] for line in lines]
-    return [it for it in points if not re.match(r"/(dev|proc|sys)(/|$)", it)]
-
-
 def confined(state: Path, *command: str) -> tuple[list[str], dict[str, str]]:
-    environment = {**os.environ, "STATE": str(state), "MOUNTS": " ".join(mounts())}
-    return ["unshare", "--mount", "sh", "-c", CONFINED, "sh", *command], environment
+    environment = {**os.environ, "STATE": str(state)}
+    return with_own_mounts("sh", "-c", CONFINED, "sh", *command), environment
 
 
 @pytest.fixture

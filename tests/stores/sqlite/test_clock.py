@@ -17,6 +17,7 @@ import pytest
 
 from quart_idle.stores.sqlite.clock import CLOCK, Host, host_clock, this_host
 from quart_idle.stores.sqlite.file import File
+from tests.helpers.own_mounts import with_own_mounts
 from tests.helpers.redis_servers import StandingTime
 
 pytestmark = pytest.mark.once
@@ -316,10 +317,7 @@ def test_a_step_of_the_wall_clock_neither_prolongs_nor_shortens_a_session(
 
 
 # What a start of the host is told by, in a process that sees another.
-ANOTHER_START = (
-    *("unshare", "--mount", "sh", "-c"),
-    'mount --bind $0 /proc/sys/kernel/random/boot_id && exec "$@"',
-)
+ANOTHER_START = 'mount --bind $0 /proc/sys/kernel/random/boot_id && exec "$@"'
 
 
 @pytest.mark.parametrize(
@@ -331,11 +329,12 @@ def test_a_session_that_outlives_a_start_of_the_host_has_what_the_wall_clock_say
     clock = StandingTime(tmp_path)
     path, boot = tmp_path / "sessions.db", tmp_path / "boot"
     boot.write_text("another start\n")
-    if subprocess.run([*ANOTHER_START, boot, "true"], capture_output=True).returncode:
+    another_start = with_own_mounts("sh", "-c", ANOTHER_START, str(boot))
+    if subprocess.run([*another_start, "true"], capture_output=True).returncode:
         pytest.fail("nothing can be mounted here: that takes root")
     left("create", path, "id", **clock.environment)
     clock.set(clock.now + step)
-    after = left("load", path, "id", *ANOTHER_START, str(boot), **clock.environment)
+    after = left("load", path, "id", *another_start, **clock.environment)
     if expected is None:
         assert after is None
     else:
