@@ -24,7 +24,7 @@ async def test_what_happens_while_receivers_are_busy_waits_its_turn_and_beyond_a
     caplog: pytest.LogCaptureFixture,
     most_waiting: int,
 ) -> None:
-    monkeypatch.setattr(events, "_MOST_OTHERS", 3)
+    monkeypatch.setattr(events, "_MOST", 3)
     monkeypatch.setattr(events, "_MOST_WAITING", most_waiting)
     told: Counter[str] = Counter()
     at_a_time = [0, 0]
@@ -57,7 +57,7 @@ async def test_what_happens_while_receivers_are_busy_waits_its_turn_and_beyond_a
 async def test_what_waits_when_the_application_stops_has_a_little_time_and_is_then_dropped(
     site: MakeSite, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "_MOST_OTHERS", 1)
+    monkeypatch.setattr(events, "_MOST", 1)
     here = site(timeout=HOUR)
     began: list[float] = []
 

@@ -16,7 +16,7 @@ from quart import Quart, current_app, has_request_context, session
 from quart.utils import run_sync
 
 from quart_idle import QuartIdle, Session, SessionInfo, signals
-from quart_idle.events import MOST_TRIES
+from quart_idle.ends import MOST_TRIES
 from quart_idle.quarts import current
 from quart_idle.receivers import send
 from quart_idle.stores.base import hidden_for
@@ -426,7 +426,7 @@ async def test_ends_of_the_last_second_are_told_as_the_application_stops(
 async def test_more_ends_at_once_than_are_told_at_a_time_are_told_without_a_pause(
     site: MakeSite, clock: Clock, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quart_idle.events._MOST_ENDS", 100)
+    monkeypatch.setattr("quart_idle.ends._MOST", 100)
     here = site(timeout=HOUR)
     for _ in range(250):
         await here.signed_in("ada")
