@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WWWScope
 from quart import Quart, current_app
 
-from .bound import CONNECTION, bind, check_order
+from .bound import bind, check_order
 from .checks import check_place, check_sharing, check_start
-from .config import Options, Settings, read
+from .config import Options, read
 from .draft_view import add_draft_view
 from .events import Events
 from .exceptions import ConfigError, StoreUnavailable
 from .fresh import duration, require_proof
+from .front import stand_in_front
 from .interface import QuartIdleSessionInterface, acting_session
 from .online import Online
 from .policy import SignOfLife
@@ -44,7 +44,6 @@ TIMES = Times()
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _T = TypeVar("_T")
-_Connection = Callable[[ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 
 
 class QuartIdle:
@@ -111,7 +110,7 @@ class QuartIdle:
         app.extensions[_NAME] = self
         add_to_templates(app.jinja_env, settings, interface, lambda: bool(self._fresh))
         routes = Routes(settings, presence)
-        answering = _answer_routes(app, settings, presence, routes, lambda: bool(self._bound))
+        answering = stand_in_front(app, settings, presence, routes, lambda: bool(self._bound))
         if settings.drafts is not None:
             add_draft_view(app, settings, settings.drafts, presence)
         if isinstance(settings.store, UserStore):
@@ -235,46 +234,3 @@ def _of_application(parts: Mapping[Quart, _T], name: str) -> _T:
         f"idle.{name} is of one application: give QuartIdle its application first, and where it "
         "has several, use this in a request or in `async with app.app_context():`"
     )
-
-
-def _answer_routes(
-    app: Quart,
-    settings: Settings,
-    presence: Presence,
-    routes: Routes,
-    binds: Callable[[], bool],
-) -> tuple[object, object]:
-    """Answer below the URL prefix, in front of the application and behind its ASGI middleware.
-
-    Args:
-        binds: whether the application's own connections can be bound to sessions.
-
-    Returns:
-        What answers, by `asgi_http_class` and `asgi_websocket_class`.
-    """
-    http_class, websocket_class = app.asgi_http_class, app.asgi_websocket_class
-
-    def route_of(scope: WWWScope) -> str:
-        start = scope.get("root_path", "") + settings.url_prefix
-        return scope["path"][len(start) :] if scope["path"].startswith(start) else ""
-
-    def http(app: Quart, scope: Any) -> _Connection:
-        route = route_of(scope)
-        if route and routes.has(route, scope["method"]):
-            return partial(routes, route, scope)
-        if not binds():
-            return http_class(app, scope)
-        request = scope[CONNECTION] = presence.app_request(http_class(app, scope), scope)
-        return request
-
-    def websocket(app: Quart, scope: Any) -> _Connection:
-        if route_of(scope) == "/presence":
-            return partial(presence.socket, scope)
-        if not binds():
-            return websocket_class(app, scope)
-        socket = scope[CONNECTION] = presence.app_socket(websocket_class(app, scope), scope)
-        return socket
-
-    app.asgi_http_class = http  # type: ignore[assignment]
-    app.asgi_websocket_class = websocket  # type: ignore[assignment]
-    return http, websocket
