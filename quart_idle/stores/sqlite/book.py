@@ -8,14 +8,15 @@ that it is asked for.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ...policy import Clocks, Limits, deadline
 from ...reasons import REGENERATED
 from ..base import REASON_KEPT, Ended, Fields, Live, Record, UntoldEnd
 from ..changing import Over
-from .rows import ALL, CLOCKS, DATA, LOOK, Row, Table
+from .errors import SessionDamaged
+from .rows import ALL, CLOCKS, DATA, LOOK, Damaged, Row, Table
 
 # After how long a session is looked at in any case, in seconds: an application that starts with
 # shorter times knows soon what is due by those.
@@ -56,7 +57,7 @@ class Book:
     # Reading.
 
     def fetch(self, ids: Collection[str], *, with_data: bool = True) -> None:
-        """Have read of these what is not known yet."""
+        """Have read of these what is not known yet, but for what is damaged."""
         wanted = {
             id
             for id in ids
@@ -65,41 +66,51 @@ class Book:
         }
         if not wanted:
             return
-        for row in self._table.by_id(wanted, with_data=with_data):
-            known = self._rows.get(row.id)
-            if known is None:
-                self._rows[row.id] = row
+        for found in self._table.by_id(wanted, with_data=with_data):
+            known = self._rows.get(found.id)
+            if isinstance(found, Damaged):
+                wanted.discard(found.id)
+            elif known is None:
+                self._rows[found.id] = found
             elif known.over is None:  # nothing but its clocks can have been changed meanwhile
-                known.data, known.has_data = row.data, True
+                known.data, known.has_data = found.data, True
         for id in wanted:
             self._rows.setdefault(id, None)
 
     def _row(self, id: str) -> Row | None:
-        row = self._rows.get(id)
-        if id not in self._rows or (row is not None and self.needs_data and not row.has_data):
+        if not self._knows(id):
             self.fetch([id], with_data=self.needs_data)
-            row = self._rows[id]
-        return row
+            if not self._knows(id):
+                raise SessionDamaged(id)
+        return self._rows[id]
 
-    def _take_in(self, rows: Iterator[Row]) -> list[Row]:
-        """Rows that were read otherwise, as they are known by now."""
-        known: list[Row] = []
-        for row in rows:
-            found = self._rows.get(row.id)
-            if found is None:
-                self._rows[row.id] = found = row
-            known.append(found)
-        return known
+    def _knows(self, id: str) -> bool:
+        """Whether of a session that is read which is needed, be it that there is none."""
+        row = self._rows.get(id)
+        return id in self._rows and (row is None or row.has_data or not self.needs_data)
 
-    def due(self, now: float, limit: int) -> list[Row]:
+    def undamaged(self, ids: Collection[str]) -> set[str]:
+        """Those of these that can be read, and those that there are not."""
+        self.fetch(ids, with_data=self.needs_data)
+        return {id for id in ids if self._knows(id)}
+
+    def _known(self, row: Row) -> Row:
+        """One that was read otherwise, as it is known by now."""
+        found = self._rows.get(row.id)
+        if found is None:
+            self._rows[row.id] = found = row
+        return found
+
+    def due(self, now: float, limit: int) -> list[Row | Damaged]:
         """Rows that are to be looked at by now; so many at most."""
         self.write()
-        return self._take_in(self._table.due(now, limit))
+        found = self._table.due(now, limit)
+        return [row if isinstance(row, Damaged) else self._known(row) for row in found]
 
     def listed(self, user_id: str, after: float, limit: int) -> list[tuple[float, str]]:
         """Places in a user's list behind a place, and who has them; so many at most."""
         self.write()
-        rows = self._take_in(self._table.of_user(user_id, after, limit))
+        rows = map(self._known, self._table.of_user(user_id, after, limit))
         return [(float(row.listed[1]), row.id) for row in rows if row.listed]
 
     def place_of(self, id: str, user_id: str) -> float | None:
@@ -208,9 +219,11 @@ class Book:
 
     # Writing.
 
-    def look(self, row: Row, now: float) -> None:
+    def look(self, row: Row | Damaged, now: float) -> None:
         """See to what is to be looked at: end it, forget it, or look again later."""
-        if row.over is not None:
+        if isinstance(row, Damaged):
+            self._table.look_later(row, now + _FAR)  # it holds up no other until then
+        elif row.over is not None:
             row.is_gone = row.look <= now
             self._note(row, ALL)
         elif self.deadline(row)[0] > now:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -16,6 +17,8 @@ from .packing import (
     unpack_clocks,
     unpack_sign_in,
 )
+
+_log = logging.getLogger("quart_idle")
 
 _PUT: Final = """
 INSERT OR REPLACE INTO ends
@@ -89,7 +92,12 @@ def take(book: Book, limit: int, now: float) -> TakenEnds:
     ends: list[UntoldEnd] = []
     taken: list[tuple[float, int, int]] = []
     for found in connection.execute(_TAKE, (space, now, limit)).fetchall():
-        end = unpack_end(found)
+        try:
+            end = unpack_end(found)
+        except Exception:  # it may hold anything
+            _log.error("the end of session %s cannot be read, and is told to nobody", found[1])
+            connection.execute("DELETE FROM ends WHERE key = ?", found[:1])
+            continue
         tries = end.tries + 1
         ends.append(end._replace(tries=tries))
         taken.append((now + hidden_for(tries), tries, found[0]))

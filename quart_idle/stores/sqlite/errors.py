@@ -33,6 +33,17 @@ class FileFailed(Exception):
     """What is wrong with the file."""
 
 
+class SessionDamaged(FileFailed):
+    """A session stands in the file, and cannot be read.
+
+    Args:
+        id: the session's.
+    """
+
+    def __init__(self, id: object) -> None:
+        super().__init__(f"the session {id} is damaged, and stays as it is")
+
+
 def explained(error: sqlite3.Error, path: Path) -> FileFailed:
     """What an error of SQLite's means for the file that is there."""
     name = getattr(error, "sqlite_errorname", type(error).__name__)

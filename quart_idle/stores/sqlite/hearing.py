@@ -119,11 +119,16 @@ class Hearing:
         told: list[tuple[str, Live | Ended]] = []
         for _, where, worker, id, at, reason, ended_at, clocks in found:
             if where == space and worker != self._worker:
-                told.append(
-                    (id, Live(unpack_clocks(clocks), at))
-                    if reason is None
-                    else (id, Ended(to_text(reason), max(0.0, now - ended_at)))
-                )
+                try:
+                    outcome = (
+                        Live(unpack_clocks(clocks), at)
+                        if reason is None
+                        else Ended(to_text(reason), max(0.0, now - ended_at))
+                    )
+                except Exception:  # it may hold anything, and holds up no other
+                    missed = True
+                else:
+                    told.append((id, outcome))
         up_to = _Place(connection, None if more else version, last)
         return Heard(told, behind, up_to, more, missed)
 

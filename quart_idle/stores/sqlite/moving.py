@@ -16,6 +16,7 @@ from ..moving import (
     IDENTITY_SIZE,
     MARK_KEPT,
     PAGE,
+    UNREADABLE,
     Draft,
     DraftName,
     EndName,
@@ -36,7 +37,7 @@ from .drafts import drop, keep
 from .ends import forget, put_out, unpack_end
 from .lane import Lane
 from .packing import to_bytes, to_text
-from .rows import Row, Table
+from .rows import Damaged, Row, Table
 from .schema import MIGRATIONS
 from .writing import Write, Writer
 
@@ -216,10 +217,10 @@ def _thing(book: Book, name: Name, now: float) -> tuple[Thing | Unreadable | Non
     """A thing as it is here; and of a session the row."""
     if isinstance(name, SessionName):
         table = Table(book.connection, book.space)
-        rows = if_readable(lambda: list(table.by_id([name.id], with_data=True)))
-        if isinstance(rows, Unreadable):
-            return rows, None
-        return (_session(rows[0], now), rows[0]) if rows else (None, None)
+        row = next(table.by_id([name.id], with_data=True), None)
+        if isinstance(row, Damaged):
+            return UNREADABLE, None
+        return (None, None) if row is None else (_session(row, now), row)
     if isinstance(name, DraftName):
         place = book.space, name.box, to_bytes(name.name)
         found = book.connection.execute(_DRAFT, place).fetchone()
@@ -237,12 +238,11 @@ def _session(row: Row, now: float) -> Record | Over | None:
 def _sessions(book: Book, now: float, last: int) -> _Page:
     rows = Table(book.connection, book.space).behind(last, PAGE)
     page: dict[Name, Found] = {}
-    for _, id, unpack in rows:
-        row = if_readable(unpack)
-        thing = row if isinstance(row, Unreadable) else _session(row, now)
+    for row in rows:
+        thing = UNREADABLE if isinstance(row, Damaged) else _session(row, now)
         if thing is not None:
-            page[SessionName(id)] = Found(thing, now)
-    return rows[-1][0] if rows else None, page
+            page[SessionName(row.id)] = Found(thing, now)
+    return rows[-1].key if rows else None, page
 
 
 def _drafts(book: Book, now: float, last: int) -> _Page:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from struct import Struct
 from typing import Final
 
@@ -44,6 +44,8 @@ def pack_clocks(clocks: Clocks) -> bytes:
 
 def unpack_clocks(raw: bytes) -> Clocks:
     created, active, seen, timeout, began_anew, paged = _CLOCKS.unpack(raw)
+    if not isfinite(created + active + seen):
+        raise ValueError("these are no moments")
     return Clocks(
         created,
         active,

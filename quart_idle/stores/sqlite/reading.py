@@ -11,9 +11,10 @@ from ...policy import Limits, deadline
 from ..base import Ended, Listed, Record
 from ..changing import Over
 from .database import DatabaseFile
+from .errors import SessionDamaged
 from .lane import Asked
 from .opening import Opening
-from .rows import Row, Table
+from .rows import Damaged, Row, Table
 
 
 @dataclass(slots=True, eq=False)
@@ -69,9 +70,13 @@ class Reader:
         half = len(batch) // 2
         return [*self.do(batch[:half]), *self.do(batch[half:])]
 
-    def _told(self, row: Row | None, now: float) -> Record | Ended | None:
+    def _told(
+        self, row: Row | Damaged | None, now: float
+    ) -> Record | Ended | SessionDamaged | None:
         if row is None:
             return None
+        if isinstance(row, Damaged):
+            return SessionDamaged(row.id)
         if row.over is not None:
             return row.over.why(now)
         end, reason = deadline(row.clocks, self._limits)
@@ -87,11 +92,11 @@ class Reader:
             found: list[Listed] = []
             behind = after
             while len(found) < limit:
-                rows = list(table.of_user(user_id, behind, limit))
+                rows = table.of_user(user_id, behind, limit)
                 for row in rows:
-                    if row.listed is not None and row.sign_in is not None:
+                    if row.listed is not None:
                         behind = float(row.listed[1])
-                        if deadline(row.clocks, self._limits)[0] > now:
+                        if row.sign_in and deadline(row.clocks, self._limits)[0] > now:
                             found.append(Listed(row.id, row.clocks, behind, now, row.sign_in))
                 if len(rows) < limit:
                     break

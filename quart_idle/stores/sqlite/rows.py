@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from ..base import Fields
@@ -30,6 +29,8 @@ _LIGHT: Final = """
     sessions.key, sessions.id, look, clocks, user_id, place, sign_in,
     reason, ended_at, new_id, passes_saves_on
 """
+# Where the place stands there.
+_PLACE: Final = 5
 # (The order of the tables is said, lest many ids be taken for a reason to look at all rows.)
 _ASKED: Final = """
     FROM json_each(?) AS asked CROSS JOIN sessions ON space = ? AND sessions.id = asked.value
@@ -63,6 +64,7 @@ WHERE key = ?
 """
 _UPDATE_DATA: Final = "UPDATE sessions SET clocks = ?, sign_in = ?, data = ? WHERE key = ?"
 _UPDATE_LOOK: Final = "UPDATE sessions SET clocks = ?, look = ? WHERE key = ?"
+_UPDATE_LOOK_ALONE: Final = "UPDATE sessions SET look = ? WHERE key = ?"
 _UPDATE_CLOCKS: Final = "UPDATE sessions SET clocks = ? WHERE key = ?"
 _DELETE: Final = "DELETE FROM sessions WHERE key = ?"
 
@@ -86,6 +88,21 @@ class Row(Entry):
     is_gone: bool = False
 
 
+@dataclass(slots=True, frozen=True)
+class Damaged:
+    """A row that cannot be read; it stays as it is."""
+
+    key: int
+    id: str
+
+
+def _row_or_damaged(found: tuple[Any, ...]) -> Row | Damaged:
+    try:
+        return _row(found)
+    except Exception:  # it may hold anything
+        return Damaged(found[0], found[1])
+
+
 def _row(found: tuple[Any, ...]) -> Row:
     key, id, look, clocks, user, place, sign_in, reason, at, new_id, passes_on, data = found
     user_id = None if user is None else to_text(user)
@@ -96,9 +113,9 @@ def _row(found: tuple[Any, ...]) -> Row:
         unpack_sign_in(sign_in),
         id,
         key,
-        look,
-        None if user_id is None else (user_id, place),
-        None if reason is None else Over(to_text(reason), at, new_id, bool(passes_on)),
+        float(look),
+        None if user_id is None else (user_id, int(place)),
+        None if reason is None else Over(to_text(reason), float(at), new_id, bool(passes_on)),
         data is not None or reason is not None,  # one that is over has none
     )
 
@@ -115,24 +132,39 @@ class Table:
         self._connection = connection
         self._space = space
 
-    def by_id(self, ids: Collection[str], *, with_data: bool) -> Iterator[Row]:
+    def by_id(self, ids: Collection[str], *, with_data: bool) -> Iterator[Row | Damaged]:
         """Those of these that there are."""
         if with_data and len(ids) == 1:
             return self._rows(_ONE, self._space, *ids)
         return self._rows(_BY_ID if with_data else _BY_ID_LIGHT, json.dumps([*ids]), self._space)
 
-    def behind(self, key: int, limit: int) -> list[tuple[int, str, Callable[[], Row]]]:
-        """Those that follow a key, so many at most: key, id, and what unpacks it."""
-        found = self._connection.execute(_BEHIND, (self._space, key, limit)).fetchall()
-        return [(each[0], each[1], partial(_row, each)) for each in found]
+    def behind(self, key: int, limit: int) -> list[Row | Damaged]:
+        """Those that follow a key, so many at most."""
+        return list(self._rows(_BEHIND, self._space, key, limit))
 
-    def due(self, now: float, limit: int) -> Iterator[Row]:
+    def due(self, now: float, limit: int) -> Iterator[Row | Damaged]:
         """Those that are to be looked at by now, without data."""
         return self._rows(_DUE, self._space, now, limit)
 
-    def of_user(self, user_id: str, after: float, limit: int = -1) -> Iterator[Row]:
-        """Those in a user's list, behind a place, without data."""
-        return self._rows(_OF_USER, self._space, to_bytes(user_id), after, limit)
+    def of_user(self, user_id: str, after: float, limit: int) -> list[Row]:
+        """Those in a user's list, behind a place, without data; fewer only if there are no more.
+
+        Those that are damaged are passed over.
+        """
+        rows: list[Row] = []
+        while len(rows) < limit:
+            asked = limit - len(rows)
+            where = self._space, to_bytes(user_id), after, asked
+            found = self._connection.execute(_OF_USER, where).fetchall()
+            rows += [row for row in map(_row_or_damaged, found) if isinstance(row, Row)]
+            if len(found) < asked:
+                break
+            after = found[-1][_PLACE]
+        return rows
+
+    def look_later(self, damaged: Damaged, look: float) -> None:
+        """Have one be looked at no sooner than then."""
+        self._connection.execute(_UPDATE_LOOK_ALONE, (look, damaged.key))
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write what of these is to be written."""
@@ -160,8 +192,8 @@ class Table:
         else:
             self._connection.execute(_UPDATE_LOOK, (pack_clocks(row.clocks), row.look, key))
 
-    def _rows(self, query: str, *arguments: Any) -> Iterator[Row]:
-        return map(_row, self._connection.execute(query, arguments).fetchall())
+    def _rows(self, query: str, *arguments: Any) -> Iterator[Row | Damaged]:
+        return map(_row_or_damaged, self._connection.execute(query, arguments).fetchall())
 
 
 def _all(row: Row) -> tuple[Any, ...]:

@@ -34,6 +34,7 @@ from .book import Book
 from .database import DatabaseFile
 from .drafts import all_of, drop, keep
 from .ends import are_some, forget, take
+from .errors import SessionDamaged
 from .lane import MOST_AT_ONCE
 from .reading import Load, Read
 from .running import Running
@@ -173,7 +174,11 @@ class SQLiteStore:
 
     async def _renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
         def work(book: Book, now: float) -> Mapping[str, Live | Ended | None]:
-            return changing.renew(book, signs, self._limits.warning, now)
+            undamaged = book.undamaged(signs.keys())
+            if signs and not undamaged:
+                raise SessionDamaged(next(iter(signs)))
+            some = {id: sign for id, sign in signs.items() if id in undamaged}
+            return changing.renew(book, some, self._limits.warning, now)
 
         answer: Mapping[str, Live | Ended | None] = await self._write(
             work, signs.keys(), needs_data=False, weight=len(signs)

@@ -6,7 +6,9 @@ Any worker that is there does it. What one has ended, another does not find any 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
@@ -19,6 +21,7 @@ from .drafts import are_some_old, drop_old
 from .ends import surplus
 from .lane import Lane
 from .reading import Load, Read
+from .rows import Damaged
 from .writing import Write, Writer
 
 # How often what is due is looked for, in seconds; and how many rows there are in a bite.
@@ -28,6 +31,8 @@ _MOST_AT_ONCE: Final = 200
 _PAUSE: Final = 0.002
 # How often space is given back, in seconds.
 _TIDY: Final = 60.0
+
+_log = logging.getLogger("quart_idle")
 
 _DUE: Final = "SELECT EXISTS (SELECT 1 FROM sessions WHERE space = ? AND look <= ?)"
 
@@ -95,6 +100,16 @@ def _bite(book: Book, now: float) -> bool:
     if book.keeps_ends and surplus(book.connection, book.space, MOST_ENDS - _MOST_AT_ONCE):
         return False  # too many are to be told already: these wait
     rows = book.due(now, _MOST_AT_ONCE)
+    _log_damaged([row.id for row in rows if isinstance(row, Damaged)])
     for row in rows:
         book.look(row, now)
     return _MOST_AT_ONCE in (len(rows), dropped)
+
+
+def _log_damaged(ids: Sequence[str]) -> None:
+    if ids:
+        _log.error(
+            "sessions in SQLite are damaged (%d, the first is %s): they stay as they are, and "
+            "whoever has one cannot be served",
+            *(len(ids), ids[0]),
+        )
