@@ -113,7 +113,8 @@ class Reports:
             await asyncio.wait([self._round])
         if self._store is not None and self._number:
             with suppress(StoreUnavailable):  # the log has it; they go with the lease
-                await ask(self._store.forget_pages(self._worker), self._patience)
+                while await ask(self._store.forget_pages(self._worker), self._patience):
+                    pass  # some are taken off at a time
         self._begin_anew()
 
     # Asking.

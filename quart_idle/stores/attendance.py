@@ -18,6 +18,16 @@ MOST_TOLD: Final = 500
 #: For how long a user is kept who is to be told of, and nobody does, in seconds.
 UNTOLD_KEPT: Final = 60.0
 
+#: By how much a lease is over when it is found, in seconds, and nobody can have looked before: the
+#: store was away, so that no worker could hold its lease.
+FOUND_LATE: Final = 10.0
+
+#: For how long nobody is told of as gone then, in seconds: the workers report that they are there.
+HELD_BACK: Final = 30.0
+
+#: Who has a lease as long as that is so, like a worker without pages.
+NOBODY: Final = "nobody"
+
 
 class Times(NamedTuple):
     """How long what counts, in seconds."""

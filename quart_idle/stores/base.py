@@ -26,9 +26,12 @@ from typing import Protocol, runtime_checkable
 
 from ..policy import Clocks, Limits, SignOfLife
 from .attendance import (
+    FOUND_LATE,
+    HELD_BACK,
     MOST_REPORTED,
     MOST_TAKEN_OFF,
     MOST_TOLD,
+    NOBODY,
     UNTOLD_KEPT,
     Counts,
     OpenPages,
@@ -67,12 +70,15 @@ from .records import (
 __all__ = [
     "APPLICATION_KEPT",
     "DRAFT_KEPT",
+    "FOUND_LATE",
     "HASH_TAG_LENGTH",
+    "HELD_BACK",
     "MOST_DRAFTS",
     "MOST_ENDS",
     "MOST_REPORTED",
     "MOST_TAKEN_OFF",
     "MOST_TOLD",
+    "NOBODY",
     "NOW",
     "PERMANENT",
     "REASON_KEPT",
@@ -269,7 +275,8 @@ class PresenceStore(Protocol):
 
     Workers report what changes of their pages, and that they are there: a worker's pages count for
     the length of a lease after its last report. A user is online while they have a page open, and
-    for a grace after the last is gone (or after the lease is over, of a worker that is).
+    for a grace after the last is gone (or after the lease is over, of a worker that is). After
+    a while in which no worker can have reported nobody is told of as gone until they have.
     """
 
     async def report_pages(
@@ -283,9 +290,9 @@ class PresenceStore(Protocol):
     ) -> Reported | None:
         """Take in a report of a worker's; None: it is not what comes next, and nothing was done.
 
-        That is so where the worker's lease is over, or a part of what it reported is lost: it
-        begins anew then, under another name, with all of its pages. A report that has the number of
-        the last one is that, sent again: it is done once, and answered the same.
+        That is so where the worker's lease is over, or a part of what it reported is lost: none of
+        it counts then, and it begins anew, under another name, with all of its pages. A report that
+        has the number of the last one is that, sent again: it is done once, and answered the same.
 
         Args:
             worker: a name that no other ever had: of digits and letters.
@@ -298,8 +305,8 @@ class PresenceStore(Protocol):
                 went offline; each is told to one.
         """
 
-    async def forget_pages(self, worker: str) -> None:
-        """A worker stops: its pages do not count any more."""
+    async def forget_pages(self, worker: str) -> bool:
+        """A worker stops: its pages do not count any more. Whether some do still: ask again."""
 
     async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
         """How many pages sessions have open, by their ids; those that have any."""

@@ -8,6 +8,7 @@ import pytest
 
 from quart_idle import Store
 from quart_idle.stores.base import (
+    HELD_BACK,
     MOST_REPORTED,
     MOST_TAKEN_OFF,
     UNTOLD_KEPT,
@@ -40,6 +41,7 @@ class Worker:
         self.name = name
         self.number = 0
         self.tells = tells
+        self.lease = LEASE
 
     async def report(self, changes: Mapping[str, tuple[str | None, int]] | None = None) -> Reported:
         self.number += 1
@@ -52,7 +54,7 @@ class Worker:
     ) -> Reported | None:
         pages = {id: OpenPages(*it) for id, it in (changes or {}).items()}
         return await self.store.report_pages(
-            self.name, self.number, pages, LEASE, GRACE, self.tells
+            self.name, self.number, pages, self.lease, GRACE, self.tells
         )
 
 
@@ -161,11 +163,52 @@ class Attendance(Bound):
     async def test_who_was_gone_before_anybody_looked_is_not_online(
         self, presence: PresenceStore, one: Worker, other: Worker, clock: Time
     ) -> None:
-        await one.report({"a1": ("ada", 1)})
+        start = (await one.report({"a1": ("ada", 1)})).online["ada"]
         await clock.advance(LEASE + GRACE + 1)
         assert not await presence.online(["ada"], GRACE)
         assert await presence.count_pages(GRACE) == Counts(0, 0, 0)
-        assert list((await other.report()).offline) == ["ada"]
+        found = await other.report()
+        assert not found.offline, "all others may have been kept from reporting, too"
+        for _ in range(2):
+            assert found.due > 1
+            await clock.advance(HELD_BACK / 2 + 0.5)
+            found = await other.report()
+        assert found.offline == {"ada": about(start + LEASE)}
+
+    @pytest.mark.parametrize("away", [LEASE + GRACE + 5, 600.0])
+    async def test_who_was_there_while_no_worker_could_report_is_told_of_as_neither(
+        self, presence: PresenceStore, one: Worker, other: Worker, clock: Time, away: float
+    ) -> None:
+        await one.report({"a1": ("ada", 1)})
+        await other.report({"b1": ("bob", 1)})
+        await clock.advance(away)
+        other.number += 1
+        assert await other.again() is None
+        back = Worker(presence, "bb3")
+        found = [await back.report({"b1": ("bob", 1)}), await back.report()]
+        await clock.advance(10)
+        one.number += 1
+        assert await one.again() is None
+        last = Worker(presence, "aa3")
+        found.append(await last.report({"a1": ("ada", 1)}))
+        for _ in range(4):
+            await clock.advance(14)
+            found += [await back.report(), await last.report()]
+        assert [(it.online, it.offline) for it in found] == len(found) * [({}, {})]
+        assert await presence.count_pages(GRACE) == Counts(2, 2, 2)
+
+    @pytest.mark.parametrize(("longer", "shorter"), [("aa1", "bb2"), ("bb2", "aa1")])
+    async def test_a_user_is_gone_since_the_last_lease_of_their_pages_was_over(
+        self, presence: PresenceStore, clock: Time, longer: str, shorter: str
+    ) -> None:
+        for name, lease in ((longer, LEASE + 20), (shorter, LEASE)):
+            worker = Worker(presence, name)
+            worker.lease = lease
+            await worker.report({f"{name}a": ("ada", 1)})
+        await clock.advance(LEASE + GRACE + 5)
+        assert await presence.online(["ada"], GRACE), "a page was open 30 s ago"
+        await Worker(presence, "cc3").report()
+        assert await presence.online(["ada"], GRACE)
 
     async def test_a_lease_is_held_by_reports_of_nothing(
         self, presence: PresenceStore, one: Worker, clock: Time
@@ -191,16 +234,18 @@ class Attendance(Bound):
     async def test_many_pages_of_a_worker_that_is_gone_are_taken_off_by_and_by(
         self, presence: PresenceStore, one: Worker, clock: Time
     ) -> None:
-        many = MOST_TAKEN_OFF + MOST_REPORTED
+        many = 3 * MOST_TAKEN_OFF + MOST_REPORTED
         for at in range(0, many, MOST_REPORTED):
             numbers = range(at, at + MOST_REPORTED)
             await one.report({f"{number:04x}": (f"user {number}", 1) for number in numbers})
         await clock.advance(LEASE + 1)
         one.number += 1
         assert await one.again() is None, "its lease is over, whatever is left of it"
-        for _ in range(3):
-            found = await presence.count_pages(GRACE)
-        assert found == Counts(many, 0, 0)
+        assert await presence.forget_pages(one.name), "some are left for the next call"
+        await presence.forget_pages(one.name)
+        await presence.forget_pages(one.name)
+        assert not await presence.forget_pages(one.name)
+        assert await presence.count_pages(GRACE) == Counts(many, 0, 0)
         assert await presence.online(["user 0", f"user {many - 1}"], 0.0) == []
 
     async def test_a_report_that_is_not_the_next_is_refused(
@@ -214,6 +259,16 @@ class Attendance(Bound):
         for one.number in (2, 5):
             assert await one.again({"a1": ("ada", 1)}) is None
         assert await presence.count_pages(GRACE) == Counts(0, 0, 0)
+
+    async def test_what_a_worker_had_that_is_to_begin_anew_does_not_count_beside_what_it_has(
+        self, presence: PresenceStore, one: Worker
+    ) -> None:
+        await one.report({"a1": ("ada", 1)})
+        one.number += 2
+        assert await one.again() is None
+        anew = await Worker(presence, "aa2").report({"a1": ("ada", 1)})
+        assert not anew.online
+        assert await presence.count_pages(GRACE) == Counts(1, 1, 1)
 
     async def test_a_report_that_is_sent_again_is_done_once_and_answered_the_same(
         self, presence: PresenceStore, one: Worker, clock: Time
@@ -236,9 +291,9 @@ class Attendance(Bound):
     ) -> None:
         await one.report({"a1": ("ada", 1)})
         await other.report({"a1": ("ada", 2)})
-        await presence.forget_pages(one.name)
-        await presence.forget_pages(one.name)
-        await presence.forget_pages("cc3")
+        assert not await presence.forget_pages(one.name)
+        assert not await presence.forget_pages(one.name)
+        assert not await presence.forget_pages("cc3")
         assert await presence.pages_of(["a1"]) == {"a1": 2}
         one.number += 1
         await clock.advance(1)

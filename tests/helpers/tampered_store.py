@@ -160,8 +160,8 @@ class Tampered:
         arguments = worker, number, changes, lease, grace, tells
         return cast("Reported | None", await self._pass("report_pages", *arguments))
 
-    async def forget_pages(self, worker: str) -> None:
-        await self._pass("forget_pages", worker)
+    async def forget_pages(self, worker: str) -> bool:
+        return cast(bool, await self._pass("forget_pages", worker))
 
     async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
         return cast("Mapping[str, int]", await self._pass("pages_of", ids))

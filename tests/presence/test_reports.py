@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from quart_idle import ConfigError, Counts, MemoryStore, QuartIdle, StoreUnavailable
+from quart_idle.stores.base import MOST_TAKEN_OFF
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, put, regenerate, sign_in
 from tests.helpers.site import MakeSite, Site
@@ -274,3 +275,17 @@ async def test_more_sessions_than_a_report_can_hold_are_reported_in_several(
         await clock.advance(GATHERED)
         assert reports(here) == 4
         assert await here.idle.presence.count() == Counts(10, 10, 10)
+
+
+async def test_a_worker_that_stops_takes_all_of_its_pages_with_it_however_many(
+    site: MakeSite,
+) -> None:
+    here = site(timeout=HOUR)
+    there = site(timeout=HOUR, store=here.store)
+    await here.app.startup()
+    many = 3 * MOST_TAKEN_OFF
+    for number in range(many):
+        here.idle.sessions._reports.opened(f"{number:064x}", f"user {number}")
+    assert await here.idle.presence.count() == Counts(many, many, many)
+    await here.app.shutdown()
+    assert await there.idle.presence.count() == Counts(many, 0, 0)

@@ -164,3 +164,24 @@ async def test_a_page_is_told_of_with_the_pages_that_its_session_has_on_all_work
         signals.page_opened.disconnect(receiver)
         signals.page_closed.disconnect(receiver)
     assert counts == [1, 2, 1, 0]
+
+
+@pytest.mark.parametrize("away", [60, 74, 80, 300])
+async def test_a_store_that_is_away_for_long_tells_nobody_offline_whose_page_is_open(
+    site: MakeSite, clock: Clock, told: Told, away: float
+) -> None:
+    here = site(timeout=HOUR, ping_interval=20)
+    ada, bob = await here.signed_in("ada"), await here.signed_in("bob")
+    async with open_page(ada) as page:
+        async with open_page(bob):
+            await clock.advance(2)
+            here.store.fault = OSError("away")
+            await clock.advance(away)
+            here.store.fault = None
+            await clock.advance(2)
+        await clock.advance(43)
+        assert sorted(names(told)) == [("online", "ada"), ("online", "bob")]
+        assert await here.idle.presence.online(["ada", "bob"]) == {"ada", "bob"}
+        await clock.advance(5)
+        assert names(told)[2:] == [("offline", "bob")]
+        assert page.code is None

@@ -9,7 +9,17 @@ from itertools import islice
 from math import inf
 from typing import Final
 
-from ..base import MOST_TAKEN_OFF, MOST_TOLD, UNTOLD_KEPT, Counts, OpenPages, Reported
+from ..base import (
+    FOUND_LATE,
+    HELD_BACK,
+    MOST_TAKEN_OFF,
+    MOST_TOLD,
+    NOBODY,
+    UNTOLD_KEPT,
+    Counts,
+    OpenPages,
+    Reported,
+)
 
 _NOBODY: Final = Reported()
 
@@ -46,23 +56,25 @@ class Attendance:
         worker = self._workers.get(name)
         known = 0 if worker is None or worker.lease_end <= now else worker.number
         if number not in (known, known + 1):
+            self.forget(name, now)
             return None
         if worker is None:
             worker = self._workers[name] = _Worker(now)
         worker.lease_end = now + lease
         if number > known:
             worker.number = number
-            offline = self._take_gone(now - grace, tells)
+            offline = {} if NOBODY in self._workers else self._take_gone(now - grace, tells)
             online = {}
             for id, pages in changes.items():
                 online.update(dict.fromkeys(self._set(worker, id, pages, now), now))
             worker.answer = Reported(online, offline) if tells else _NOBODY
         return worker.answer._replace(due=self._due(now, grace if tells else inf))
 
-    def forget(self, name: str, now: float) -> None:
+    def forget(self, name: str, now: float) -> bool:
         if (worker := self._workers.get(name)) is not None:
             worker.lease_end = min(worker.lease_end, now)
             self._take_off(now)
+        return name in self._workers
 
     def pages_of(self, id: str, now: float) -> int:
         self._take_off(now)
@@ -96,15 +108,18 @@ class Attendance:
 
     def _take_off(self, now: float) -> None:
         """Take off some pages of workers whose lease is over."""
-        left = MOST_TAKEN_OFF
+        left, late = MOST_TAKEN_OFF, False
         over = [name for name, worker in self._workers.items() if worker.lease_end <= now]
-        for name in over:
+        for name in sorted(over, key=lambda name: self._workers[name].lease_end):
             worker = self._workers[name]
             for id in list(islice(worker.pages, left)):
                 self._set(worker, id, OpenPages(None, 0), worker.lease_end)
                 left -= 1
+                late = late or now - worker.lease_end > FOUND_LATE
             if not worker.pages:
                 del self._workers[name]
+        if late:
+            self._workers[NOBODY] = _Worker(now + HELD_BACK)
 
     def _take_gone(self, until: float, tells: bool) -> dict[str, float]:
         """Users who went before a moment: they are told of, to one; or nobody cares to tell."""
@@ -117,8 +132,9 @@ class Attendance:
         return taken
 
     def _due(self, now: float, grace: float) -> float:
-        moments = [since + grace for since in self._gone.values()]
-        moments += [worker.lease_end for worker in self._workers.values()]
+        moments = [worker.lease_end for worker in self._workers.values()]
+        if NOBODY not in self._workers:
+            moments += [since + grace for since in self._gone.values()]
         return max(0.0, min(moments) - now)
 
 

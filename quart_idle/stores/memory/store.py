@@ -156,8 +156,8 @@ class MemoryStore:
         now = self._now()
         return self._attendance.report(worker, number, changes, lease, grace, tells, now)
 
-    async def forget_pages(self, worker: str) -> None:
-        self._attendance.forget(worker, self._now())
+    async def forget_pages(self, worker: str) -> bool:
+        return self._attendance.forget(worker, self._now())
 
     async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
         now = self._now()

@@ -41,20 +41,34 @@ local function set(board, id, raw, at, came)
   end
 end
 
--- Take off some pages of workers whose lease is over.
+-- Take off some pages of workers whose lease is over. Where nobody could look for a while they may
+-- all be there still: nobody is told of as gone until they can have reported.
+local left_to_take_off = MOST_TAKEN_OFF
 local function take_off()
-  local left = MOST_TAKEN_OFF
+  local late = false
   local over = redis.call('ZRANGE', leases, '-inf', exact(now), 'BYSCORE', 'WITHSCORES')
   for at = 1, #over, 2 do
-    if left <= 0 then return end
+    if left_to_take_off <= 0 then break end
     local board = BOARDS .. over[at]
-    local found = redis.call('HRANDFIELD', board, left)
+    local found = redis.call('HRANDFIELD', board, left_to_take_off)
     for _, id in ipairs(found) do
-      if id == LAST then redis.call('HDEL', board, LAST) else set(board, id, nil, over[at + 1], {}) end
+      if id == LAST then
+        redis.call('HDEL', board, LAST)
+      else
+        set(board, id, nil, over[at + 1], {})
+        late = late or now - tonumber(over[at + 1]) > FOUND_LATE
+      end
     end
-    if #found < left then redis.call('ZREM', leases, over[at]) end
-    left = left - #found
+    if #found < left_to_take_off then redis.call('ZREM', leases, over[at]) end
+    left_to_take_off = left_to_take_off - #found
   end
+  if late then redis.call('ZADD', leases, exact(now + HELD_BACK), NOBODY) end
+end
+
+-- End a worker's lease.
+local function forget(worker)
+  redis.call('ZADD', leases, 'XX', 'LT', exact(now), worker)
+  take_off()
 end
 
 take_off()
@@ -72,10 +86,14 @@ local ends = tonumber(redis.call('ZSCORE', leases, worker) or 0)
 local last = ends > now and redis.call('HGET', board, LAST)
 local known, came, left, at = 0, {}, {}, exact(now)
 if last then known, came, left, at = unpack(cmsgpack.unpack(last)) end
-if number ~= known and number ~= known + 1 then return false end
+if number ~= known and number ~= known + 1 then
+  forget(worker)
+  return false
+end
+local held_back = tonumber(redis.call('ZSCORE', leases, NOBODY) or 0) > now
 if number > known then
   came, at = {}, exact(now)
-  local before = exact(now - grace - (tells and 0 or kept))
+  local before = held_back and '-inf' or exact(now - grace - (tells and 0 or kept))
   left = redis.call('ZRANGE', gone, '-inf', before, 'BYSCORE', 'LIMIT', 0, MOST_TOLD, 'WITHSCORES')
   for place = 1, #left, 2 do redis.call('ZREM', gone, left[place]) end
   for place = 8, #ARGV, 2 do set(board, ARGV[place], ARGV[place + 1], now, came) end
@@ -86,14 +104,13 @@ redis.call('ZADD', leases, exact(now + lease), worker)
 for _, key in ipairs({board, unpack(KEYS)}) do redis.call('PEXPIRE', key, ABANDONED * 1000) end
 local next = tonumber(redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2])
 local first = redis.call('ZRANGE', gone, 0, 0, 'WITHSCORES')[2]
-if first and tells then next = math.min(next, tonumber(first) + grace) end
+if first and tells and not held_back then next = math.min(next, tonumber(first) + grace) end
 return {came, left, at, exact(math.max(0, next - now))}
 
 --- forget_pages flags=allow-oom
--- ARGV: the worker.
-redis.call('ZADD', leases, 'XX', exact(now), ARGV[1])
-take_off()
-return DONE
+-- ARGV: the worker. Answers whether some of its pages may count still.
+forget(ARGV[1])
+return redis.call('ZSCORE', leases, ARGV[1]) and 1 or 0
 
 --- pages_of flags=allow-oom
 -- ARGV: sessions.

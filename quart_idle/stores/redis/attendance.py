@@ -50,8 +50,8 @@ class Attendance:
             float(due),
         )
 
-    async def forget(self, worker: str) -> None:
-        await self._calls.call("forget_pages", self._keys, worker)
+    async def forget(self, worker: str) -> bool:
+        return bool(await self._calls.call("forget_pages", self._keys, worker))
 
     async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
         found = await self._ask("pages_of", ids)

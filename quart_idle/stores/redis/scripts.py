@@ -14,10 +14,13 @@ from ...reasons import BY_TIME, LIMIT, REGENERATED, SIGNED_OUT
 from ..base import (
     APPLICATION_KEPT,
     DRAFT_KEPT,
+    FOUND_LATE,
     HASH_TAG_LENGTH,
+    HELD_BACK,
     MOST_ENDS,
     MOST_TAKEN_OFF,
     MOST_TOLD,
+    NOBODY,
     PERMANENT,
     REASON_KEPT,
     hidden_for,
@@ -151,6 +154,9 @@ def scripts(
         "JOINING": _JOINING,
         "BOARDS": f"'{keys.boards.decode()}'",
         "MOST_TAKEN_OFF": MOST_TAKEN_OFF,
+        "FOUND_LATE": FOUND_LATE,
+        "HELD_BACK": HELD_BACK,
+        "NOBODY": f"'{NOBODY}'",
         "MOST_TOLD": MOST_TOLD,
         # Arguments are texts.
         "SAME": f"'{SAME}'",

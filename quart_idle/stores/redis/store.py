@@ -353,8 +353,8 @@ class RedisStore:
         attendance = self._start().attendance
         return await attendance.report(worker, number, changes, lease, grace, tells)
 
-    async def forget_pages(self, worker: str) -> None:
-        await self._start().attendance.forget(worker)
+    async def forget_pages(self, worker: str) -> bool:
+        return await self._start().attendance.forget(worker)
 
     async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
         return await self._start().attendance.pages_of(ids)

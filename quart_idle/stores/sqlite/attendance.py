@@ -13,9 +13,12 @@ from math import inf
 from typing import Any, Final
 
 from ..base import (
+    FOUND_LATE,
+    HELD_BACK,
     MOST_REPORTED,
     MOST_TAKEN_OFF,
     MOST_TOLD,
+    NOBODY,
     UNTOLD_KEPT,
     Counts,
     OpenPages,
@@ -26,7 +29,9 @@ from .packing import to_bytes, to_text
 
 _KNOWN: Final = "SELECT lease_end, number, answer FROM page_workers WHERE space = ? AND worker = ?"
 _KEEP: Final = "INSERT OR REPLACE INTO page_workers VALUES (?, ?, ?, ?, ?)"
-_OVER: Final = "SELECT worker, lease_end FROM page_workers WHERE space = ? AND lease_end <= ?"
+_OVER: Final = """
+SELECT worker, lease_end FROM page_workers WHERE space = ? AND lease_end <= ? ORDER BY lease_end
+"""
 _SOME_OF: Final = "SELECT id, user_id FROM pages WHERE space = ? AND worker = ? LIMIT ?"
 _DROP_WORKER: Final = "DELETE FROM page_workers WHERE space = ? AND worker = ?"
 
@@ -83,7 +88,10 @@ def report(
     if lease_end <= now:
         known = 0
     if number not in (known, known + 1):
+        forget_worker(book, worker, now)
         return None
+    if _is_held_back(book, now):
+        grace = inf
     if number > known:
         gone = _take_gone(book, now - grace - (0.0 if tells else UNTOLD_KEPT))
         came = {
@@ -97,13 +105,14 @@ def report(
     return Reported(online, offline, _due(book, grace if tells else inf, now))
 
 
-def forget_worker(book: Book, worker: str, now: float) -> None:
+def forget_worker(book: Book, worker: str, now: float) -> bool:
     """As `PresenceStore.forget_pages`."""
     book.connection.execute(
         "UPDATE page_workers SET lease_end = min(lease_end, ?) WHERE space = ? AND worker = ?",
         (now, book.space, worker),
     )
     _take_off(book, now)
+    return book.connection.execute(_KNOWN, (book.space, worker)).fetchone() is not None
 
 
 def _put(book: Book, worker: str, id: str, pages: OpenPages, now: float) -> Iterator[str]:
@@ -134,16 +143,24 @@ def _note_gone(book: Book, user: bytes | None, since: float) -> None:
 def _take_off(book: Book, now: float) -> None:
     """Take off some pages of workers whose lease is over."""
     connection, space = book.connection, book.space
-    left = MOST_TAKEN_OFF
+    left, late = MOST_TAKEN_OFF, False
     for worker, lease_end in connection.execute(_OVER, (space, now)).fetchall():
         found = connection.execute(_SOME_OF, (space, worker, left)).fetchall()
         connection.executemany(_DROP, [(space, id, worker) for id, _ in found])
         for user in {user for _, user in found}:
             _note_gone(book, user, lease_end)
+        late = late or (bool(found) and now - lease_end > FOUND_LATE)
         if len(found) == left:
-            return
+            break
         connection.execute(_DROP_WORKER, (space, worker))
         left -= len(found)
+    if late:
+        connection.execute(_KEEP, (space, NOBODY, now + HELD_BACK, 0, ""))
+
+
+def _is_held_back(book: Book, now: float) -> bool:
+    found = book.connection.execute(_KNOWN, (book.space, NOBODY)).fetchone()
+    return found is not None and found[0] > now
 
 
 def _take_gone(book: Book, before: float) -> dict[str, float]:

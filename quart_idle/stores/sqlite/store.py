@@ -249,8 +249,9 @@ class SQLiteStore:
         found: Reported | None = await self._write(work, weight=len(changes) + 1)
         return found
 
-    async def forget_pages(self, worker: str) -> None:
-        await self._write(lambda book, now: forget_worker(book, worker, now))
+    async def forget_pages(self, worker: str) -> bool:
+        more: bool = await self._write(lambda book, now: forget_worker(book, worker, now))
+        return more
 
     async def pages_of(self, ids: Collection[str]) -> Mapping[str, int]:
         found: Mapping[str, int] = await self._read(Read(pages_of(list(ids))))
