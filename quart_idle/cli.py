@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TextIO
 
 from .exceptions import ConfigError, StoreUnavailable
 from .move import Progress, StoreLost, WrongWay, move
@@ -39,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(_move(given))
     except _Wrong as wrong:
-        print(f"error: {wrong}", file=sys.stderr)
+        _say(f"error: {wrong}", sys.stderr)
         return wrong.code
     except KeyboardInterrupt:
-        print(f"stopped. {_AGAIN}", file=sys.stderr)
+        _say(f"stopped. {_AGAIN}", sys.stderr)
         return STOPPED
 
 
@@ -106,17 +106,17 @@ async def _move(given: argparse.Namespace) -> int:
             raise _Wrong(f"{len(last.unreadable):,} could not be read; all else is moved", FAILED)
         if not last.found:
             raise _Wrong(f"SOURCE has no living session under the prefix {given.prefix!r}", FAILED)
-    _say(f"done: {last.found:,} living sessions of SOURCE are in TARGET")
+    _say(f"done: {last.found:,} living sessions of SOURCE are in TARGET", sys.stdout)
     return DONE
 
 
-def _say(text: str) -> None:
-    """Print. Where whoever read that has left, the move goes on, and its answer tells of it."""
+def _say(text: str, stream: TextIO) -> None:
+    """Print. Where nobody reads that any more, the move goes on, and its answer tells of it."""
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
+        print(text, file=stream, flush=True)
+    except OSError:  # whoever read has left, or a disk is full
         nobody = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nobody, sys.stdout.fileno())
+        os.dup2(nobody, stream.fileno())
         os.close(nobody)
 
 
@@ -160,17 +160,18 @@ class _Report:
         for name in progress.unreadable.keys() - self._told:
             self._told.add(name)
             which = progress.unreadable[name].upper()
-            print(f"{which} cannot read {_words(name)}: it stays as it is", file=sys.stderr)
+            _say(f"{which} cannot read {_words(name)}: it stays as it is", sys.stderr)
         if progress.round != self._round:
-            _say(self._last)
+            _say(self._last, sys.stdout)
             self._round = progress.round
         self._last = _summary(progress)
         if monotonic() - self._said >= 1:
             self._said = monotonic()
-            _say(f"… {progress.read:,} read, {progress.moved.total():,} moved")
+            # (ASCII: a terminal may know no other letters.)
+            _say(f"... {progress.read:,} read, {progress.moved.total():,} moved", sys.stdout)
 
     def round_is_over(self, progress: Progress) -> None:
-        _say(_summary(progress))
+        _say(_summary(progress), sys.stdout)
 
 
 def _words(name: Name) -> str:

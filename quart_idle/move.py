@@ -92,7 +92,10 @@ async def _look_at_both(source: Movable, target: Movable) -> None:
     """See to it that something good can come of it."""
     its_own = await _patiently(target.identity, "target")
     if its_own == await _patiently(source.identity, "source"):
-        raise WrongWay("SOURCE and TARGET are the same store, or one is a copy of the other")
+        raise WrongWay(
+            "SOURCE and TARGET are the same store, or one is a copy of the other: begin with an "
+            "empty target"
+        )
     if its_own in await _patiently(source.sources, "source"):
         async for page in _pages(target, set(), "target"):
             if any(isinstance(found.thing, Record) for found in page.values()):

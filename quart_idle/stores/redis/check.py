@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ...exceptions import StoreUnavailable
 from .cluster import Cluster
+from .connection import connect
 from .packing import to_text
 from .trips import Server
 
@@ -36,7 +37,7 @@ async def check_servers(trips: Server | Cluster, timeout: float) -> bool:
 
 async def _check(connection: Any) -> None:
     try:
-        await connection.connect()
+        await connect(connection)
         await connection.send_command("INFO")
         info = to_text(await connection.read_response(disable_decoding=True))
     except ResponseError as error:  # not everybody may ask

@@ -15,10 +15,13 @@ retries would send writes again whose callers have given up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from redis import exceptions
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 #: A command, as Redis takes it.
@@ -46,7 +49,7 @@ class Connection:
         """What is answered to each; an error that Redis answers is among the answers."""
         if self._connection is None:
             self._connection = self._make()
-            await self._connection.connect()
+            await connect(self._connection)
         connection = self._connection
         packed = connection.pack_commands(commands)
         try:
@@ -67,6 +70,25 @@ class Connection:
         if connection is not None:
             with suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
+
+
+async def connect(connection: Any) -> None:
+    """Connect one.
+
+    Raises:
+        MasterNotFoundError: no Sentinel names a master. It is told in our words: redis-py's hold
+            the Sentinels' clients, and with some releases these hold their passwords.
+    """
+    try:
+        await connection.connect()
+    except MasterNotFoundError as error:
+        met = set(re.findall(r" - (?:\w+:)?(\w+)", str(error))) & set(vars(exceptions))
+    else:
+        return
+    why = f" ({', '.join(sorted(met))})" if met else ""
+    service = connection.connection_pool.service_name
+    # (Not where the other one is handled: what tells of errors may tell of that one, too.)
+    raise MasterNotFoundError(f"no Sentinel names a master called {service!r}{why}")
 
 
 def timeless(connection: Any) -> Any:

@@ -20,6 +20,7 @@ from ...log import Outage
 from ..base import Ended, Listener, Live
 from .check import check_servers
 from .cluster import Cluster
+from .connection import connect
 from .keys import Keys
 from .packing import to_bytes, to_text, unpack_clocks
 from .trips import Server
@@ -103,7 +104,7 @@ class Hearing:
             async with asyncio.timeout(self._timeout):
                 # Any will do: the nodes of a cluster pass on what is published.
                 connection = secrets.choice(await self._trips.connections())
-                await connection.connect()
+                await connect(connection)
                 await connection.send_command("SUBSCRIBE", self._telling, self._heartbeat)
                 for _ in range(2):
                     await connection.read_response(disable_decoding=True, push_request=True)

@@ -12,29 +12,31 @@ from typing import Any
 
 import pytest
 
+from quart_idle.cli import main
 from quart_idle.stores.base import Ended, Record
 from quart_idle.stores.redis import RedisStore
 from tests.contract.common import change
 from tests.contract.moving import DAYS
 from tests.helpers.leash import popen
 from tests.helpers.listings import blocks
-from tests.helpers.redis_servers import Cluster, RedisServer, free_port
+from tests.helpers.redis_servers import Cluster, RedisServer, free_port, unknown_master
 
 SECRET = "a-Secret"  # noqa: S105  (a test's own)
 
 
-def command(*arguments: str) -> subprocess.Popen[bytes]:
-    # Whoever runs the tests in the background may have told all below to leave Ctrl-C alone.
+def command(
+    *arguments: str, out: Any = subprocess.PIPE, errors: Any = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    # Whoever runs the tests in the background may have told all below to leave Ctrl-C alone. Some
+    # terminals have no letters but ASCII's.
     return popen(
         [
-            "env",
-            "--default-signal=INT",
-            sys.executable,
-            *("-W", "error", "-m", "quart_idle"),
+            *("env", "--default-signal=INT", "PYTHONIOENCODING=ascii"),
+            *(sys.executable, "-W", "error", "-m", "quart_idle"),
             *arguments,
         ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=out,
+        stderr=errors,
     )
 
 
@@ -72,7 +74,7 @@ async def test_it_moves_and_says_what_it_moved(server: RedisServer) -> None:
         client.acl_deluser("mover")
     assert (code, errors) == (0, "")
     assert SECRET not in out
-    first, second, last = (line for line in out.splitlines() if not line.startswith("…"))
+    first, second, last = (line for line in out.splitlines() if not line.startswith("..."))
     assert first.startswith("round 1: 1,200 read; moved: 1,199 sessions, 1 ended ones, 0 drafts")
     assert re.match("round 2: 1,200 read; changed meanwhile: 0 sessions, 0 ended ones", second)
     assert last == "done: 1,199 living sessions of SOURCE are in TARGET"
@@ -143,6 +145,7 @@ async def test_a_store_is_known_by_whatever_name(server: RedisServer, tmp_path: 
         code, out, errors = run("move", source, target)
         assert (code, out) == (2, "")
         assert errors.startswith("error: SOURCE and TARGET are the same store")
+        assert errors.endswith(": begin with an empty target\n")
 
 
 @pytest.mark.parametrize(("make", "why"), [(None, "is not there"), (Path.touch, "is empty")])
@@ -184,6 +187,22 @@ async def test_it_goes_on_where_nobody_reads_what_it_says(server: RedisServer) -
         assert len(client.keys("new:{*}*[0-9]")) == 2000
 
 
+async def test_it_goes_on_where_nobody_reads_its_errors_either(server: RedisServer) -> None:
+    await filled(server.url, many=2000)
+    with server.client as client:
+        client.hset("quart-idle:{01}1", b"\xff", b"spoilt")
+    arguments = "move", server.url, server.url, "--target-prefix"
+    piped = command(*arguments, "piped", errors=subprocess.STDOUT)
+    assert piped.stdout is not None
+    piped.stdout.close()
+    with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230
+        filling = command(*arguments, "full", out=full, errors=full)
+    assert [await asyncio.to_thread(one.wait, 120) for one in (piped, filling)] == [1, 1]
+    with server.client as client:
+        for prefix in "piped", "full":
+            assert len(client.keys(f"{prefix}:{{*}}*[0-9]")) == 1999
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -211,6 +230,18 @@ async def test_a_store_that_does_not_answer_is_told(server: RedisServer) -> None
         assert SECRET not in errors
 
 
+def test_a_sentinel_s_password_is_not_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redis.asyncio.sentinel.Sentinel.discover_master", unknown_master)
+    assert main(["move", "redis+sentinel://h/service", "redis://h"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "error: SOURCE does not answer: MasterNotFoundError: no Sentinel names a master called "
+        "'service' (AuthenticationError)\n",
+    )
+
+
 def test_a_source_without_sessions_is_told(server: RedisServer) -> None:
     code, _, errors = run("move", server.url, server.url, "--target-prefix", "new")
     assert code == 1
@@ -224,7 +255,7 @@ async def test_ctrl_c_stops_it_without_a_traceback_and_it_can_be_run_again(
     arguments = "move", server.url, server.url, "--target-prefix", "new"
     process = command(*arguments)
     assert process.stdout is not None
-    assert (await asyncio.to_thread(process.stdout.readline)).decode().startswith("… ")
+    assert (await asyncio.to_thread(process.stdout.readline)).decode().startswith("... ")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tests.helpers.redis_servers import (
     Watched,
     free_port,
     redis_server,
+    unknown_master,
     until,
 )
 from tests.helpers.redis_stores import WARNED, healed, lives, opened, soon
@@ -95,6 +97,37 @@ async def test_a_server_that_takes_no_writes_any_more_is_a_failure_while_it_last
                 await store.save("ab", change({"a": b"1"}))
             client.replicaof("NO", "ONE")
         assert await store.save("ab", change({"a": b"1"}))
+
+
+async def failed(url: str, caplog: pytest.LogCaptureFixture) -> StoreUnavailable:
+    """What is raised where no master is found; the log has it, also of the subscription."""
+    store = RedisStore(url)
+    store.bind(LIMITS, lambda *_: None, timeout=10.0)
+    opening = asyncio.create_task(store.open())
+    with pytest.raises(StoreUnavailable) as caught:
+        await ask(store.load("ab"), 10.0)
+    await soon(lambda: "what Redis tells of sessions" in caplog.text, 10)
+    opening.cancel()
+    await asyncio.wait([opening])
+    await store.close()
+    return caught.value
+
+
+async def test_a_sentinel_that_does_not_answer_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    told = "no Sentinel names a master called 'service' (ConnectionError)"
+    await failed(f"redis+sentinel://127.0.0.1:{free_port()}/service", caplog)
+    assert f"the store is not available: {told}\n" in caplog.text
+
+
+async def test_a_sentinel_s_password_is_never_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(Sentinel, "discover_master", unknown_master)
+    error = await failed("redis+sentinel://127.0.0.1:1/service", caplog)
+    chain = "".join(traceback.format_exception(error))
+    assert "no Sentinel names a master called 'service' (AuthenticationError)" in caplog.text
+    assert "a-Secret" not in caplog.text + chain
 
 
 # Ways to a server.
