@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from itertools import islice
-from math import inf
 from typing import Final
 
 from .config import Settings
@@ -66,10 +65,12 @@ class Reports:
         """The store knows nothing of this worker."""
         self._worker = secrets.token_hex(8)
         self._number = 0
-        # The report that is not answered yet; what the store knows once it is; and what is not so.
+        # The report that is not answered yet; what the store knows once it is; what is not so and
+        # goes with this round; and what goes with the next.
         self._report: dict[str, OpenPages] | None = None
         self._known: dict[str, OpenPages] = {}
-        self._changed = set(self._open)
+        self._batch = set(self._open)
+        self._changed: set[str] = set()
 
     # Pages.
 
@@ -87,7 +88,8 @@ class Reports:
         _put(self._open, id, pages)
         if self._open.get(id) == self._known.get(id):
             self._changed.discard(id)
-        else:
+            self._batch.discard(id)
+        elif id not in self._batch:
             self._changed.add(id)
             self._schedule(_GATHER)
 
@@ -109,7 +111,7 @@ class Reports:
             self._timer.cancel()
             self._timer = None
         self._open.clear()
-        if self._round is not None and not self._round.done():
+        if self._round is not None and self._in_round():
             await asyncio.wait([self._round])
         if self._store is not None and self._number:
             with suppress(StoreUnavailable):  # the log has it; they go with the lease
@@ -136,11 +138,12 @@ class Reports:
         Raises:
             StoreUnavailable: the store did not answer; it is told later.
         """
-        for _ in range(2):  # a round that is under way may not know of the latest
-            if not self._is_here() or not (self._changed or self._report is not None):
+        # (A round that is under way may not know of the latest, which the next one does.)
+        for _ in range(2 if self._in_round() else 1):
+            if self._store is None or not self._is_here() or not self._has_news():
                 return
             # (Whoever waits may leave.)
-            if not await asyncio.shield(self._begin_round()):
+            if not await asyncio.shield(self._begin_round(self._store)):
                 raise StoreUnavailable
 
     # Reporting.
@@ -168,27 +171,39 @@ class Reports:
 
     def _go(self) -> None:
         self._timer = None
-        if self._loop is None:
+        if self._loop is None or self._store is None:
             return
         rest = self._renewal - self._loop.time()
-        if self._changed or self._report is not None or rest <= 0:
-            self._begin_round()
-        else:  # what changed has changed back
+        if self._has_news() or (rest <= 0 and self._is_to_be_there()):
+            self._begin_round(self._store)
+        elif self._is_to_be_there():  # what changed has changed back
             self._schedule(rest)
 
-    def _begin_round(self) -> asyncio.Task[bool]:
-        if self._round is None or self._round.done():
-            self._round = asyncio.get_running_loop().create_task(self._run())
+    def _has_news(self) -> bool:
+        return bool(self._changed or self._batch) or self._report is not None
+
+    def _is_to_be_there(self) -> bool:
+        """Whether this worker reports though nothing changes."""
+        return bool(self._open) or self._tells()
+
+    def _in_round(self) -> bool:
+        return self._round is not None and not self._round.done()
+
+    def _begin_round(self, store: PresenceStore) -> asyncio.Task[bool]:
+        if self._round is None or not self._in_round():
+            self._round = asyncio.get_running_loop().create_task(self._run(store))
         return self._round
 
-    async def _run(self) -> bool:
-        """Report until there is nothing more; whether the store took it."""
+    async def _run(self, store: PresenceStore) -> bool:
+        """Report what has changed until now; whether the store took it."""
         try:
-            due = await self._report_all()
+            due = await self._report_all(store)
         except StoreUnavailable:  # the log has it
             self._schedule(ASK_AGAIN)
             return False
-        if self._loop is not None and (self._open or self._tells()):
+        if self._changed:
+            self._schedule(_GATHER)
+        if self._loop is not None and self._is_to_be_there():
             wait = min(self._times.renewal, max(due, _GATHER))
             self._renewal = self._loop.time() + wait
             self._schedule(wait)
@@ -196,10 +211,12 @@ class Reports:
             self._begin_anew()  # the lease runs out
         return True
 
-    async def _report_all(self) -> float:
+    async def _report_all(self, store: PresenceStore) -> float:
         """Report what changed, or that this worker is there; when the next report is due."""
-        store, times = self._store, self._times
-        while store is not None:
+        times = self._times
+        self._batch |= self._changed
+        self._changed.clear()
+        while True:
             if self._report is None:
                 self._make_report()
             tells = self._tells()
@@ -216,13 +233,12 @@ class Reports:
             self._report = None
             if tells:
                 self._tell(reported)
-            if not self._changed:
+            if not self._batch:
                 return reported.due
-        return inf
 
     def _make_report(self) -> None:
-        ids = list(islice(self._changed, MOST_REPORTED))
-        self._changed.difference_update(ids)
+        ids = list(islice(self._batch, MOST_REPORTED))
+        self._batch.difference_update(ids)
         self._report = {id: self._open.get(id, _NONE) for id in ids}
         for id, pages in self._report.items():
             _put(self._known, id, pages)

@@ -23,6 +23,16 @@ class Plain(Tampered):
     count_pages: Any = None
 
 
+class Slow(Tampered):
+    """A store that takes its time for a report."""
+
+    takes = 0.0
+
+    async def report_pages(self, *arguments: Any) -> Any:
+        await asyncio.sleep(self.takes)
+        return await super().report_pages(*arguments)
+
+
 # What gathers the changes of a second, and a little more.
 GATHERED = 1.5
 
@@ -94,6 +104,42 @@ async def test_a_page_that_stays_open_costs_a_report_of_its_worker_s_every_ten_s
     assert reports(here) == 62
     await clock.advance(HOUR / 2)
     assert reports(here) == 62, "a worker without pages costs nothing"
+
+
+async def test_a_page_that_comes_and_goes_within_a_second_costs_nothing(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in("ada")
+    for _ in range(3):
+        async with open_page(browser):
+            pass
+        await clock.advance(5)
+    assert reports(here) == 0
+
+
+@pytest.mark.parametrize("takes", [0.005, 0.05, 1.5])
+async def test_pages_that_come_all_the_time_are_reported_once_a_second_and_whoever_asks_is_answered(
+    site: MakeSite, clock: Clock, takes: float
+) -> None:
+    store = Slow(MemoryStore(clock))
+    here = site(timeout=HOUR, store=store)
+    pages = here.idle.sessions._reports
+    store.takes = takes
+
+    async def come() -> None:
+        for number in range(100_000):
+            pages.opened(f"{number:064x}", f"user {number}")
+            await asyncio.sleep(0.01)
+
+    coming = asyncio.ensure_future(come())
+    await clock.advance(10)
+    assert 3 <= reports(here) <= 10
+    start = clock.monotonic()
+    found = await here.idle.presence.count()
+    assert clock.monotonic() - start <= 2 * takes + 0.01
+    assert found.pages >= 1000
+    coming.cancel()
 
 
 async def test_what_changes_back_within_a_second_is_not_reported(
@@ -180,7 +226,7 @@ async def test_a_worker_that_stood_still_for_longer_than_its_lease_puts_its_page
         await clock.advance(GATHERED)
         gate = here.store.hold("report_pages")
         await gate.reached.wait()
-        await clock.advance(31)
+        await clock.advance(25)
         assert await there.idle.presence.count() == Counts(1, 0, 0)
         gate.open()
         await clock.advance(3)
