@@ -103,6 +103,8 @@ async def _look_at_both(source: Movable, target: Movable) -> None:
                     "TARGET was moved to SOURCE before, and has sessions from then, which would "
                     "stay as they were: empty it first"
                 )
+        # What it gets now is not from then, when this is done again.
+        await _patiently(lambda: source.forget_source(its_own), "source")
 
 
 async def _round(

@@ -154,11 +154,15 @@ class Movable(Protocol):
     async def identity(self) -> bytes:
         """What tells this store from all others: random, and kept in it, as long as marks are.
 
-        One that has lost what it had, or a part of it, gets another one.
+        One that has lost all that it had, or of a cluster a node's part, gets another one. One that
+        came back from a backup may have its former one: what it has lost is gone from it.
         """
 
     async def sources(self) -> Collection[bytes]:
         """The identities of the stores of which it has taken in something within `MARK_KEPT`."""
+
+    async def forget_source(self, store: bytes) -> None:
+        """Know nothing any more of what was taken in from the store of this identity."""
 
     def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
         """All that there is, in pages.

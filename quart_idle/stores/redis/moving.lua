@@ -31,6 +31,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX')
 redis.call('PEXPIRE', KEYS[1], milliseconds(ARGV[2]))
 return redis.call('GET', KEYS[1])
 
+--- forget_source
+-- KEYS: the marks. ARGV: the identity of the store that they are to name, the names of marks.
+for at = 2, #ARGV do
+  local mark = redis.call('HGET', KEYS[1], ARGV[at]) or ''
+  if string.sub(mark, 1, #ARGV[1]) == ARGV[1] then redis.call('HDEL', KEYS[1], ARGV[at]) end
+end
+
 --- look flags=no-writes
 -- KEYS: the marks, hashes. ARGV: the name of the mark, a field of each hash ('': all). Answers with the
 -- time, the mark, and of each hash what it has, and a fingerprint of that.

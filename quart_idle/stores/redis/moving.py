@@ -11,6 +11,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -35,6 +36,7 @@ from ..moving import (
     Taken,
     Thing,
     Unreadable,
+    if_readable,
     taken_in,
 )
 from .cluster import Cluster
@@ -121,6 +123,13 @@ class RedisMovable:
             found |= {Mark.unpack(raw).store for raw in marks.values()}
         return found
 
+    async def forget_source(self, store: bytes) -> None:
+        async for tag, marks in self._marks():
+            names = [name for name, raw in marks.items() if Mark.unpack(raw).store == store]
+            for start in range(0, len(names), PAGE):
+                some = names[start : start + PAGE]
+                await self._call("forget_source", [self._keys.moved(tag)], store, *some)
+
     # Reading out.
 
     async def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
@@ -170,7 +179,8 @@ class RedisMovable:
 
     async def taken(self) -> AsyncIterator[Collection[Name]]:
         async for tag, marks in self._marks():
-            names = [name_of(tag, mark) for mark in marks]
+            read = [if_readable(partial(name_of, tag, mark)) for mark in marks]
+            names = [name for name in read if not isinstance(name, Unreadable)]
             for start in range(0, len(names), PAGE):
                 yield names[start : start + PAGE]
 

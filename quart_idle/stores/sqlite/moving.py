@@ -61,6 +61,7 @@ _IDENTIFY: Final = (
     "UPDATE spaces SET identity = ifnull(identity, ?) WHERE space = ? RETURNING identity"
 )
 _SOURCES: Final = "SELECT DISTINCT substr(mark, 1, ?) FROM moved WHERE space = ?"
+_FORGET_SOURCE: Final = "DELETE FROM moved WHERE space = ? AND substr(mark, 1, ?) = ?"
 _MARKED: Final = "SELECT name FROM moved WHERE space = ? AND name > ? ORDER BY name LIMIT ?"
 
 # The last key of a page, None where nothing follows; and the page.
@@ -129,6 +130,12 @@ class SQLiteMovable:
         found: set[bytes] = await self._do(work)
         return found
 
+    async def forget_source(self, store: bytes) -> None:
+        def work(book: Book, now: float) -> None:  # noqa: ARG001
+            book.connection.execute(_FORGET_SOURCE, (book.space, IDENTITY_SIZE, store))
+
+        await self._do(work)
+
     # Reading out.
 
     async def pages(self) -> AsyncIterator[Mapping[Name, Found]]:
@@ -151,7 +158,8 @@ class SQLiteMovable:
         last = b""
         while rows := await self._do(partial(_marks, last=last)):
             last = rows[-1]
-            yield [_name_of(name) for name in rows]
+            names = [if_readable(partial(_name_of, name)) for name in rows]
+            yield [name for name in names if not isinstance(name, Unreadable)]
 
     async def take_in(self, store: bytes, page: Mapping[Name, Found]) -> Taken:
         def work(book: Book, now: float) -> Taken:

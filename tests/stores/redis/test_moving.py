@@ -17,6 +17,7 @@ from quart_idle.move import Progress, StoreLost, move
 from quart_idle.stores.base import Record
 from quart_idle.stores.moving import Movable
 from quart_idle.stores.redis import RedisMovable, RedisStore
+from quart_idle.stores.redis.keys import Keys
 from tests.contract.common import change, reason, record
 from tests.contract.moving import DAYS, MovableContract
 from tests.helpers.redis_servers import Cluster, RedisServer, StandingTime, Watched
@@ -133,6 +134,23 @@ async def test_moments_are_as_long_ago_by_the_clock_of_the_target(
         assert ended.ago == a_while
         draft, age = (await new.drafts("ab0a"))["form"]
         assert (draft, age == a_while) == (b"typed", True)
+
+
+async def test_a_damaged_mark_keeps_nothing_from_being_moved(server: RedisServer) -> None:
+    async with (
+        opened(server.url, "old") as old,
+        opened(server.url, "new") as new,
+        moving(server.url, "old") as source,
+        moving(server.url, "new") as target,
+    ):
+        for id in ("ab1", "ab2"):
+            await old.create(id, change({"a": b"1"}))
+        await move(source, target, silent)
+        with server.client as client:
+            client.hset(Keys("new", "").moved("ab"), b"session:\xff", b"x")
+        await old.end("ab2", "enough")
+        await move(source, target, silent)
+        assert await reason(new, "ab2") == "enough"
 
 
 async def test_sessions_go_from_one_server_to_a_cluster_and_to_a_sentinel_s_master(

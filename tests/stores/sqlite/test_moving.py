@@ -11,6 +11,7 @@ import pytest
 
 from quart_idle.stores.moving import Movable
 from quart_idle.stores.sqlite import SQLiteMovable, SQLiteStore
+from tests.contract.common import change, reason, record
 from tests.contract.moving import DAYS, MovableContract
 from tests.helpers.sqlite_stores import PatientStore
 from tests.helpers.standing_clock import StandingClock
@@ -72,3 +73,17 @@ class TestFiles(MovableContract):
         await movable.open()
         yield movable
         await movable.close()
+
+    async def test_a_damaged_mark_keeps_nothing_from_being_moved(self, tmp_path: Path) -> None:
+        for id in ("ab1", "ab2"):
+            await self.old.create(id, change({"a": b"1"}))
+        await self.move()
+        with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+            damage = "UPDATE moved SET name = CAST(x'ff' || name AS BLOB) WHERE name = ?"
+            assert connection.execute(damage, (b"session:ab1",)).rowcount == 1
+            connection.commit()
+        await self.old.end("ab2", "enough")
+        await self.old.create("ab3", change({"a": b"1"}))
+        await self.move()
+        assert await reason(self.new, "ab2") == "enough"
+        await record(self.new, "ab3")
