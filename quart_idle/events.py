@@ -110,8 +110,9 @@ class Events:
     def _tell_page(
         self, signal: NamedSignal, id: str, session: Record, **about: str | None
     ) -> None:
-        info = self._sessions.info(id, session)
-        self._begin_to_tell(partial(self._count_and_send, signal, info, **about))
+        if signal.has_receivers_for(self._app):  # counting its pages costs a report of them
+            info = self._sessions.info(id, session)
+            self._begin_to_tell(partial(self._count_and_send, signal, info, **about))
 
     async def _count_and_send(
         self, signal: NamedSignal, info: SessionInfo, **about: str | None

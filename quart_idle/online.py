@@ -35,6 +35,7 @@ class Online:
 
         Raises:
             TypeError: one of them is not a str of one character or more, or they are one str.
+            ConfigError: the store does not know the pages of all workers.
             StoreUnavailable: the store did not answer.
         """
         if isinstance(user_ids, str):
@@ -52,6 +53,7 @@ class Online:
         """How many users are online, how many sessions have a page open, and how many pages are.
 
         Raises:
+            ConfigError: the store does not know the pages of all workers.
             StoreUnavailable: the store did not answer.
         """
         store = self._present()

@@ -8,6 +8,7 @@ of its pages.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -23,6 +24,8 @@ from .stores.base import MOST_REPORTED, OpenPages, PresenceStore, Reported, Time
 _GATHER: Final = 1.0
 
 _NONE: Final = OpenPages(None, 0)
+
+_log = logging.getLogger("quart_idle")
 
 
 class Reports:
@@ -100,6 +103,11 @@ class Reports:
         self._attend()
         self._stops = False
         if self._tells():
+            if self._store is None:
+                _log.error(
+                    "user_online or user_offline is connected, and the store does not know the "
+                    "pages of all workers: none is told"
+                )
             self._schedule(_GATHER)
 
     async def close(self) -> None:

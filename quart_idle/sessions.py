@@ -40,7 +40,8 @@ class SessionInfo:
     address: str | None
     #: Of the sign-in, its first 256 characters.
     user_agent: str | None
-    #: Open, on all workers. Of one that has ended: 0.
+    #: Open, on all workers; on this one, where the store is no `PresenceStore`. Of one that has
+    #: ended: 0.
     pages: int
     # Where it stands in its user's list; None: it was not read from there.
     _place: float | None = field(default=None, repr=False, compare=False)

@@ -38,5 +38,6 @@ page_closed: Final[NamedSignal] = _signals.signal("page-closed")
 user_online: Final[NamedSignal] = _signals.signal("user-online")
 
 #: A user has had no page open for 45 s, on any worker: since ``at``. Told on one worker, once; and
-#: not, if that is killed in this moment: `idle.presence.online` has it.
+#: not, if that is killed in this moment, or the store is away for half a minute just as it answers:
+#: `idle.presence.online` has it.
 user_offline: Final[NamedSignal] = _signals.signal("user-offline")

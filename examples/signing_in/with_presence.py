@@ -6,13 +6,17 @@ Run ``hypercorn examples.signing_in.with_presence:app``.
 from datetime import datetime
 from typing import Any
 
-from quart import Quart, session
+from quart import Quart, render_template_string, session
 
 from quart_idle import QuartIdle
 from quart_idle.signals import user_offline
 
 app = Quart(__name__)
 idle = QuartIdle(app)
+
+PAGE = """<!doctype html><title>Hello</title>{{ quart_idle() }}
+<h1>Hello Ada</h1>
+"""
 
 # A column of your table of users.
 last_seen: dict[str, datetime] = {}
@@ -33,4 +37,4 @@ async def team() -> dict[str, str]:
 @app.get("/")
 async def home() -> str:
     session.user_id = "ada"
-    return "Hello Ada"
+    return await render_template_string(PAGE)

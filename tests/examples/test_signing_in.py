@@ -293,7 +293,8 @@ async def test_the_team_page_shows_who_is_here_and_when_the_others_were_last(
     store: Any = team.sessions._store
     monkeypatch.setattr(store, "_clock", clock)
     browser = Browser(with_presence)
-    await browser.client.get("/")
+    answer = await browser.client.get("/")
+    assert "quart-idle.js" in await answer.get_data(as_text=True), "else no page of it is open"
     async with open_page(browser):
         await clock.advance(2)
         answer = await browser.client.get("/team")

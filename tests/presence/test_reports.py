@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quart_idle import ConfigError, Counts, MemoryStore, QuartIdle, StoreUnavailable
+from quart_idle import ConfigError, Counts, MemoryStore, QuartIdle, StoreUnavailable, signals
 from quart_idle.stores.base import MOST_TAKEN_OFF
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, put, regenerate, sign_in
@@ -302,6 +302,25 @@ async def test_a_store_that_knows_no_pages_says_so_and_lists_those_of_this_worke
         (info,) = await here.idle.sessions.of("ada")
         assert info.pages == 1
     assert here.store.page_calls == []
+
+
+async def test_a_store_that_knows_no_pages_is_named_in_the_log_where_users_are_to_be_told_of(
+    site: MakeSite, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def receiver(_: Any, **_about: Any) -> None:
+        raise AssertionError
+
+    signals.user_offline.connect(receiver)
+    try:
+        for store in (MemoryStore(clock), Plain(MemoryStore(clock))):
+            assert not caplog.messages
+            here = site(timeout=HOUR, store=store)
+            await here.app.startup()
+            await here.app.shutdown()
+    finally:
+        signals.user_offline.disconnect(receiver)
+    (said,) = caplog.messages
+    assert said.startswith("user_online or user_offline is connected, and the store does not know")
 
 
 def test_it_is_of_an_application() -> None:

@@ -185,3 +185,24 @@ async def test_a_store_that_is_away_for_long_tells_nobody_offline_whose_page_is_
         await clock.advance(5)
         assert names(told)[2:] == [("offline", "bob")]
         assert page.code is None
+
+
+async def test_a_page_that_opens_is_counted_for_nobody_where_only_its_end_is_told(
+    site: MakeSite, clock: Clock
+) -> None:
+    here = site(timeout=HOUR)
+    browser = await here.signed_in("ada")
+    counts: list[int] = []
+
+    async def receiver(_: Any, **about: Any) -> None:
+        counts.append(about["session"].pages)
+
+    signals.page_closed.connect(receiver)
+    try:
+        async with open_page(browser):
+            await clock.advance(3)
+            assert here.store.page_calls == ["report_pages"]
+        await clock.advance(3)
+    finally:
+        signals.page_closed.disconnect(receiver)
+    assert counts == [0]
