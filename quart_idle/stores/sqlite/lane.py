@@ -49,6 +49,8 @@ class Asked:
     def give(self, answer: Any) -> None:
         if self.answer.done():  # whoever waited has left
             return
+        if isinstance(answer, StopIteration):  # no future takes it
+            answer = RuntimeError(repr(answer))
         if isinstance(answer, BaseException):
             self.answer.set_exception(answer)
         else:
@@ -135,7 +137,12 @@ class Lane(Generic[_A]):
         if batch:
             self._batch = batch
             self._wait()
-            self._thread.put(partial(self._there, batch))
+            try:
+                self._thread.put(partial(self._there, batch))
+            except RuntimeError as error:  # the next call tries again
+                self._arrive()
+                self._is_going = False
+                self._give_up(FileFailed(str(error)), also=batch)
 
     def _there(self, batch: list[_A]) -> None:
         """Do it; in the thread."""

@@ -47,6 +47,7 @@ class Running:
         timeout: float,
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.timeout = timeout
         worker = secrets.randbits(62)  # drawn here: processes that fork may share the store
         self.reader = Reader(file, prefix, limits)
         self.writer = Writer(file, prefix, limits, worker, self._tell_soon, wants_ends)

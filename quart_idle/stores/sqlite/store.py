@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ...exceptions import ConfigError
+from ...exceptions import ConfigError, StoreUnavailable
 from ...policy import Clocks, Limits, SignOfLife
 from .. import changing
 from ..base import (
@@ -118,9 +117,13 @@ class SQLiteStore:
     ) -> Any:
         """Write, and again until there is room for one more session, in the time of one call."""
         since = monotonic()
+        timeout = self._start().timeout
         while True:
-            with suppress(SomeEnded):
+            try:
                 return await self._write(work, ids, since=since, **how)
+            except SomeEnded:
+                if monotonic() - since >= timeout:
+                    raise StoreUnavailable from TimeoutError("more sessions than end in one call")
 
     # Sessions.
 

@@ -37,13 +37,13 @@ class Thread(Executor):
         """Have something done there that raises nothing.
 
         Raises:
-            RuntimeError: the thread was ended.
+            RuntimeError: the thread was ended, or the system has none to give now.
         """
         if not self._end.alive:
             raise RuntimeError("this thread was ended")
         if not self._has_begun:
-            self._has_begun = True
             threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True).start()
+            self._has_begun = True
         self._jobs.put(job)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,8 @@ from quart import Quart, session
 
 from quart_idle import ConfigError, QuartIdle, StoreUnavailable
 from quart_idle.policy import Limits
-from quart_idle.stores.base import Ended, Record
+from quart_idle.stores import changing
+from quart_idle.stores.base import Ended, Record, SessionLimit
 from quart_idle.stores.sqlite import SQLiteStore
 from tests.helpers.disks import fill, small_disk
 from tests.helpers.leash import popen
@@ -117,6 +119,34 @@ async def test_a_store_that_finds_it_locked_at_first_is_there_when_it_is_not(pat
                 await store.load("id")
     async with opened(path) as store:
         assert (await record(store)).data == {"a": b"1"}
+
+
+async def test_room_for_one_more_session_is_made_in_the_time_of_a_call_or_by_the_next_ones(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(book: Any, *about: Any) -> Any:
+        time.sleep(0.1)
+        return create(book, *about)
+
+    create = changing.create
+    async with opened(path, timeout=0.8) as store:
+        for number in range(20):
+            await store.create(f"a{number}", change({"a": b"1"}, user_id="ada"))
+        monkeypatch.setattr(changing, "MOST_AT_ONCE", 1)  # as if they were tens of thousands
+        monkeypatch.setattr(changing, "create", slowly)
+        one_more = change({"a": b"1"}, user_id="ada")._replace(limit=SessionLimit(1))
+        with pytest.raises(StoreUnavailable):
+            await store.create("new", one_more)
+        assert await store.load("new") is None
+
+        async def is_there() -> bool:
+            with suppress(StoreUnavailable):
+                await store.create("new", one_more)
+                return True
+            return False
+
+        await until(is_there, within=60)
+        assert [one.id for one in await store.sessions_of("ada", 0, 10)] == ["new"]
 
 
 # The disk.

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -98,6 +98,39 @@ async def test_who_waits_when_it_is_closed_is_told_and_who_comes_later_too(disk:
     disk.goes_on.set()
     await closing
     await until(lambda: disk.is_closed)
+
+
+async def test_where_the_system_has_no_thread_now_a_call_fails_at_once_and_the_next_has_one(
+    lane: Lane[Asked], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", fail)
+        for _ in range(2):
+            answers = await asyncio.gather(
+                *(lane.ask(Asked()) for _ in range(2)), return_exceptions=True
+            )
+            for answer in answers:
+                assert isinstance(answer, StoreUnavailable)
+                assert "can't start new thread" in str(answer.__cause__)
+    assert await lane.ask(Asked()) == 0
+    assert disk.batches == [1]
+
+
+async def test_an_error_that_no_future_takes_is_told_and_holds_up_no_other(disk: Disk) -> None:
+    def do(batch: Sequence[Asked]) -> Sequence[Any]:
+        return [StopIteration("odd") if at == 0 else at for at in range(len(batch))]
+
+    lane = Lane[Asked](do, disk.close, 20.0, "test")
+    for _ in range(2):
+        odd, other = await asyncio.wait_for(
+            asyncio.gather(lane.ask(Asked()), lane.ask(Asked()), return_exceptions=True), 15
+        )
+        assert "odd" in str(odd)
+        assert other == 1
+    await lane.close()
 
 
 def test_a_thread_whose_loop_is_gone_does_what_it_was_given_and_ends(disk: Disk) -> None:

@@ -328,7 +328,7 @@ async def wait_in_line(store: SQLiteStore) -> list[asyncio.Task[Any]]:
 async def test_of_calls_that_were_given_up_before_their_turn_only_an_end_is_done(
     worker: Worker, file: Path, leave: str
 ) -> None:
-    one = worker()
+    one = worker(timeout=120.0)
     await one.open()
     for id in ("a1", "a2"):
         await one.create(id, change({"a": b"1"}))
