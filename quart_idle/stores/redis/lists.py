@@ -15,6 +15,7 @@ there will be none.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from math import inf
@@ -133,8 +134,9 @@ class Lists:
                 if isinstance(answer, list):
                     raw, id = answer[0], to_text(answer[1])
                     clocks = unpack_clocks(raw)
-                    sign_in = unpack_sign_in(raw, clocks)
-                    found[id] = Listed(id, clocks, places[key][1], float(time), sign_in)
+                    with suppress(struct.error, ValueError):  # one that was tampered with
+                        sign_in = unpack_sign_in(raw, clocks)
+                        found[id] = Listed(id, clocks, places[key][1], float(time), sign_in)
                 elif answer and absent is not None:
                     absent.add(places[key][0])
 

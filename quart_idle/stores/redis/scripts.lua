@@ -31,6 +31,12 @@ local function deadline(began, active, seen, own, paged)
   return at, why
 end
 
+-- One of many that was tampered with holds up no other: it is none of theirs.
+local function readable(key)
+  local fine, c = pcall(read, key)
+  return fine and c or nil
+end
+
 local function due(c) return deadline(c.began, c.active, c.seen, c.own, c.paged) end
 
 local function alive(key)
@@ -161,7 +167,7 @@ local function make_room(user, most, own, by)
   local more = redis.call('ZCARD', list) > #ids
   for at, id in ipairs(ids) do
     local key, index = place_of(id)
-    local c = key ~= own and read(key)
+    local c = key ~= own and readable(key)
     local ends, why = c and due(c)
     if c and ends > now and redis.call('HGET', key, USER) == user then
       others[#others + 1] = {key = key, index = index, active = c.active, at = at}
@@ -306,7 +312,8 @@ return answered(DONE)
 -- whether one that is not there yet is to be none, and one that is not the user's yet is to end, too;
 -- the id of the session whose request it is, if any. Answers with the id that it has now, if another.
 local reason, mark, user, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
-if alive(KEYS[1]) then
+local fine, c = pcall(alive, KEYS[1])
+if not fine or c then  -- one that was tampered with can be ended, if nothing else
   if user ~= '' and not fence and redis.call('HGET', KEYS[1], USER) ~= user then return 0 end
   finish(KEYS[1], KEYS[2], reason, now, ARGV[5], nil, ENDED_BY, mark)
   return answered(DONE)
@@ -319,7 +326,8 @@ end
 return redis.call('HGET', KEYS[1], NEW_ID) or 0
 
 --- renew flags=allow-oom
--- KEYS: sessions, then their indexes. ARGV: not after, how many, signs of life.
+-- KEYS: sessions, then their indexes. ARGV: not after, how many, signs of life. Answers with the time,
+-- and for each with its clocks, or why it ended and when; 0: it was tampered with, and holds up no other.
 if late() then return LATE end
 -- (Without tables that could be spared: this is most of what Redis does for open pages. Nobody asks
 -- how the users signed in, which stands behind the clocks.)
@@ -328,8 +336,10 @@ local many, signs, at = tonumber(ARGV[2]), ARGV[3], 1
 for number = 1, many do
   local key, seen_ago, active_ago, page, index = KEYS[number]
   seen_ago, active_ago, page, index, at = struct.unpack('<ddBH', signs, at)
-  local raw = redis.call('HGET', key, CLOCKS)
-  if raw then
+  local raw = redis.pcall('HGET', key, CLOCKS)
+  if raw and #raw ~= 33 and #raw < 41 then
+    answer[number + 1] = 0
+  elseif raw then
     local created, active, seen, own, paged = struct.unpack('<ddddB', raw)
     local from = began(raw, created)
     local ends, why = deadline(from, active, seen, own, paged)
@@ -493,7 +503,8 @@ for at = 2, #ARGV do
   local is_there = redis.call('ZSCORE', KEYS[2], id)
   if ALONE then
     local key = place_of(id)
-    is_there = alive(key) and redis.call('HGET', key, USER) == ARGV[1]
+    local fine, c = pcall(alive, key)
+    is_there = not fine or c and redis.call('HGET', key, USER) == ARGV[1]
   end
   if not is_there then redis.call('ZREM', KEYS[1], id) end
 end
@@ -529,13 +540,13 @@ return answer
 -- is not there, nor was.
 local answer = {exact(now)}
 for at, key in ipairs(KEYS) do
-  local place, moved = key, redis.call('HGET', key, SAVES_TO)
-  while moved do
+  local place, moved = key, redis.pcall('HGET', key, SAVES_TO)
+  while type(moved) == 'string' do
     place = place_of(moved)
     moved = redis.call('HGET', place, SAVES_TO)
   end
-  local c = alive(place)
-  if c and redis.call('HGET', place, USER) == ARGV[1] then
+  local c = readable(place)
+  if c and due(c) > now and redis.call('HGET', place, USER) == ARGV[1] then
     answer[at + 1] = {packed(c), id_of(place)}
   else
     answer[at + 1] = 1 - redis.call('EXISTS', key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -130,7 +131,10 @@ class RedisStore:
 
     async def load(self, id: str) -> Record | Ended | None:
         found, now = await self._start().trips.load(self._keys.session(id))
-        return unpack_session(found, now, self._limits)
+        try:
+            return unpack_session(found, now, self._limits)
+        except (struct.error, ValueError) as error:  # it was tampered with
+            raise StoreUnavailable from error
 
     # Writing.
 
@@ -297,7 +301,7 @@ class RedisStore:
             for id, answer in zip(some, answers, strict=True):
                 if isinstance(answer, bytes):
                     outcomes[id] = Live(unpack_clocks(answer), now)
-                else:
+                elif answer != 0:
                     outcomes[id] = unpack_end(answer[0], answer[1], now)
 
         failed = await failures_of(
@@ -305,8 +309,8 @@ class RedisStore:
             for keys in calls.by_slot(ids)
             for start in range(0, len(keys), MOST_AT_ONCE)
         )
-        if failed and not outcomes:
-            raise failed[0]
+        if signs and not outcomes:
+            raise failed[0] if failed else StoreUnavailable
         return outcomes
 
     # Drafts.
