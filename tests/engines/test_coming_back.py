@@ -87,8 +87,8 @@ async def test_who_is_to_prove_again_who_they_are_finds_the_page_as_it_was(
     assert await state_of(page) == "live"
 
 
-@scenario("after a sign-out, Back shows nothing of the page, not for one frame")
-async def test_back_after_a_sign_out_shows_nothing_of_the_page(
+@scenario("after a sign-out, Back and Forward show nothing of the page, not for one frame")
+async def test_back_and_forward_after_a_sign_out_show_nothing_of_the_page(
     serve_pages: Serve, engine: Engine
 ) -> None:
     server = serve_pages({"timeout": 600})
@@ -103,6 +103,18 @@ async def test_back_after_a_sign_out_shows_nothing_of_the_page(
             return True
         return await title_in(page) == COVER and await is_covered(page)
 
+    await until(is_back)
+    assert await page.evaluate("() => seen") == 0
+
+    await sign_in(desk, "ada")
+    await page.go(f"{server.url}/frame?before")
+    await page.go(f"{server.url}/watched?after")
+    await until(lambda: state_of(page))
+    await page.back()
+    await until(partial(page.evaluate, "() => location.search === '?before'"))
+    await post(desk, "/sign-out")
+    await page.evaluate("() => { history.forward(); }")
+    await until(partial(page.evaluate, "() => location.search === '?after'"))
     await until(is_back)
     assert await page.evaluate("() => seen") == 0
 
