@@ -146,7 +146,9 @@ class Site:
                 umask=int(setting("UMask"), 8),
             )
         give_up = time.monotonic() + PATIENCE
-        while not (found := re.findall(r"Running on http://127.0.0.1:(\d+)", log.read_text())):
+        found: list[str] = []
+        while len(found) < 2:  # both workers
+            found = re.findall(r"Running on http://127.0.0.1:(\d+)", log.read_text())
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < give_up, log.read_text()
             time.sleep(0.05)

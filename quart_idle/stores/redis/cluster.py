@@ -75,10 +75,15 @@ class Cluster:
         found: tuple[Any, float] = await self._ask(key, lambda node: node.load(key))
         return found
 
-    async def connections(self) -> list[Any]:
-        """One to each master, not connected yet; whoever wants them closes them."""
+    async def connections(self, *, anew: bool = False) -> list[Any]:
+        """One to each master, not connected yet; whoever wants them closes them.
+
+        Args:
+            anew: whether to ask first who is a master now.
+        """
         await self._know()
-        await asyncio.wait([self._look()])  # nobody is asked whether a node is still the master
+        if anew:
+            await asyncio.wait([self._look()])
         return [_connect(node) for node in self._client.get_primaries()]
 
     async def close(self) -> None:

@@ -144,7 +144,7 @@ class RedisMovable:
         """Keys of hashes that may have something, in pages."""
         start = re.sub(r"([\\*?\[\]])", r"\\\1", self._prefix)
         command = "MATCH", to_bytes(start + ":{*"), "COUNT", PAGE, "TYPE", "hash"
-        for raw in await self._trips.connections():
+        for raw in await self._trips.connections(anew=True):  # a replica has keys, too
             connection = Connection(lambda raw=raw: raw)  # type: ignore[misc]
             cursor: Any = 0
             try:

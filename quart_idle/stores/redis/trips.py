@@ -277,6 +277,6 @@ class Server(Trips):
         self._connect: Callable[[], Any] = lambda: timeless(make())  # type: ignore[no-untyped-call]
         super().__init__(lambda: Connection(self._connect), timeout)
 
-    async def connections(self) -> list[Any]:
+    async def connections(self, *, anew: bool = False) -> list[Any]:  # noqa: ARG002
         """One to each server, not connected yet; whoever wants them closes them."""
         return [self._connect()]

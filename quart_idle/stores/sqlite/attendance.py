@@ -27,6 +27,8 @@ from ..base import (
 from .book import Book
 from .packing import to_bytes, to_text
 
+_decode = json.JSONDecoder().decode
+
 _KNOWN: Final = "SELECT lease_end, number, answer FROM page_workers WHERE space = ? AND worker = ?"
 _KEEP: Final = "INSERT OR REPLACE INTO page_workers VALUES (?, ?, ?, ?, ?)"
 _OVER: Final = """
@@ -101,7 +103,7 @@ def report(
         }
         answer = json.dumps([came, gone] if tells else [{}, {}])
     connection.execute(_KEEP, (space, worker, now + lease, number, answer))
-    online, offline = json.loads(answer)
+    online, offline = _decode(answer)
     return Reported(online, offline, _due(book, grace if tells else inf, now))
 
 

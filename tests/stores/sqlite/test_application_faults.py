@@ -69,7 +69,7 @@ async def test_hypercorn_s_workers_share_what_they_keep_and_tell_each_other_of_e
 ) -> None:
     site = serve(settings(path, timeout=60, ping_interval=15), "--workers", "2")
     user = await signed_in(site, client)
-    assert site.text().count("Running on") == 2
+    await until(lambda: site.text().count("Running on") == 2)
     pids: set[str] = set()
     async with asyncio.timeout(60):
         while len(pids) < 2:  # each connection goes to whichever is there
