@@ -115,10 +115,12 @@ async def test_a_user_who_has_a_page_elsewhere_stays_online(
     url: str, here: Here, told: list[str], when: str
 ) -> None:
     if when == "before":
-        async with open_page(Browser(here.app, here.token)), another(url, here.token) as process:
-            process.kill()
-            await asyncio.sleep(TIMES.lease + TIMES.grace + 3)
-            assert await here.idle.presence.count() == Counts(1, 1, 1)
+        async with open_page(Browser(here.app, here.token)):
+            await until(lambda: told)  # or the other worker would tell of it
+            async with another(url, here.token) as process:
+                process.kill()
+                await asyncio.sleep(TIMES.lease + TIMES.grace + 3)
+                assert await here.idle.presence.count() == Counts(1, 1, 1)
         assert told == ["ada is online"]
     else:
         async with another(url, here.token) as process:
