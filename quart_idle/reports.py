@@ -18,7 +18,7 @@ from typing import Final
 from .config import Settings
 from .exceptions import StoreUnavailable
 from .stores.asking import ASK_AGAIN, ask
-from .stores.base import MOST_REPORTED, OpenPages, PresenceStore, Reported, Times
+from .stores.base import MOST_REPORTED, OpenPages, PresenceStore, Report, Reported, Times
 
 # How long changes are gathered, in seconds.
 _GATHER: Final = 1.0
@@ -228,10 +228,9 @@ class Reports:
             if self._report is None:
                 self._make_report()
             tells = self._tells()
-            reporting = store.report_pages(
-                self._worker, self._number, self._report or {}, times.lease, times.grace, tells
-            )
-            reported = await ask(reporting, self._patience)
+            changes = self._report or {}
+            report = Report(self._worker, self._number, changes, times.lease, times.grace, tells)
+            reported = await ask(store.report_pages(report), self._patience)
             if reported is None:
                 first = self._number == 1
                 self._begin_anew()

@@ -16,7 +16,7 @@ MOST_TAKEN_OFF: Final = 500
 MOST_TOLD: Final = 500
 
 #: For how long a user is kept who is to be told of, and nobody does, in seconds.
-UNTOLD_KEPT: Final = 60.0
+GONE_KEPT: Final = 60.0
 
 #: By how much a lease is over when it is found, in seconds, and nobody can have looked before: the
 #: store was away, so that no worker could hold its lease.
@@ -25,8 +25,8 @@ FOUND_LATE: Final = 10.0
 #: For how long nobody is told of as gone then, in seconds: the workers report that they are there.
 HELD_BACK: Final = 30.0
 
-#: Who has a lease as long as that is so, like a worker without pages.
-NOBODY: Final = "nobody"
+#: Who has a lease as long as that is so, like a worker without pages: no worker is called that.
+STAND_IN: Final = "nobody"
 
 
 class Times(NamedTuple):
@@ -48,10 +48,28 @@ class OpenPages(NamedTuple):
     pages: int
 
 
+class Report(NamedTuple):
+    """What a worker reports of its open pages."""
+
+    #: A name that no other worker ever had: of digits and letters.
+    worker: str
+    #: 1 for its first report, and one more for each further one.
+    number: int
+    #: Sessions whose pages changed, by their ids, as they are now; `MOST_REPORTED` at most.
+    changes: Mapping[str, OpenPages]
+    #: For how long its pages count from now on, in seconds.
+    lease: float
+    #: For how long a user is online after their last page is gone, in seconds.
+    grace: float
+    #: Whether the worker wants to know who came online by this, and tells of users who went
+    #: offline; each is told to one.
+    tells: bool = False
+
+
 class Reported(NamedTuple):
     """What came of a report."""
 
-    #: Users who came online by it: by whom, and when, by the store's clock.
+    #: Users who came online by it, and when, by the store's clock.
     online: Mapping[str, float] = {}
     #: Users whose grace is over, of whom nobody else is told; and when their last page was gone.
     offline: Mapping[str, float] = {}

@@ -26,15 +26,10 @@ from typing import Protocol, runtime_checkable
 
 from ..policy import Clocks, Limits, SignOfLife
 from .attendance import (
-    FOUND_LATE,
-    HELD_BACK,
     MOST_REPORTED,
-    MOST_TAKEN_OFF,
-    MOST_TOLD,
-    NOBODY,
-    UNTOLD_KEPT,
     Counts,
     OpenPages,
+    Report,
     Reported,
     Times,
 )
@@ -70,19 +65,13 @@ from .records import (
 __all__ = [
     "APPLICATION_KEPT",
     "DRAFT_KEPT",
-    "FOUND_LATE",
     "HASH_TAG_LENGTH",
-    "HELD_BACK",
     "MOST_DRAFTS",
     "MOST_ENDS",
     "MOST_REPORTED",
-    "MOST_TAKEN_OFF",
-    "MOST_TOLD",
-    "NOBODY",
     "NOW",
     "PERMANENT",
     "REASON_KEPT",
-    "UNTOLD_KEPT",
     "Attributes",
     "Change",
     "Changed",
@@ -99,6 +88,7 @@ __all__ = [
     "OpenPages",
     "PresenceStore",
     "Record",
+    "Report",
     "Reported",
     "SessionLimit",
     "SharedStore",
@@ -279,30 +269,12 @@ class PresenceStore(Protocol):
     a while in which no worker can have reported nobody is told of as gone until they have.
     """
 
-    async def report_pages(
-        self,
-        worker: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool = False,
-    ) -> Reported | None:
+    async def report_pages(self, report: Report) -> Reported | None:
         """Take in a report of a worker's; None: it is not what comes next, and nothing was done.
 
         That is so where the worker's lease is over, or a part of what it reported is lost: none of
         it counts then, and it begins anew, under another name, with all of its pages. A report that
         has the number of the last one is that, sent again: it is done once, and answered the same.
-
-        Args:
-            worker: a name that no other ever had: of digits and letters.
-            number: 1 for its first report, and one more for each further one.
-            changes: sessions whose pages changed, by their ids, as they are now; `MOST_REPORTED` at
-                most.
-            lease: for how long its pages count from now on, in seconds.
-            grace: for how long a user is online after their last page is gone, in seconds.
-            tells: whether the worker wants to know who came online by this, and tells of users who
-                went offline; each is told to one.
         """
 
     async def forget_pages(self, worker: str) -> bool:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 import pytest
 
 from quart_idle import Store
+from quart_idle.stores.attendance import GONE_KEPT, HELD_BACK, MOST_TAKEN_OFF
 from quart_idle.stores.base import (
-    HELD_BACK,
     MOST_REPORTED,
-    MOST_TAKEN_OFF,
-    UNTOLD_KEPT,
     Counts,
     OpenPages,
     PresenceStore,
+    Report,
     Reported,
 )
 from tests.contract.common import Bound, Time, about
@@ -53,9 +52,8 @@ class Worker:
         self, changes: Mapping[str, tuple[str | None, int]] | None = None
     ) -> Reported | None:
         pages = {id: OpenPages(*it) for id, it in (changes or {}).items()}
-        return await self.store.report_pages(
-            self.name, self.number, pages, self.lease, GRACE, self.tells
-        )
+        report = Report(self.name, self.number, pages, self.lease, GRACE, self.tells)
+        return await self.store.report_pages(report)
 
 
 class Attendance(Bound):
@@ -303,7 +301,7 @@ class Attendance(Bound):
         self, presence: PresenceStore, clock: Time
     ) -> None:
         silent = Worker(presence, "cc3", tells=False)
-        for seconds, told in ((UNTOLD_KEPT - 5, ["ada"]), (UNTOLD_KEPT + 5, [])):
+        for seconds, told in ((GONE_KEPT - 5, ["ada"]), (GONE_KEPT + 5, [])):
             found = await silent.report({"a1": ("ada", 1)})
             assert not found.online
             await silent.report({"a1": ("ada", 0)})

@@ -19,9 +19,9 @@ from quart_idle.stores.base import (
     Listed,
     Listener,
     Live,
-    OpenPages,
     PresenceStore,
     Record,
+    Report,
     Reported,
     Stretch,
     TakenEnds,
@@ -148,17 +148,8 @@ class Tampered:
     async def ends_told(self, ids: Collection[str]) -> None:
         await self._pass("ends_told", ids)
 
-    async def report_pages(
-        self,
-        worker: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool = False,
-    ) -> Reported | None:
-        arguments = worker, number, changes, lease, grace, tells
-        return cast("Reported | None", await self._pass("report_pages", *arguments))
+    async def report_pages(self, report: Report) -> Reported | None:
+        return cast("Reported | None", await self._pass("report_pages", report))
 
     async def forget_pages(self, worker: str) -> bool:
         return cast(bool, await self._pass("forget_pages", worker))

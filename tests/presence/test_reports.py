@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from quart_idle import ConfigError, Counts, MemoryStore, QuartIdle, StoreUnavailable, signals
-from quart_idle.stores.base import MOST_TAKEN_OFF
+from quart_idle.stores.attendance import MOST_TAKEN_OFF
+from quart_idle.stores.base import Report, Reported
 from tests.helpers.clock import HOUR, MINUTE, Clock
 from tests.helpers.handlers import end, put, regenerate, sign_in
 from tests.helpers.site import MakeSite, Site
@@ -28,9 +29,9 @@ class Slow(Tampered):
 
     takes = 0.0
 
-    async def report_pages(self, *arguments: Any) -> Any:
+    async def report_pages(self, report: Report) -> Reported | None:
         await asyncio.sleep(self.takes)
-        return await super().report_pages(*arguments)
+        return await super().report_pages(report)
 
 
 # What gathers the changes of a second, and a little more.

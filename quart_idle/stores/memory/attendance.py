@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
 from typing import Final
 
-from ..base import (
+from ..attendance import (
     FOUND_LATE,
+    GONE_KEPT,
     HELD_BACK,
     MOST_TAKEN_OFF,
     MOST_TOLD,
-    NOBODY,
-    UNTOLD_KEPT,
+    STAND_IN,
     Counts,
     OpenPages,
+    Report,
     Reported,
 )
 
@@ -42,16 +42,8 @@ class Attendance:
         # Users who have no page any more, and since when.
         self._gone: dict[str, float] = {}
 
-    def report(
-        self,
-        name: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool,
-        now: float,
-    ) -> Reported | None:
+    def report(self, report: Report, now: float) -> Reported | None:
+        name, number, changes, lease, grace, tells = report
         self._take_off(now)
         worker = self._workers.get(name)
         known = 0 if worker is None or worker.lease_end <= now else worker.number
@@ -63,7 +55,7 @@ class Attendance:
         worker.lease_end = now + lease
         if number > known:
             worker.number = number
-            offline = {} if NOBODY in self._workers else self._take_gone(now - grace, tells)
+            offline = {} if STAND_IN in self._workers else self._take_gone(now - grace, tells)
             online = {}
             for id, pages in changes.items():
                 online.update(dict.fromkeys(self._set(worker, id, pages, now), now))
@@ -119,12 +111,12 @@ class Attendance:
             if not worker.pages:
                 del self._workers[name]
         if late:
-            self._workers[NOBODY] = _Worker(now + HELD_BACK)
+            self._workers[STAND_IN] = _Worker(now + HELD_BACK)
 
     def _take_gone(self, until: float, tells: bool) -> dict[str, float]:
         """Users who went before a moment: they are told of, to one; or nobody cares to tell."""
         if not tells:
-            until -= UNTOLD_KEPT
+            until -= GONE_KEPT
         found = ((user, since) for user, since in self._gone.items() if since <= until)
         taken = dict(islice(found, MOST_TOLD))
         for user_id in taken:
@@ -133,7 +125,7 @@ class Attendance:
 
     def _due(self, now: float, grace: float) -> float:
         moments = [worker.lease_end for worker in self._workers.values()]
-        if NOBODY not in self._workers:
+        if STAND_IN not in self._workers:
             moments += [since + grace for since in self._gone.values()]
         return max(0.0, min(moments) - now)
 

@@ -19,8 +19,8 @@ from ..base import (
     Listed,
     Listener,
     Live,
-    OpenPages,
     Record,
+    Report,
     Reported,
     Stretch,
     TakenEnds,
@@ -144,17 +144,8 @@ class MemoryStore:
     async def ends_told(self, ids: Collection[str]) -> None:
         self._sessions.outbox.told(ids)
 
-    async def report_pages(
-        self,
-        worker: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool = False,
-    ) -> Reported | None:
-        now = self._now()
-        return self._attendance.report(worker, number, changes, lease, grace, tells, now)
+    async def report_pages(self, report: Report) -> Reported | None:
+        return self._attendance.report(report, self._now())
 
     async def forget_pages(self, worker: str) -> bool:
         return self._attendance.forget(worker, self._now())

@@ -62,7 +62,7 @@ local function take_off()
     if #found < left_to_take_off then redis.call('ZREM', leases, over[at]) end
     left_to_take_off = left_to_take_off - #found
   end
-  if late then redis.call('ZADD', leases, exact(now + HELD_BACK), NOBODY) end
+  if late then redis.call('ZADD', leases, exact(now + HELD_BACK), STAND_IN) end
 end
 
 -- End a worker's lease.
@@ -90,7 +90,7 @@ if number ~= known and number ~= known + 1 then
   forget(worker)
   return false
 end
-local held_back = tonumber(redis.call('ZSCORE', leases, NOBODY) or 0) > now
+local held_back = tonumber(redis.call('ZSCORE', leases, STAND_IN) or 0) > now
 if number > known then
   came, at = {}, exact(now)
   local before = held_back and '-inf' or exact(now - grace - (tells and 0 or kept))

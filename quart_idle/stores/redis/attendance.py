@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..base import MOST_REPORTED, UNTOLD_KEPT, Counts, OpenPages, Reported
+from ..attendance import GONE_KEPT, MOST_REPORTED, Counts, Report, Reported
 from .calls import Calls
 from .keys import Keys
 from .packing import to_bytes, to_text
@@ -24,21 +24,14 @@ class Attendance:
         self._calls = calls
         self._keys = keys.attendance
 
-    async def report(
-        self,
-        worker: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool,
-    ) -> Reported | None:
+    async def report(self, report: Report) -> Reported | None:
+        worker, number, changes, lease, grace, tells = report
         packed = [
             it
             for id, (user_id, pages) in changes.items()
             for it in (to_bytes(id), b"%d:" % pages + to_bytes(user_id or ""))
         ]
-        terms = repr(lease), repr(grace), int(tells), UNTOLD_KEPT
+        terms = repr(lease), repr(grace), int(tells), GONE_KEPT
         answer = await self._calls.write("report", self._keys, worker, number, *terms, *packed)
         if answer is None:
             return None

@@ -11,16 +11,12 @@ from typing import Final
 
 from ...policy import Limits
 from ...reasons import BY_TIME, LIMIT, REGENERATED, SIGNED_OUT
+from ..attendance import FOUND_LATE, HELD_BACK, MOST_TAKEN_OFF, MOST_TOLD, STAND_IN
 from ..base import (
     APPLICATION_KEPT,
     DRAFT_KEPT,
-    FOUND_LATE,
     HASH_TAG_LENGTH,
-    HELD_BACK,
     MOST_ENDS,
-    MOST_TAKEN_OFF,
-    MOST_TOLD,
-    NOBODY,
     PERMANENT,
     REASON_KEPT,
     hidden_for,
@@ -156,7 +152,7 @@ def scripts(
         "MOST_TAKEN_OFF": MOST_TAKEN_OFF,
         "FOUND_LATE": FOUND_LATE,
         "HELD_BACK": HELD_BACK,
-        "NOBODY": f"'{NOBODY}'",
+        "STAND_IN": f"'{STAND_IN}'",
         "MOST_TOLD": MOST_TOLD,
         # Arguments are texts.
         "SAME": f"'{SAME}'",

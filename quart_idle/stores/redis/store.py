@@ -24,8 +24,8 @@ from ..base import (
     Listed,
     Listener,
     Live,
-    OpenPages,
     Record,
+    Report,
     Reported,
     Stretch,
     TakenEnds,
@@ -345,17 +345,8 @@ class RedisStore:
 
     # Open pages.
 
-    async def report_pages(
-        self,
-        worker: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool = False,
-    ) -> Reported | None:
-        attendance = self._start().attendance
-        return await attendance.report(worker, number, changes, lease, grace, tells)
+    async def report_pages(self, report: Report) -> Reported | None:
+        return await self._start().attendance.report(report)
 
     async def forget_pages(self, worker: str) -> bool:
         return await self._start().attendance.forget(worker)

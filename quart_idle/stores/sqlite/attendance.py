@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import inf
 from typing import Any, Final
 
-from ..base import (
+from ..attendance import (
     FOUND_LATE,
+    GONE_KEPT,
     HELD_BACK,
     MOST_REPORTED,
     MOST_TAKEN_OFF,
     MOST_TOLD,
-    NOBODY,
-    UNTOLD_KEPT,
+    STAND_IN,
     Counts,
     OpenPages,
+    Report,
     Reported,
 )
 from .book import Book
@@ -73,17 +74,9 @@ Reading = Callable[[sqlite3.Connection, int, float], Any]
 # Reports.
 
 
-def report(
-    book: Book,
-    worker: str,
-    number: int,
-    changes: Mapping[str, OpenPages],
-    lease: float,
-    grace: float,
-    tells: bool,
-    now: float,
-) -> Reported | None:
+def take_report(report: Report, book: Book, now: float) -> Reported | None:
     """As `PresenceStore.report_pages`."""
+    worker, number, changes, lease, grace, tells = report
     connection, space = book.connection, book.space
     _take_off(book, now)
     lease_end, known, answer = connection.execute(_KNOWN, (space, worker)).fetchone() or (0, 0, "")
@@ -95,7 +88,7 @@ def report(
     if _is_held_back(book, now):
         grace = inf
     if number > known:
-        gone = _take_gone(book, now - grace - (0.0 if tells else UNTOLD_KEPT))
+        gone = _take_gone(book, now - grace - (0.0 if tells else GONE_KEPT))
         came = {
             user: now
             for id, pages in changes.items()
@@ -157,11 +150,11 @@ def _take_off(book: Book, now: float) -> None:
         connection.execute(_DROP_WORKER, (space, worker))
         left -= len(found)
     if late:
-        connection.execute(_KEEP, (space, NOBODY, now + HELD_BACK, 0, ""))
+        connection.execute(_KEEP, (space, STAND_IN, now + HELD_BACK, 0, ""))
 
 
 def _is_held_back(book: Book, now: float) -> bool:
-    found = book.connection.execute(_KNOWN, (book.space, NOBODY)).fetchone()
+    found = book.connection.execute(_KNOWN, (book.space, STAND_IN)).fetchone()
     return found is not None and found[0] > now
 
 

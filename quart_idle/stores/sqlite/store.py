@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -20,15 +21,15 @@ from ..base import (
     Listed,
     Listener,
     Live,
-    OpenPages,
     Record,
+    Report,
     Reported,
     Stretch,
     TakenEnds,
 )
 from ..changing import SomeEnded
 from .applications import meet
-from .attendance import count, forget_worker, online, pages_of, report
+from .attendance import count, forget_worker, online, pages_of, take_report
 from .book import Book
 from .database import DatabaseFile
 from .drafts import all_of, drop, keep
@@ -237,19 +238,9 @@ class SQLiteStore:
 
     # Open pages.
 
-    async def report_pages(
-        self,
-        worker: str,
-        number: int,
-        changes: Mapping[str, OpenPages],
-        lease: float,
-        grace: float,
-        tells: bool = False,
-    ) -> Reported | None:
-        def work(book: Book, now: float) -> Reported | None:
-            return report(book, worker, number, changes, lease, grace, tells, now)
-
-        found: Reported | None = await self._write(work, weight=len(changes) + 1)
+    async def report_pages(self, report: Report) -> Reported | None:
+        weight = len(report.changes) + 1
+        found: Reported | None = await self._write(partial(take_report, report), weight=weight)
         return found
 
     async def forget_pages(self, worker: str) -> bool:
