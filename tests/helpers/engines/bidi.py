@@ -11,6 +11,9 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.helpers.engines.driver import DriverError
 
+# How long a command may take, in seconds.
+_PATIENCE = 60.0
+
 
 class Line:
     """Commands to the browser, and its answers."""
@@ -36,7 +39,11 @@ class Line:
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        found = await answer
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                found = await answer
+        except TimeoutError:
+            raise TimeoutError(f"{method} {parameters}: no answer") from None
         if found["type"] == "error":
             raise DriverError(f"{method}: {found['error']}: {found['message']}")
         result: dict[str, Any] = found["result"]

@@ -73,11 +73,12 @@ _TREE = """(() => {
 _BRING_BACK = {
     "duplicated": "gBrowser.selectedTab = gBrowser.duplicateTab(tab)",
     "restored": """new Promise((done) => {
-      const count = () => SessionStore.getClosedTabCountForWindow(window);
-      const before = count();
+      // (By its id: of 25 it forgets one for each.)
+      const latest = () => SessionStore.getClosedTabDataForWindow(window)[0]?.closedId;
+      const before = latest();
       const restore = () => {
         // It is known a moment later.
-        if (count() === before) return setTimeout(restore, 50);
+        if (latest() === before) return setTimeout(restore, 50);
         SessionStore.undoCloseTab(window, 0);
         done();
       };
