@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    with turn(alone=any(map(item.get_closest_marker, ("alone", "tools", "npm")))):
+    with turn(alone=any(map(item.get_closest_marker, ("alone", "tools")))):
         return (yield)
 
 
