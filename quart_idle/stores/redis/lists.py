@@ -44,12 +44,15 @@ class Lists:
         calls: the way to Redis.
         keys: the names of keys and channels.
         alone: whether one server has all keys.
+
+    Attributes:
+        alone: the same.
     """
 
     def __init__(self, calls: Calls, keys: Keys, *, alone: bool) -> None:
         self._calls = calls
         self._keys = keys
-        self._alone = alone
+        self.alone = alone
         self._tasks = Tasks()
 
     async def close(self) -> None:
@@ -64,13 +67,13 @@ class Lists:
             like: an id whose place it takes, if that has one.
             own: the session's own timeout in seconds, if it has one.
         """
-        if not self._alone:
+        if not self.alone:
             arguments = to_bytes(id), to_bytes(like), repr(own)
             await self._calls.write("join", self._keys.user_list(user), *arguments)
 
     async def leave(self, user: str, id: str) -> None:
         """Have an id that joined leave a list again: there will be no such session."""
-        if not self._alone:
+        if not self.alone:
             with suppress(StoreUnavailable):  # then it counts for some seconds
                 await self._calls.call("leave", self._keys.user_list(user)[:1], to_bytes(id))
 

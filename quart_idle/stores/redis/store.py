@@ -1,20 +1,15 @@
-"""`RedisStore`: what a store is asked for, as calls of scripts; and what it has under way."""
+"""`RedisStore`: what a store is asked for, handed on to those who know of it."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import struct
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from time import monotonic
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from redis import asyncio as aioredis
 
-from ...exceptions import ConfigError, StoreUnavailable, TooManySessions
+from ...exceptions import ConfigError
 from ...policy import Clocks, Limits, SignOfLife
-from ...reasons import LIMIT, REGENERATED, SIGNED_OUT
-from ...tasks import end_tasks
 from ..base import (
     Change,
     Changed,
@@ -30,26 +25,10 @@ from ..base import (
     Stretch,
     TakenEnds,
 )
-from .attendance import Attendance
-from .calls import Calls, failures_of
-from .cluster import Cluster
-from .events import Ends
-from .hearing import Hearing
 from .keys import Keys
-from .lists import Lists
-from .packing import (
-    NOBODY,
-    change_arguments,
-    pack_signs,
-    to_bytes,
-    to_text,
-    unpack_clocks,
-    unpack_end,
-    unpack_session,
-)
-from .scripts import ANYBODY, DONE, LEFT_WITH_NOTHING, MORE, REFUSED, Script, scripts
-from .sweep import Sweep
-from .trips import MOST_AT_ONCE, Server
+from .packing import to_bytes, to_text
+from .running import Running
+from .scripts import Script, scripts
 from .urls import client_maker
 
 
@@ -83,7 +62,7 @@ class RedisStore:
         self._listeners: list[Listener] = []
         self._wants_ends: list[Callable[[], bool]] = []
         self._keeps_ends = False
-        self._running: _Running | None = None
+        self._running: Running | None = None
 
     def bind(
         self, limits: Limits, listener: Listener, prefix: str = "quart-idle", timeout: float = 1.0
@@ -95,7 +74,6 @@ class RedisStore:
                 "another store timeout already"
             )
         self._terms = terms
-        self._limits, _, self._timeout = terms
         self._listeners.append(listener)
         self._keys = Keys(prefix, self._name)
         self._with_outbox, self._without_outbox = (
@@ -115,156 +93,45 @@ class RedisStore:
         if self._owns_client:
             await running.client.aclose()
 
-    def _start(self) -> _Running:
+    def _start(self) -> Running:
         """Have the work under way, in this event loop: an earlier one is gone."""
         running = self._running
         if running is None or running.loop is not asyncio.get_running_loop():
             if self._terms is None:
                 raise RuntimeError("a store is bound before it is used")
-            client = self._make(self._timeout)
-            running = self._running = _Running(
-                client, self._choose_scripts, self._keys, self._tell, self._timeout
+            limits, _, timeout = self._terms
+            running = self._running = Running(
+                self._make(timeout),
+                self._keys,
+                self._choose_scripts,
+                self._tell,
+                lambda: self._keeps_ends,
+                limits,
+                timeout,
             )
         return running
 
-    # Reading.
+    # Sessions.
 
     async def load(self, id: str) -> Record | Ended | None:
-        found, now = await self._start().trips.load(self._keys.session(id))
-        try:
-            return unpack_session(found, now, self._limits)
-        except (struct.error, ValueError) as error:  # it was tampered with
-            raise StoreUnavailable from error
-
-    # Writing.
+        return await self._start().sessions.load(id)
 
     async def create(self, id: str, change: Change) -> Clocks:
-        await self._join(change, id)
-        room = await self._room(change, id)
-        arguments = *room, *change_arguments(change)
-        return unpack_clocks(await self._write_if_room("create", self._places_of(id), *arguments))
+        return await self._start().sessions.create(id, change)
 
     async def save(self, id: str, change: Change) -> Changed | None:
-        mark = secrets.token_bytes(8) if change.may_empty else b""
-        while True:
-            arguments = change_arguments(change)
-            await self._join(change, id)
-            answer = await self._write("save", self._places_of(id), mark, *arguments)
-            if not isinstance(answer, bytes):
-                return self._changed(answer, id, id)
-            id = to_text(answer)
+        return await self._start().sessions.save(id, change)
 
     async def regenerate(self, id: str, new_id: str, change: Change) -> Changed | None:
-        name = to_bytes(new_id)
-        mark = name if change.may_empty else b""
-        keys = *self._places_of(id), *self._places_of(new_id)
-        joined: str | bytes = NOBODY
-        user = change.attributes.get("user_id")
-        if "user_id" in change.attributes:
-            joined = ANYBODY
-            await self._join(change, new_id)
-        room = await self._room(change, new_id, id)
-        while True:
-            arguments = name, mark, to_bytes(joined), *room, *change_arguments(change)
-            answer = await self._write_if_room("regenerate", keys, *arguments)
-            if not isinstance(answer, bytes):
-                break
-            joined = user = to_text(answer)
-            await self._start().lists.join(user, new_id, id)
-        if answer == DONE:
-            self._tell_if_deaf(id, REGENERATED)
-        elif user is not None:
-            await self._start().lists.leave(user, new_id)
-        return self._changed(answer, id, new_id)
+        return await self._start().sessions.regenerate(id, new_id, change)
 
     async def end(
         self, id: str, reason: str, by: str | None = None, user_id: str | None = None
     ) -> str | None:
-        return await self._end(id, reason, user_id or "", by=by)
+        return await self._start().sessions.end(id, reason, by, user_id)
 
-    async def _end(
-        self, id: str, reason: str, user: str = "", fence: bool = False, by: str | None = None
-    ) -> str | None:
-        """End a session.
-
-        Args:
-            id: the session's, now or before.
-            reason: why.
-            user: whose it must be; empty: anybody's.
-            fence: whether there is to be none where there is none yet.
-            by: the id of the session whose request it is.
-        """
-        mark = secrets.token_bytes(8)  # an end that is asked for again is told by it
-        rest = to_bytes(reason), mark, to_bytes(user)
-        while True:
-            arguments = *rest, int(fence), *([to_bytes(by)] if by and self._keeps_ends else [])
-            answer = await self._call("end", self._places_of(id), *arguments)
-            answer = self._start().lists.settled(answer)
-            if not isinstance(answer, bytes):
-                break
-            moved = to_text(answer)
-            id, by, fence = moved, moved if by == id else by, False
-        if not answer:
-            return None
-        self._tell_if_deaf(id, reason)
-        return id
-
-    def _changed(self, answer: int, id: str, new_id: str) -> Changed | None:
-        if answer == LEFT_WITH_NOTHING:
-            self._tell_if_deaf(id, SIGNED_OUT)
-            return Changed(id, ended=True)
-        return Changed(new_id) if answer == DONE else None
-
-    def _places_of(self, id: str) -> tuple[bytes, bytes]:
-        return self._keys.session(id), self._keys.index(id)
-
-    async def _call(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
-        return await self._start().calls.call(name, keys, *arguments)
-
-    async def _write(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
-        running = self._start()
-        return running.lists.settled(await running.calls.write(name, keys, *arguments))
-
-    async def _write_if_room(self, name: str, keys: Sequence[bytes], *arguments: Any) -> Any:
-        """Write what a limit of sessions may refuse.
-
-        Raises:
-            TooManySessions: it does.
-            StoreUnavailable: there are more to end for it than can be in the time; some have been.
-        """
-        until = monotonic() + self._timeout
-        while (answer := await self._write(name, keys, *arguments)) == MORE:
-            if monotonic() > until:
-                raise StoreUnavailable from TimeoutError(
-                    "too many of a user's sessions end at once"
-                )
-        if answer == REFUSED:
-            raise TooManySessions
-        return answer
-
-    async def _join(self, change: Change, id: str) -> None:
-        """Have an id in the list of the user whom a change names."""
-        if (user := change.attributes.get("user_id")) is not None:
-            own = change.attributes.get("timeout") or 0.0
-            await self._start().lists.join(user, id, own=own)
-
-    async def _room(self, change: Change, id: str, former: str = "") -> tuple[int, bytes]:
-        """How many sessions the user may have whom a change names, for the script that sees to it.
-
-        Where no script can, it is seen to here.
-        """
-        user, limit = change.attributes.get("user_id"), change.limit
-        if user is None or limit is None:
-            return 0, b""
-        if self.timely:
-            return -limit.sessions if limit.refuses else limit.sessions, to_bytes(user)
-
-        def end(other: str, user: str, fence: bool) -> Awaitable[str | None]:
-            return self._end(other, LIMIT, user, fence, by=id)
-
-        if not await self._start().lists.make_room(user, limit, id, former, end):
-            raise TooManySessions
-        return 0, b""
+    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
+        return await self._start().sessions.renew(signs)
 
     # A user's sessions.
 
@@ -279,51 +146,20 @@ class RedisStore:
         rest: Stretch | None = None,
         by: str | None = None,
     ) -> EndedSome:
-        def end(id: str, user: str, fence: bool) -> Awaitable[str | None]:
-            return self._end(id, reason, user, fence, by)
-
-        return await self._start().lists.end_some(user_id, keep, rest, end)
-
-    # Renewing.
-
-    async def renew(self, signs: Mapping[str, SignOfLife]) -> Mapping[str, Live | Ended | None]:
-        calls = self._start().calls
-        ids = {self._keys.session(id): id for id in signs}
-        outcomes: dict[str, Live | Ended | None] = {}
-
-        async def renew_some(keys: Sequence[bytes]) -> None:
-            some = [ids[key] for key in keys]
-            indexes, packed = pack_signs(
-                [signs[id] for id in some], [self._keys.index(id) for id in some]
-            )
-            time, *answers = await calls.write("renew", [*keys, *indexes], len(some), packed)
-            now = float(time)
-            for id, answer in zip(some, answers, strict=True):
-                if isinstance(answer, bytes):
-                    outcomes[id] = Live(unpack_clocks(answer), now)
-                elif answer != 0:
-                    outcomes[id] = unpack_end(answer[0], answer[1], now)
-
-        failed = await failures_of(
-            renew_some(keys[start : start + MOST_AT_ONCE])
-            for keys in calls.by_slot(ids)
-            for start in range(0, len(keys), MOST_AT_ONCE)
-        )
-        if signs and not outcomes:
-            raise failed[0] if failed else StoreUnavailable
-        return outcomes
+        return await self._start().sessions.end_some(user_id, reason, keep, rest, by)
 
     # Drafts.
 
     async def keep_draft(self, box: str, name: str, draft: bytes) -> None:
-        await self._write("keep", self._keys.places(box), to_bytes(name), draft)
+        calls = self._start().calls
+        await calls.write("keep", self._keys.places(box), to_bytes(name), draft)
 
     async def drafts(self, box: str) -> Mapping[str, tuple[bytes, float]]:
-        found = await self._call("drafts", self._keys.places(box))
+        found = await self._start().calls.call("drafts", self._keys.places(box))
         return {to_text(name): (draft, float(age)) for name, draft, age in found}
 
     async def drop_draft(self, box: str, name: str) -> None:
-        await self._write("drop", self._keys.places(box), to_bytes(name))
+        await self._start().calls.write("drop", self._keys.places(box), to_bytes(name))
 
     # Ends that are to be told.
 
@@ -363,7 +199,8 @@ class RedisStore:
     # Others.
 
     async def meet(self, application: str) -> Collection[str]:
-        found = await self._call("meet", [self._keys.applications], to_bytes(application))
+        calls = self._start().calls
+        found = await calls.call("meet", [self._keys.applications], to_bytes(application))
         return [to_text(name) for name in found]
 
     # Telling.
@@ -374,41 +211,3 @@ class RedisStore:
     def _tell(self, id: str, outcome: Live | Ended) -> None:
         for listener in self._listeners:
             listener(id, outcome)
-
-    def _tell_if_deaf(self, id: str, reason: str) -> None:
-        """Tell this process itself, if it does not hear what Redis tells all."""
-        if self._running is None or self._running.hearing.is_deaf:
-            self._tell(id, Ended(reason))
-
-
-class _Running:
-    """What a store has under way in one event loop: its connections, and two tasks."""
-
-    def __init__(
-        self,
-        client: Any,
-        scripts: Callable[[], Mapping[str, Script]],
-        keys: Keys,
-        tell: Listener,
-        timeout: float,
-    ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.client = client
-        self.trips: Server | Cluster
-        if isinstance(client, aioredis.RedisCluster):
-            self.trips = Cluster(client, timeout)
-        else:
-            self.trips = Server(client, timeout)
-        self.calls = Calls(self.trips, scripts, timeout)
-        self.hearing = Hearing(self.trips, keys, tell, timeout)
-        alone = not isinstance(client, aioredis.RedisCluster)
-        self.lists = Lists(self.calls, keys, alone=alone)
-        self.ends = Ends(self.calls, keys)
-        self.attendance = Attendance(self.calls, keys)
-        sweep = Sweep(self.calls, keys, self.lists.settled)
-        self._tasks = [self.loop.create_task(work) for work in (self.hearing.run(), sweep.run())]
-
-    async def close(self) -> None:
-        await end_tasks(self._tasks)
-        await self.lists.close()
-        await self.trips.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, patch
 
@@ -18,6 +19,7 @@ from quart_idle.policy import Limits, SignOfLife
 from quart_idle.stores.base import Change, Ended, Record, SessionLimit
 from quart_idle.stores.redis import RedisStore, scripts
 from tests.helpers import killed_worker
+from tests.helpers.prefork import fork
 from tests.helpers.proxy import Proxy
 from tests.helpers.redis_faults import Stores
 from tests.helpers.redis_servers import Cluster, RedisServer, StandingTime, redis_server
@@ -95,7 +97,7 @@ def count_calls(store: RedisStore) -> Counter[str]:
 @pytest.mark.once
 @pytest.mark.parametrize("call", killed_worker.WRITES)
 async def test_between_any_two_writes_of_a_worker_that_is_killed_lists_say_what_lives(
-    running_cluster: Cluster, call: str
+    running_cluster: Cluster, tmp_path: Path, call: str
 ) -> None:
     async with opened(running_cluster.url, limits=killed_worker.LIMITS) as store:
         numbers = [str(number) for number in range(1, killed_worker.WRITES[call] + 2)]
@@ -103,11 +105,11 @@ async def test_between_any_two_writes_of_a_worker_that_is_killed_lists_say_what_
             await killed_worker.prepare(store, call, number)
 
         async def die(number: str) -> int:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.helpers.killed_worker"),
-                *(running_cluster.url, call, number),
-            )
-            return await process.wait()
+            log = tmp_path / number
+            log.touch()
+            order = [running_cluster.url, call, number]
+            worker = fork("tests.helpers.killed_worker", order, dict(os.environ), log)
+            return await asyncio.to_thread(worker.wait)
 
         assert await asyncio.gather(*map(die, numbers)) == [-9] * (len(numbers) - 1) + [0]
         for number in numbers:
@@ -290,7 +292,7 @@ async def test_who_has_far_too_many_sessions_to_end_at_once_is_to_sign_in_again(
     time = itertools.count(0.0, 0.6)  # two looks in a second
     with (
         patch.object(scripts, "MOST_ENDED", 5),
-        patch("quart_idle.stores.redis.store.monotonic", lambda: next(time)),
+        patch("quart_idle.stores.redis.sessions.monotonic", lambda: next(time)),
     ):
         async with opened(server.url) as store:
             for number in range(30):
