@@ -26,7 +26,7 @@ from quart_idle.stores.sqlite import SQLiteStore
 from .connections import Site, sites
 from .contenders import Contender
 from .serving import PATIENCE
-from .sockets import stored
+from .workers import stored
 
 _MANY, _FEW = 1_000_000, 1000
 _DUE = 100_000

@@ -18,6 +18,9 @@ from .mounts import mount_of
 #: How large the log of writes may stay, in bytes: what is larger is cut at its next beginning.
 MOST_LOGGED: Final = 8 * 1024 * 1024
 
+# After how many pages SQLite itself writes the log back: only where `upkeep` cannot keep up.
+_MOST_PAGES: Final = 8000
+
 #: What kind of file this is, by SQLite's ``application_id``: "QIdl".
 KIND: Final = 0x5149_646C
 
@@ -84,6 +87,7 @@ class File:
                 for pragma in (
                     f"synchronous = {'FULL' if self._synced else 'NORMAL'}",
                     f"journal_size_limit = {MOST_LOGGED}",
+                    f"wal_autocheckpoint = {_MOST_PAGES}",
                     "temp_store = MEMORY",
                     f"query_only = {reads:d}",
                 ):

@@ -24,9 +24,6 @@ from .thread import Thread
 #: How much goes together at most (`Asked.weight`): nobody else who writes is held up for long.
 MOST_AT_ONCE: Final = 1000
 
-# How long a thread that ends is waited for, in seconds.
-_GOODBYE: Final = 1.0
-
 
 @dataclass(slots=True, eq=False)
 class Asked:
@@ -118,9 +115,7 @@ class Lane(Generic[_A]):
         if self._waiting:
             self._thread.put(partial(self._there, self._waiting))
             self._waiting = []
-        ending = self._loop.run_in_executor(self._thread, self._end)
-        self._thread.shutdown()
-        await asyncio.wait([ending], timeout=_GOODBYE)
+        await self._thread.close(self._end)
 
     # There and back by callbacks: for a trip that takes one session, each task and each turn of the
     # loop costs as much as what is read there.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from ..base import Fields
@@ -56,16 +57,19 @@ INSERT INTO sessions (
     space, id
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_UPDATE: Final = """
-UPDATE sessions SET
-    look = ?, clocks = ?, user_id = ?, place = ?, sign_in = ?,
-    reason = ?, ended_at = ?, new_id = ?, passes_saves_on = ?, data = ?
-WHERE key = ?
-"""
-_UPDATE_DATA: Final = "UPDATE sessions SET clocks = ?, sign_in = ?, data = ? WHERE key = ?"
-_UPDATE_LOOK: Final = "UPDATE sessions SET clocks = ?, look = ? WHERE key = ?"
-_UPDATE_LOOK_ALONE: Final = "UPDATE sessions SET look = ? WHERE key = ?"
-_UPDATE_CLOCKS: Final = "UPDATE sessions SET clocks = ? WHERE key = ?"
+# What is written of a row that is there already, but for its key, which comes last.
+_COLUMNS: Final = {
+    CLOCKS: ("clocks",),
+    CLOCKS | LOOK: ("clocks", "look"),
+    CLOCKS | DATA: ("clocks", "sign_in", "data"),
+    ALL: (
+        *("look", "clocks", "user_id", "place", "sign_in"),
+        *("reason", "ended_at", "new_id", "passes_saves_on", "data"),
+    ),
+}
+# How many rows go into one statement at most.
+_MOST_TOGETHER: Final = 128
+_UPDATE_LOOK: Final = "UPDATE sessions SET look = ? WHERE key = ?"
 _DELETE: Final = "DELETE FROM sessions WHERE key = ?"
 
 
@@ -164,11 +168,11 @@ class Table:
 
     def look_later(self, damaged: Damaged, look: float) -> None:
         """Have one be looked at no sooner than then."""
-        self._connection.execute(_UPDATE_LOOK_ALONE, (look, damaged.key))
+        self._connection.execute(_UPDATE_LOOK, (look, damaged.key))
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write what of these is to be written."""
-        clocks: list[tuple[Any, ...]] = []
+        together: dict[int, list[tuple[Any, ...]]] = {}
         for row in rows:
             if row.key is None:
                 if not row.is_gone:
@@ -176,24 +180,46 @@ class Table:
                     row.key = done.lastrowid
             elif row.is_gone:
                 self._connection.execute(_DELETE, (row.key,))
-            elif row.unwritten == CLOCKS:
-                clocks.append((pack_clocks(row.clocks), row.key))
             else:
-                self._update(row, row.key)
+                what = _to_write(row)
+                together.setdefault(what, []).append((*_WRITTEN[what](row), row.key))
             row.unwritten = 0
-        self._connection.executemany(_UPDATE_CLOCKS, clocks)
+        for what, values in together.items():
+            for at in range(0, len(values), _MOST_TOGETHER):
+                self._update(what, values[at : at + _MOST_TOGETHER])
 
-    def _update(self, row: Row, key: int) -> None:
-        if row.unwritten & ALL or (row.unwritten & LOOK and row.unwritten & DATA):
-            self._connection.execute(_UPDATE, (*_all(row), key))
-        elif row.unwritten & DATA:
-            rest = pack_sign_in(row.sign_in), pack_fields(row.data)
-            self._connection.execute(_UPDATE_DATA, (pack_clocks(row.clocks), *rest, key))
-        else:
-            self._connection.execute(_UPDATE_LOOK, (pack_clocks(row.clocks), row.look, key))
+    def _update(self, what: int, rows: list[tuple[Any, ...]]) -> None:
+        # A power of two, filled up with rows of no key: there are few statements, which stay known.
+        size = 1 << (len(rows) - 1).bit_length()
+        nobody = (None,) * len(rows[0])
+        values = [value for row in (*rows, *[nobody] * (size - len(rows))) for value in row]
+        self._connection.execute(_update(what, size), values)
 
     def _rows(self, query: str, *arguments: Any) -> Iterator[Row | Damaged]:
         return map(_row_or_damaged, self._connection.execute(query, arguments).fetchall())
+
+
+@cache
+def _update(what: int, size: int) -> str:
+    """The statement that writes so many rows at once: a step of SQLite's for each would let go of
+    the interpreter's lock so often, and where the event loop is busy, each of them waits for it.
+    """
+    columns = _COLUMNS[what]
+    if size == 1:
+        return f"UPDATE sessions SET {' = ?, '.join(columns)} = ? WHERE key = ?"  # noqa: S608
+    row = f"({', '.join('?' * (len(columns) + 1))})"
+    return (
+        f"WITH new ({', '.join(columns)}, key) AS (VALUES {', '.join([row] * size)}) "  # noqa: S608
+        f"UPDATE sessions SET {', '.join(f'{column} = new.{column}' for column in columns)} "
+        "FROM new WHERE sessions.key = new.key"
+    )
+
+
+def _to_write(row: Row) -> int:
+    """What of a row is written together, where this is to be."""
+    if row.unwritten & ALL or (row.unwritten & LOOK and row.unwritten & DATA):
+        return ALL
+    return CLOCKS | row.unwritten
 
 
 def _all(row: Row) -> tuple[Any, ...]:
@@ -210,3 +236,15 @@ def _all(row: Row) -> tuple[Any, ...]:
         over is not None and over.passes_saves_on,
         pack_fields(row.data),
     )
+
+
+# What is written of a row, in the order of `_COLUMNS`.
+_WRITTEN: Final[Mapping[int, Callable[[Row], tuple[Any, ...]]]] = {
+    CLOCKS: lambda row: (pack_clocks(row.clocks),),
+    CLOCKS | LOOK: lambda row: (pack_clocks(row.clocks), row.look),
+    CLOCKS | DATA: lambda row: (
+        *(pack_clocks(row.clocks), pack_sign_in(row.sign_in)),
+        pack_fields(row.data),
+    ),
+    ALL: _all,
+}

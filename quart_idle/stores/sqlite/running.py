@@ -1,4 +1,4 @@
-"""What a store has under way in one event loop: two threads, and two tasks."""
+"""What a store has under way in one event loop: three threads, and three tasks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from ..base import Ended, Listener, Live
 from .database import DatabaseFile
 from .hearing import Heard, Hearing
 from .lane import Lane
+from .opening import Opening
 from .reading import Load, Read, Reader
 from .sweep import Sweep
+from .ticker import Ticker
+from .upkeep import Upkeep
 from .writing import Write, Writer
 
 # How often it is looked whether other workers have done anything, in seconds.
-_LISTEN: Final = 0.4
+_LISTEN: Final = 0.5
 
 
 class Running:
@@ -60,8 +63,12 @@ class Running:
         self.hearing = Hearing(worker, timeout)
         self._tell_one = tell
         self._outage = Outage("hearing what other workers do, in SQLite,")
-        sweep = Sweep(file, self.reads, self.writes, self.writer)
-        self._tasks = [self.loop.create_task(work) for work in (self._listen(), sweep.run())]
+        self._ticker = ticker = Ticker(_LISTEN)
+        sweep = Sweep(self.reads, self.writes, ticker)
+        opening = Opening(file, prefix, writes=True)
+        self._upkeep = Upkeep(file, opening, self.writes, self.writer, ticker)
+        works = self._listen(), sweep.run(), self._upkeep.run()
+        self._tasks = [self.loop.create_task(work) for work in works]
 
     async def begin(self) -> None:
         """Have the file open for both, and hear."""
@@ -73,6 +80,7 @@ class Running:
         await end_tasks(self._tasks)
         await self.reads.close()
         await self.writes.close()
+        await self._upkeep.close()
 
     async def _listen(self) -> None:
         """Hear, until this is cancelled."""
@@ -86,7 +94,7 @@ class Running:
             except Exception as error:  # whatever it was, it is tried again
                 self._outage.failed(repr(error), error)
             if not more:
-                await asyncio.sleep(_LISTEN)
+                await self._ticker.wait()
 
     async def _hear(self) -> bool:
         """Tell of what others did; whether there is more."""

@@ -1,4 +1,4 @@
-"""Ending what is due, and other work that nobody asks for: a bite at a time, between other writes.
+"""Ending what is due, which nobody asks for: a bite at a time, between other writes.
 
 Any worker that is there does it. What one has ended, another does not find any more.
 """
@@ -16,21 +16,20 @@ from ...exceptions import ConfigError, StoreUnavailable
 from ...log import Outage
 from ..base import MOST_ENDS
 from .book import Book
-from .database import DatabaseFile
 from .drafts import are_some_old, drop_old
 from .ends import surplus
 from .lane import Lane
 from .reading import Load, Read
 from .rows import Damaged
-from .writing import Write, Writer
+from .ticker import Ticker
+from .writing import Write
 
-# How often what is due is looked for, in seconds; and how many rows there are in a bite.
-_TICK: Final = 1.0
+# After how many ticks what is due is looked for, which is once a second; and how many rows there
+# are in a bite.
+_TICKS: Final = 2
 _MOST_AT_ONCE: Final = 200
 # How long others have between two bites at least, in seconds.
 _PAUSE: Final = 0.002
-# How often space is given back, in seconds.
-_TIDY: Final = 60.0
 
 _log = logging.getLogger("quart_idle")
 
@@ -38,54 +37,39 @@ _DUE: Final = "SELECT EXISTS (SELECT 1 FROM sessions WHERE space = ? AND look <=
 
 
 class Sweep:
-    """Looks for sessions that are due, and ends them; has the file be tidy.
+    """Looks for sessions that are due, and ends them.
 
     Args:
-        file: the file.
         reads: the way to the thread that reads.
         writes: the way to the one that writes.
-        writer: what that one does.
+        ticker: ticks twice a second.
     """
 
     def __init__(
         self,
-        file: DatabaseFile,
         reads: Lane[Load | Read],
         writes: Lane[Write],
-        writer: Writer,
+        ticker: Ticker,
     ) -> None:
-        self._file = file
         self._reads = reads
         self._writes = writes
-        self._writer = writer
-        self._tidied = monotonic()
+        self._ticker = ticker
         self._outage = Outage("looking for sessions that are due, in SQLite,")
 
     async def run(self) -> None:
         """Sweep, until this is cancelled."""
         while True:
-            await asyncio.sleep(_TICK)
+            await self._ticker.wait(_TICKS)
             try:
                 while await self._reads.ask(Read(_is_something_due)):
                     began = monotonic()
                     if not await self._writes.ask(Write(_bite, weight=_MOST_AT_ONCE)):
                         break
                     await asyncio.sleep(max(_PAUSE, monotonic() - began))
-                if self._writer.is_unsynced:
-                    await self._writes.run(self._writer.sync)
-                await self._tidy()
                 self._outage.answered()
             except Exception as error:  # whatever it was, it is tried again
                 away = isinstance(error, ConfigError | StoreUnavailable | sqlite3.Error | OSError)
                 self._outage.failed(repr(error.__cause__ or error), None if away else error)
-
-    async def _tidy(self) -> None:
-        if monotonic() - self._tidied >= _TIDY:
-            more = await self._writes.run(
-                lambda: self._file.tidy(self._writer.opening.connection())
-            )
-            if not more:
-                self._tidied = monotonic()
 
 
 def _is_something_due(connection: sqlite3.Connection, space: int, now: float) -> bool:

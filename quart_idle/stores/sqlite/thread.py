@@ -6,12 +6,16 @@ threads of aiosqlite go on until their connections are closed.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
+
+# How long one that ends is waited for, in seconds.
+_GOODBYE: Final = 1.0
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -60,6 +64,15 @@ class Thread(Executor):
 
         self.put(job)
         return done
+
+    async def close(self, last: Callable[[], None]) -> None:
+        """Have this done last, if anything was, and end; that is not waited for long."""
+        if not self._has_begun:
+            self.shutdown()
+            return
+        ending = asyncio.get_running_loop().run_in_executor(self, last)
+        self.shutdown()
+        await asyncio.wait([ending], timeout=_GOODBYE)
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         """End the thread, once it has done what it was given; it is not waited for."""

@@ -66,6 +66,8 @@ class Writer:
         self._wants_ends = wants_ends
         #: Whether something was written that may be lost in a power cut.
         self.is_unsynced = False
+        #: How many rows were written so far.
+        self.rows = 0
 
     def do(self, batch: Sequence[Write]) -> Sequence[Any]:
         """Do it all, in one transaction; an answer, or an error, for each."""
@@ -82,6 +84,7 @@ class Writer:
 
     def _do(self, batch: Sequence[Write]) -> Sequence[Any]:
         connection, space = self.opening.connection(), self.opening.space()
+        before = connection.total_changes
         connection.execute("BEGIN IMMEDIATE")
         try:
             now = self._file.now()
@@ -113,6 +116,7 @@ class Writer:
                     connection.execute("ROLLBACK")
             raise
         self.is_unsynced = True
+        self.rows += connection.total_changes - before
         if book.told:
             self._tell(book.told)
         failure = self._sync_for(answers)
@@ -128,9 +132,13 @@ class Writer:
         return None
 
     def sync(self) -> None:
-        """Have what was written outlast a power cut."""
-        self._file.sync()
-        self.is_unsynced = False
+        """Have what was written outlast a power cut; in any thread."""
+        self.is_unsynced = False  # before: what is written meanwhile may be too late for this
+        try:
+            self._file.sync()
+        except BaseException:
+            self.is_unsynced = True
+            raise
 
 
 class _Answer(NamedTuple):

@@ -14,9 +14,32 @@ import pytest
 from quart_idle import StoreUnavailable
 from quart_idle.stores.sqlite import SQLiteStore
 from quart_idle.stores.sqlite.reading import Load, Read
+from quart_idle.stores.sqlite.thread import Thread
 from tests.helpers.sqlite_stores import PatientStore
 from tests.helpers.waiting import until
 from tests.store_contract import LIMITS, Told, change
+
+
+async def test_a_worker_that_has_nothing_to_do_goes_to_its_file_twice_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips = 0
+    put = Thread.put
+
+    def count(thread: Thread, job: Callable[[], None]) -> None:
+        nonlocal trips
+        trips += 1
+        put(thread, job)
+
+    monkeypatch.setattr(Thread, "put", count)
+    store = SQLiteStore(tmp_path / "sessions.db")
+    store.bind(LIMITS, lambda *_: None)
+    await store.open()
+    await asyncio.sleep(1.2)  # what opening wrote is synced
+    trips, began = 0, time.monotonic()
+    await asyncio.sleep(4.0)
+    assert 2 <= trips <= 2 * (time.monotonic() - began) + 1
+    await store.close()
 
 
 def be_late(*_: Any) -> None:
