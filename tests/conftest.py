@@ -44,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three at a time, as tests wait more than they work; those of a file by themselves."""
-    return 0 if all(Path(name.partition("::")[0]).is_file() for name in config.args) else 3
+    """Four at a time, as tests wait more than they work; those of a file by themselves."""
+    return 0 if all(Path(name.partition("::")[0]).is_file() for name in config.args) else 4
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
