@@ -19,7 +19,7 @@ from tests.helpers.eager_tasks import EagerTasks
 from tests.helpers.limit import limited
 from tests.helpers.servers import Server, start
 from tests.helpers.site import Site, make_site
-from tests.helpers.turns import share_turns, turn
+from tests.helpers.turns import Turn, share_turns
 
 # That the machine is busy is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,12 +55,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if "clock" in fixtures:
             item.add_marker("clock")
+    # First what runs by itself, one after another: all others wait for it once. Last what is quick:
+    # then no process ends long after the others.
+    items.sort(key=lambda item: (not _is_alone(item), _folder(item) in _QUICK))
+
+
+# Where tests take no time.
+_QUICK = {"house", "values"}
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def _is_alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None
+
+
+_turn = Turn()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    with turn(alone=any(map(item.get_closest_marker, ("alone", "tools")))):
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, Any, Any]:
+    _turn.take(alone=_is_alone(item))
+    try:
         return (yield)
+    finally:
+        if not (_is_alone(item) and _is_alone(nextitem)):
+            _turn.give_back()
 
 
 # How long a test may take, in seconds, on a machine that has much else to do; and so may what it

@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 # Where the processes find the file whose bytes they lock: those that run tests inherit it.
 _VARIABLE = "QUART_IDLE_TEST_TURNS"
@@ -22,14 +20,21 @@ def share_turns() -> None:
         os.environ[_VARIABLE] = f"/proc/{os.getpid()}/fd/{file}"
 
 
-@contextmanager
-def turn(*, alone: bool) -> Iterator[None]:
-    """Wait for those that run by themselves; or, to be alone, for all."""
-    file = os.open(os.environ[_VARIABLE], os.O_RDWR)  # of its own: locks are the process's
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, _NEXT)
-        fcntl.lockf(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, 1, _RUNNING)
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, _NEXT)
-        yield
-    finally:
-        os.close(file)  # which gives back what is locked
+class Turn:
+    """This process's turn."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+
+    def take(self, *, alone: bool) -> None:
+        """Wait for those that run by themselves; or, to be alone, for all; unless it is kept."""
+        if self._file is None:
+            file = self._file = os.open(os.environ[_VARIABLE], os.O_RDWR)  # locks are a process's
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, _NEXT)
+            fcntl.lockf(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, 1, _RUNNING)
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, _NEXT)
+
+    def give_back(self) -> None:
+        if self._file is not None:
+            os.close(self._file)  # which gives back what is locked
+            self._file = None

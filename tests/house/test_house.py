@@ -209,7 +209,7 @@ KNOW_QUART = {
 }
 KNOW_REDIS = {
     f"stores.redis.{name}"
-    for name in ("connection", "trips", "cluster", "check", "urls", "store", "moving")
+    for name in ("connection", "trips", "cluster", "check", "urls", "running", "store", "moving")
 }
 KNOW_ASGI = KNOW_QUART | {
     *("presence.sending", "presence.stored", "presence.open_session"),
@@ -429,7 +429,6 @@ def test_the_package_is_typed() -> None:
 # Tools.
 
 
-@pytest.mark.tools
 @pytest.mark.parametrize(
     "tool",
     [("mypy",), ("ruff", "check", "."), ("ruff", "format", "--check", ".")],

@@ -50,9 +50,10 @@ class Running:
         self.loop = asyncio.get_running_loop()
         self.client = client
         self._tell = tell
-        self.trips: Server | Cluster
         alone = not isinstance(client, aioredis.RedisCluster)
-        self.trips = Server(client, timeout) if alone else Cluster(client, timeout)
+        self.trips: Server | Cluster = (
+            Server(client, timeout) if alone else Cluster(client, timeout)
+        )
         self.calls = Calls(self.trips, scripts, timeout)
         self.hearing = Hearing(self.trips, keys, tell, timeout)
         self.lists = Lists(self.calls, keys, alone=alone)

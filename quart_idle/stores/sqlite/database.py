@@ -14,7 +14,7 @@ from .clock import CLOCK, HostClock, host_clock
 from .errors import explained, is_lost
 from .file import File
 from .place import place_of
-from .tidying import tidy
+from .tidying import shorten_log, tidy
 
 _log = logging.getLogger("quart_idle")
 
@@ -107,7 +107,11 @@ class DatabaseFile:
                 "former one: restart them",
                 self.path,
             )
-        return tidy(connection, self.path)
+        return tidy(connection)
+
+    def shorten_log(self, connection: sqlite3.Connection) -> None:
+        """Begin the log of writes anew, in no transaction, if it has become long."""
+        shorten_log(connection, self.path)
 
     def lost(self, error: sqlite3.Error) -> bool:
         """Whether a connection is of no use any more, after this error."""

@@ -18,7 +18,8 @@ from .mounts import mount_of
 #: How large the log of writes may stay, in bytes: what is larger is cut at its next beginning.
 MOST_LOGGED: Final = 8 * 1024 * 1024
 
-# After how many pages SQLite itself writes the log back: only where `upkeep` cannot keep up.
+# After how many pages SQLite itself writes the log back, in the middle of a commit: where there is
+# no `upkeep`, or it cannot keep up.
 _MOST_PAGES: Final = 8000
 
 #: What kind of file this is, by SQLite's ``application_id``: "QIdl".

@@ -193,17 +193,17 @@ class Table:
         size = 1 << (len(rows) - 1).bit_length()
         nobody = (None,) * len(rows[0])
         values = [value for row in (*rows, *[nobody] * (size - len(rows))) for value in row]
-        self._connection.execute(_update(what, size), values)
+        self._connection.execute(_update_of(what, size), values)
 
     def _rows(self, query: str, *arguments: Any) -> Iterator[Row | Damaged]:
         return map(_row_or_damaged, self._connection.execute(query, arguments).fetchall())
 
 
+# A statement for each row would let go of the interpreter's lock for each, and where the event loop
+# is busy, that is a wait each time.
 @cache
-def _update(what: int, size: int) -> str:
-    """The statement that writes so many rows at once: a step of SQLite's for each would let go of
-    the interpreter's lock so often, and where the event loop is busy, each of them waits for it.
-    """
+def _update_of(what: int, size: int) -> str:
+    """The statement that writes so many rows."""
     columns = _COLUMNS[what]
     if size == 1:
         return f"UPDATE sessions SET {' = ?, '.join(columns)} = ? WHERE key = ?"  # noqa: S608

@@ -58,7 +58,7 @@ class Running:
             self.reader.do, self.reader.opening.close, timeout, "quart-idle-reads"
         )
         self.writes: Lane[Write] = Lane(
-            self.writer.do, self.writer.opening.close, timeout, "quart-idle-writes"
+            self.writer.do, self.writer.close, timeout, "quart-idle-writes"
         )
         self.hearing = Hearing(worker, timeout)
         self._tell_one = tell
@@ -71,16 +71,14 @@ class Running:
         self._tasks = [self.loop.create_task(work) for work in works]
 
     async def begin(self) -> None:
-        """Have the file open for both, and hear."""
+        """Have the file open, for reads and writes, and hear."""
         await self.writes.ask(Write(lambda *_: None))
         await self._hear()
 
     async def close(self) -> None:
         """End all that."""
         await end_tasks(self._tasks)
-        await self.reads.close()
-        await self.writes.close()
-        await self._upkeep.close()
+        await asyncio.gather(self.reads.close(), self.writes.close(), self._upkeep.close())
 
     async def _listen(self) -> None:
         """Hear, until this is cancelled."""

@@ -1,4 +1,4 @@
-"""Giving space back, in small bites: pages that are empty, and the log of writes."""
+"""Giving space back: pages that are empty, in small bites; and the log of writes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ _SHARE: Final = 4
 _FEW: Final = 1024
 
 
-def tidy(connection: sqlite3.Connection, path: Path) -> bool:
+def tidy(connection: sqlite3.Connection) -> bool:
     """Give a little space back, if much is empty. Whether there is more of that.
 
     Args:
         connection: to the file, in no transaction.
-        path: the file's.
 
     Raises:
         sqlite3.Error: the file cannot be written now.
     """
-    _shorten_log(connection, path)
     surplus = _surplus(connection)
     if surplus <= 0:
         return False
@@ -44,8 +42,16 @@ def _surplus(connection: sqlite3.Connection) -> int:
     return int(empty - max(_FEW, (pages - empty) // _SHARE))
 
 
-def _shorten_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Begin the log of writes anew, if reads have kept that off for long."""
+def shorten_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Begin the log of writes anew, if reads have kept that off for long.
+
+    Args:
+        connection: to the file, in no transaction.
+        path: the file's.
+
+    Raises:
+        sqlite3.Error: the file cannot be written now.
+    """
     try:
         size = os.stat(f"{path}-wal").st_size
     except FileNotFoundError:

@@ -66,7 +66,7 @@ class Writer:
         self._wants_ends = wants_ends
         #: Whether something was written that may be lost in a power cut.
         self.is_unsynced = False
-        #: How many rows were written so far.
+        #: How many rows were written so far; read in other threads.
         self.rows = 0
 
     def do(self, batch: Sequence[Write]) -> Sequence[Any]:
@@ -139,6 +139,13 @@ class Writer:
         except BaseException:
             self.is_unsynced = True
             raise
+
+    def close(self) -> None:
+        """Have what was written outlast a power cut, and close the file."""
+        if self.is_unsynced:
+            with suppress(OSError):
+                self.sync()
+        self.opening.close()
 
 
 class _Answer(NamedTuple):

@@ -32,10 +32,10 @@ async def test_a_worker_that_has_nothing_to_do_goes_to_its_file_twice_a_second(
         put(thread, job)
 
     monkeypatch.setattr(Thread, "put", count)
-    store = SQLiteStore(tmp_path / "sessions.db")
+    store = PatientStore(tmp_path / "sessions.db")
     store.bind(LIMITS, lambda *_: None)
     await store.open()
-    await asyncio.sleep(1.2)  # what opening wrote is synced
+    await until(lambda: not store._running or not store._running.writer.is_unsynced)
     trips, began = 0, time.monotonic()
     await asyncio.sleep(4.0)
     assert 2 <= trips <= 2 * (time.monotonic() - began) + 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quart_idle.stores.sqlite.file import MOST_LOGGED, File
-from quart_idle.stores.sqlite.tidying import tidy
+from quart_idle.stores.sqlite.tidying import shorten_log, tidy
 
 TABLES = "CREATE TABLE things (number INTEGER PRIMARY KEY, data BLOB);"
 
@@ -51,7 +51,7 @@ def test_what_is_empty_is_given_back_in_small_bites(
     bites, there_is_more = 0, True
     while there_is_more:
         before = pages(connection)
-        there_is_more = tidy(connection, file.path)
+        there_is_more = tidy(connection)
         assert before - pages(connection) <= 65
         bites += 1
     assert 10 <= bites <= full / 64 + 2
@@ -60,12 +60,12 @@ def test_what_is_empty_is_given_back_in_small_bites(
     assert file.path.stat().st_size < 1200 * 4096
 
 
-def test_what_is_to_be_used_again_soon_is_kept(file: File, connection: sqlite3.Connection) -> None:
+def test_what_is_to_be_used_again_soon_is_kept(connection: sqlite3.Connection) -> None:
     fill(connection, 20_000)
     full = pages(connection)
     connection.execute("DELETE FROM things WHERE number % 6 = 0")  # in pages that are not empty
     connection.execute("DELETE FROM things WHERE number > 17500")
-    assert not tidy(connection, file.path)
+    assert not tidy(connection)
     assert pages(connection) == full
 
 
@@ -76,8 +76,9 @@ def test_it_does_not_grow_with_what_comes_and_goes(
     for _ in range(12):
         fill(connection, 5_000)
         connection.execute("DELETE FROM things")
-        while tidy(connection, file.path):
+        while tidy(connection):
             pass
+        shorten_log(connection, file.path)
         sizes.append(file.path.stat().st_size + logged(file))
     assert max(sizes[3:]) <= max(sizes[:3])
 
@@ -91,19 +92,19 @@ def test_the_log_of_writes_is_cut_though_reads_kept_it_long(
         reader.execute("SELECT * FROM things").fetchone()
         for _ in range(5):
             fill(connection, 5_000)
-        tidy(connection, file.path)
+        shorten_log(connection, file.path)
         assert logged(file) > 2 * MOST_LOGGED  # what is read must stay
         reader.rollback()
-    tidy(connection, file.path)
+    shorten_log(connection, file.path)
     assert logged(file) <= MOST_LOGGED
 
 
-def test_a_read_that_goes_on_holds_up_no_tidying_for_longer_than_a_lock(file: File) -> None:
+def test_a_read_that_goes_on_holds_up_no_cut_for_longer_than_a_lock(file: File) -> None:
     with closing(file.connect(0.2)) as connection, closing(file.connect(0.0)) as reader:
         fill(connection, 1)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM things").fetchone()
         fill(connection, 20_000)
-        tidy(connection, file.path)
+        shorten_log(connection, file.path)
         assert reader.execute("SELECT count(*) FROM things").fetchone() == (1,)
         fill(connection, 1)
