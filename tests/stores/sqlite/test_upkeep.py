@@ -136,6 +136,7 @@ async def test_that_a_disk_is_full_is_told_in_words_until_it_is_not(
     await fill(store, 500)
     await until(lambda: "keeping what was written" in caplog.text)
     await asyncio.sleep(2.5)
+    assert "FileFailed" in caplog.text
     assert "available again" not in caplog.text
     assert not any(record.exc_info for record in caplog.records)
     full = False
