@@ -133,6 +133,7 @@ async def test_room_for_one_more_session_is_made_in_the_time_of_a_call_or_by_the
         for number in range(20):
             await store.create(f"a{number}", change({"a": b"1"}, user_id="ada"))
     async with opened(path, timeout=0.8) as store:
+        await store.open()  # beside writes that are slow the file may not open in time
         monkeypatch.setattr(changing, "MOST_AT_ONCE", 1)  # as if they were tens of thousands
         monkeypatch.setattr(changing, "create", slowly)
         one_more = change({"a": b"1"}, user_id="ada")._replace(limit=SessionLimit(1))
