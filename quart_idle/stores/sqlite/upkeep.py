@@ -111,8 +111,8 @@ class Upkeep:
 
     async def _tidy(self) -> None:
         await self._do(lambda: self._with_connection(self._file.shorten_log))
-        writer = self._writer.opening
-        if not await self._writes.run(lambda: self._file.tidy(writer.connection())):
+        opening = self._writer.opening
+        if not await self._writes.run(lambda: self._file.tidy(opening.connection())):
             self._tidied = monotonic()
 
     def _with_connection(self, work: Callable[[sqlite3.Connection], None]) -> None:
