@@ -110,10 +110,11 @@ class Upkeep:
             self._written_back = rows
 
     async def _tidy(self) -> None:
-        await self._do(lambda: self._with_connection(self._file.shorten_log))
+        # (First by a connection that is open: a file that was deleted cannot be opened.)
         opening = self._writer.opening
         if not await self._writes.run(lambda: self._file.tidy(opening.connection())):
             self._tidied = monotonic()
+            await self._do(lambda: self._with_connection(self._file.shorten_log))
 
     def _with_connection(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:

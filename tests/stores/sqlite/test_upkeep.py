@@ -161,3 +161,23 @@ async def test_a_transaction_takes_few_statements_for_however_many(store: SQLite
         assert len(statements) <= 20
     for number in range(500):
         assert (await record(store, f"a{number}")).data == {"a": b"%d" % number}
+
+
+async def test_now_and_then_the_log_is_cut(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut: list[sqlite3.Connection] = []
+    monkeypatch.setattr(store._file, "shorten_log", cut.append)
+    monkeypatch.setattr(upkeep, "_TIDY", 0.1)
+    await until(lambda: cut)
+
+
+@pytest.mark.usefixtures("store")
+async def test_that_the_file_was_deleted_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(upkeep, "_TIDY", 0.1)
+    (tmp_path / "sessions.db").rename(tmp_path / "former.db")
+    await until(lambda: "was deleted or replaced" in caplog.text)
